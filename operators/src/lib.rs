@@ -1,1 +1,6 @@
-//! How data changes.
+//! How data changes: the keyed driver, its logics, and differential operators.
+//!
+//! Operators know time and keys. They know neither files nor what a customer is.
+
+pub mod codec;
+pub mod logic;

@@ -1,1 +1,7 @@
-//! What data is.
+//! What data is: time, facts, output rows, accounts and the job file. No dataflow, no I/O.
+
+pub mod account;
+pub mod fact;
+pub mod names;
+pub mod rows;
+pub mod time;

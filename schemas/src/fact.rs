@@ -1,0 +1,175 @@
+//! Facts: what one accepted row means to an entity, as numbers.
+//!
+//! A [`FactBlock`] is a batch of facts for the keys of one worker, row by row in plain vectors. Each
+//! row has a head (key, time, id, bits) and `stride` words. A *bit* is a filter of the job that was
+//! evaluated at the edge; a *word* is a measure as a fixed-point integer, or the code of a category.
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::Texts;
+use crate::time::EventTime;
+
+/// The word that stands for "no value".
+pub const NULL: i64 = i64::MIN;
+
+/// A float as a word: NaN is [`NULL`], and the two zeros are one.
+#[must_use]
+pub fn float_word(value: f64) -> i64 {
+    if value.is_nan() {
+        NULL
+    } else if value == 0.0 {
+        0
+    } else {
+        value.to_bits() as i64
+    }
+}
+
+/// The float that [`float_word`] stored, or `None` for [`NULL`].
+#[must_use]
+pub fn word_float(word: i64) -> Option<f64> {
+    (word != NULL).then(|| f64::from_bits(word as u64))
+}
+
+/// What every fact has: whose it is, when it was, which row it was, and which filters it passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Index into the block's [`FactBlock::keys`].
+    pub key: u32,
+    /// +1 for a fact that is so, −1 for one that is taken back.
+    pub diff: i32,
+    /// Event time.
+    pub at: EventTime,
+    /// The event's id; facts of a key are ordered by (`at`, `id`).
+    pub id: u64,
+    /// One bit per filter of the job: set when the row passed it (false and null leave it clear).
+    pub bits: u64,
+}
+
+/// One fact as a logic sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact<'a> {
+    /// Event time.
+    pub at: EventTime,
+    /// The event's id.
+    pub id: u64,
+    /// One bit per filter of the job.
+    pub bits: u64,
+    /// Measures and codes; [`NULL`] where there is no value.
+    pub words: &'a [i64],
+}
+
+impl Fact<'_> {
+    /// Whether the row passed a filter; no filter passes every row.
+    #[must_use]
+    pub fn passes(&self, filter: Option<u8>) -> bool {
+        filter.is_none_or(|bit| self.bits >> bit & 1 == 1)
+    }
+}
+
+/// The keys of a block: each name once, with its stable hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys {
+    /// `stable_hash` of each name.
+    pub hashes: Vec<u64>,
+    /// The names, in the same order.
+    pub names: Texts,
+}
+
+impl Keys {
+    /// Adds a key and answers its index.
+    pub fn push(&mut self, hash: u64, name: &str) -> u32 {
+        self.hashes.push(hash);
+        self.names.push(name);
+        self.hashes.len() as u32 - 1
+    }
+}
+
+/// A batch of facts in arrival order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactBlock {
+    /// The keys that occur.
+    pub keys: Keys,
+    /// One head a fact.
+    pub heads: Vec<Head>,
+    /// `stride` words a fact.
+    pub words: Vec<i64>,
+    /// Words per fact.
+    pub stride: usize,
+}
+
+impl FactBlock {
+    /// An empty block for facts of `stride` words.
+    #[must_use]
+    pub fn new(stride: usize) -> FactBlock {
+        FactBlock {
+            stride,
+            ..FactBlock::default()
+        }
+    }
+
+    /// How many facts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    /// The words of fact `row`.
+    #[must_use]
+    pub fn words(&self, row: usize) -> &[i64] {
+        &self.words[row * self.stride..(row + 1) * self.stride]
+    }
+
+    /// Fact `row` as a logic sees it.
+    #[must_use]
+    pub fn fact(&self, row: usize) -> Fact<'_> {
+        let head = &self.heads[row];
+        Fact {
+            at: head.at,
+            id: head.id,
+            bits: head.bits,
+            words: self.words(row),
+        }
+    }
+
+    /// Adds a fact; `words` must have the block's stride.
+    pub fn push(&mut self, head: Head, words: &[i64]) {
+        debug_assert_eq!(
+            words.len(),
+            self.stride,
+            "a fact has the stride of its block"
+        );
+        self.heads.push(head);
+        self.words.extend_from_slice(words);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_survive_as_words() {
+        for value in [0.0, 1.5, -3.25, f64::INFINITY, f64::MIN] {
+            assert_eq!(word_float(float_word(value)), Some(value));
+        }
+        assert_eq!(float_word(-0.0), 0);
+        assert_eq!(word_float(float_word(f64::NAN)), None);
+    }
+
+    #[test]
+    fn a_fact_passes_its_filters() {
+        let fact = Fact {
+            at: EventTime(0),
+            id: 0,
+            bits: 0b100,
+            words: &[],
+        };
+        assert!(fact.passes(None) && fact.passes(Some(2)) && !fact.passes(Some(0)));
+    }
+}
