@@ -1,1 +1,6 @@
-//! How fast.
+//! How fast: the workload generator, the peers, the plain-loop floor, throughput, latency and memory.
+//!
+//! Every engine that is compared reads the files of [`generate`]; no figure is taken on data that another one did not read.
+
+pub mod error;
+pub mod generate;

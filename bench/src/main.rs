@@ -1,0 +1,47 @@
+//! The bench program: one subcommand a measurement.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tidegate_bench::{error::Error, generate};
+
+/// Measures Tidegate: makes the workload, runs it and its peers over the same files, and reports ratios.
+#[derive(Parser)]
+#[command(name = "tidegate-bench", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Start with:
+  tidegate-bench generate --size S --out data/S
+  tidegate-bench peers --dir data/S --check
+  tidegate-bench floor --dir data/S";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write the workload: events as Parquet and JSON lines, and the thresholds' changelog.
+    Generate(generate::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Generate(args) => generate::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(error: &Error) {
+    eprintln!("error: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+}
