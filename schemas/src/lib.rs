@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod fact;
+pub mod job;
 pub mod names;
 pub mod rows;
 pub mod time;

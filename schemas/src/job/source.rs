@@ -1,0 +1,347 @@
+//! Where rows come from: `[source.*]`, and the tables that change: `[table.*]`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::one_or_many::OneOrMany;
+use super::text::{Sql, Text};
+use crate::time::{Span, TimeUnit};
+
+/// `[source.NAME]`: rows in arrival order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// How the rows are written. A changelog's rows are versions of a table's rows: see `key`.
+    pub format: Format,
+    /// File, directory or pattern such as `events/*.jsonl`, or a list of them; `-` is standard input. Files ending in .gz or .zst are decompressed.
+    pub path: OneOrMany<Text>,
+    /// Keep reading as the file grows or the directory gains files. Default: false.
+    #[serde(default)]
+    pub follow: bool,
+    /// The columns to read and their types: i8 to i64, u8 to u64, f32, f64, bool, text, date, timestamp (RFC 3339), timestamp_s, timestamp_ms, timestamp_us, timestamp_ns or timestamp:FORMAT (as in strftime; UTC). A trailing ? allows null. Default for Parquet: those of the file; the text formats need it.
+    #[serde(default, skip_serializing_if = "Columns::is_empty")]
+    pub columns: Columns,
+    /// The column that holds the event time. Default: that of `[job]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<Text>,
+    /// Drop rows whose id was seen before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedupe: Option<Dedupe>,
+    /// What must hold of every row; a row that breaks one, or for which it is null, goes to the `rejects` output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Sql>,
+    /// For a changelog: the columns that name a row of the table. The newest row of a key, by event time, is the one that holds. With it the source is a table of the same name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<Text>,
+    /// For a changelog: a row that satisfies this removes the table's row of its key. Default: no row does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_when: Option<Sql>,
+    /// For CSV: what separates the fields, one character. Default: a comma.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Text>,
+    /// For CSV: whether the first line names the columns; otherwise the fields are those of `columns`, in order. Default: true.
+    #[serde(default = "yes")]
+    pub header: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How the rows of a source are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Parquet.
+    Parquet,
+    /// Comma-separated values.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// A changelog as Parquet.
+    ChangelogParquet,
+    /// A changelog as comma-separated values.
+    ChangelogCsv,
+    /// A changelog as one JSON object a line.
+    ChangelogJsonl,
+}
+
+impl Format {
+    /// Whether the rows are versions of a table's rows.
+    #[must_use]
+    pub fn is_changelog(self) -> bool {
+        self != self.rows()
+    }
+
+    /// The format of the rows themselves.
+    #[must_use]
+    pub fn rows(self) -> Format {
+        match self {
+            Format::Parquet | Format::ChangelogParquet => Format::Parquet,
+            Format::Csv | Format::ChangelogCsv => Format::Csv,
+            Format::Jsonl | Format::ChangelogJsonl => Format::Jsonl,
+        }
+    }
+}
+
+/// `dedupe = { key = "event_id", keep = "72h" }`: drop rows whose id was seen before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dedupe {
+    /// The column, or columns, that tell one event from another.
+    pub key: OneOrMany<Text>,
+    /// How long an id is remembered, by event time. Use at least `lateness` and the longest time after which a sender repeats itself.
+    pub keep: Span,
+    /// What a row with a known id and other content does. It is always counted as a conflict. Default: first.
+    #[serde(default)]
+    pub on_conflict: OnConflict,
+}
+
+/// Which of two rows with the same id and different content holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnConflict {
+    /// The one that came first; the other is dropped.
+    #[default]
+    First,
+    /// The one that came last: it corrects the earlier row everywhere.
+    Latest,
+}
+
+/// `[table.NAME]`: a table that changes, read from a changelog source. A table is as of event time: a row meets the version of its own time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// The source, whose rows are versions of the table's rows.
+    pub from: Text,
+    /// The columns that name a row of the table.
+    pub key: Vec<Text>,
+    /// A row that satisfies this removes the table's row of its key. Default: no row does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_when: Option<Sql>,
+}
+
+/// The columns of a source, in the order of the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Columns(pub Vec<(Text, ColumnType)>);
+
+impl Columns {
+    /// Whether none are declared.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The type of the column `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&ColumnType> {
+        let found = self.0.iter().find(|(column, _)| *column == *name);
+        found.map(|(_, kind)| kind)
+    }
+
+    /// The names in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+impl Serialize for Columns {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(name, kind)| (name, kind)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Columns, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Columns;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of columns and their types")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
+                let mut columns = Columns::default();
+                while let Some(entry) = map.next_entry()? {
+                    columns.0.push(entry);
+                }
+                Ok(columns)
+            }
+        }
+        from.deserialize_map(InOrder)
+    }
+}
+
+impl JsonSchema for Columns {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Columns".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let kind = generator.subschema_for::<ColumnType>();
+        json_schema!({ "type": "object", "additionalProperties": kind })
+    }
+}
+
+/// The type of a column, as `text?` or `timestamp_ms`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnType {
+    /// What its values are.
+    pub kind: ColumnKind,
+    /// Whether it may be null; a null elsewhere sends the row to the rejects.
+    pub nullable: bool,
+}
+
+/// What the values of a column are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Signed whole numbers of that many bits: 8, 16, 32 or 64.
+    Int(u8),
+    /// Unsigned whole numbers of that many bits: 8, 16, 32 or 64.
+    UInt(u8),
+    /// Floats of 32 bits.
+    Float32,
+    /// Floats of 64 bits.
+    Float64,
+    /// True or false.
+    Bool,
+    /// Text.
+    Text,
+    /// A day.
+    Date,
+    /// A whole number of units since 1970-01-01T00:00:00Z, or the format's own timestamp.
+    Timestamp(TimeUnit),
+    /// A text in RFC 3339, such as `2026-01-31T08:00:00Z`.
+    TimestampRfc3339,
+    /// A text in a format as in strftime; UTC where the format has no zone.
+    TimestampFormat(String),
+}
+
+impl ColumnKind {
+    /// Whether the values are moments, so that they can be event time.
+    #[must_use]
+    pub fn is_timestamp(&self) -> bool {
+        matches!(
+            self,
+            ColumnKind::Timestamp(_)
+                | ColumnKind::TimestampRfc3339
+                | ColumnKind::TimestampFormat(_)
+        )
+    }
+}
+
+/// The plain types by name.
+const KINDS: [(&str, ColumnKind); 18] = [
+    ("i8", ColumnKind::Int(8)),
+    ("i16", ColumnKind::Int(16)),
+    ("i32", ColumnKind::Int(32)),
+    ("i64", ColumnKind::Int(64)),
+    ("u8", ColumnKind::UInt(8)),
+    ("u16", ColumnKind::UInt(16)),
+    ("u32", ColumnKind::UInt(32)),
+    ("u64", ColumnKind::UInt(64)),
+    ("f32", ColumnKind::Float32),
+    ("f64", ColumnKind::Float64),
+    ("bool", ColumnKind::Bool),
+    ("text", ColumnKind::Text),
+    ("date", ColumnKind::Date),
+    ("timestamp", ColumnKind::TimestampRfc3339),
+    ("timestamp_s", ColumnKind::Timestamp(TimeUnit::Second)),
+    ("timestamp_ms", ColumnKind::Timestamp(TimeUnit::Millisecond)),
+    ("timestamp_us", ColumnKind::Timestamp(TimeUnit::Microsecond)),
+    ("timestamp_ns", ColumnKind::Timestamp(TimeUnit::Nanosecond)),
+];
+
+impl FromStr for ColumnType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ColumnType, String> {
+        let (base, nullable) = match text.strip_suffix('?') {
+            Some(base) => (base, true),
+            None => (text, false),
+        };
+        if let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == base) {
+            let kind = kind.clone();
+            return Ok(ColumnType { kind, nullable });
+        }
+        match base.strip_prefix("timestamp:") {
+            Some(format) if is_time_format(format) => Ok(ColumnType {
+                kind: ColumnKind::TimestampFormat(format.to_owned()),
+                nullable,
+            }),
+            Some(format) => Err(format!("`{format}` is not a time format")),
+            None => Err(format!("`{text}` is not a column type")),
+        }
+    }
+}
+
+/// Whether `format` is a strftime format with at least one field.
+fn is_time_format(format: &str) -> bool {
+    use chrono::format::{Item, StrftimeItems};
+    let mut fields = 0;
+    for item in StrftimeItems::new(format) {
+        match item {
+            Item::Error => return false,
+            Item::Numeric(..) | Item::Fixed(..) => fields += 1,
+            _ => {}
+        }
+    }
+    fields > 0
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match KINDS.iter().find(|(_, kind)| *kind == self.kind) {
+            Some((name, _)) => f.write_str(name)?,
+            None => match &self.kind {
+                ColumnKind::TimestampFormat(format) => write!(f, "timestamp:{format}")?,
+                other => write!(f, "{other:?}")?,
+            },
+        }
+        f.write_str(if self.nullable { "?" } else { "" })
+    }
+}
+
+impl ColumnType {
+    /// The names of the plain types.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        KINDS.iter().map(|(name, _)| *name)
+    }
+}
+
+impl Serialize for ColumnType {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ColumnType {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ColumnType, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for ColumnType {
+    fn schema_name() -> Cow<'static, str> {
+        "ColumnType".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = ColumnType::names().collect();
+        json_schema!({
+            "type": "string",
+            "description": "A column's type; a trailing ? allows null. `timestamp:` may be followed by a format as in strftime.",
+            "pattern": format!("^(({})|timestamp:.+)[?]?$", names.join("|"))
+        })
+    }
+}
