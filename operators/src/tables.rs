@@ -1,0 +1,325 @@
+//! Small tables that change, versioned by event time: thresholds, segments, reference data.
+//!
+//! A [`Table`] maps a key to its versions. The version that counts at `at` is the newest one with
+//! time ≤ `at` (a version whose time is `at` itself counts), so that a late row meets the threshold
+//! of its own time, and history replays with the thresholds it had. Of several versions at one time
+//! the one with the largest id counts; should even the ids be equal, the largest row.
+//!
+//! The versions are a multiset: a changelog row adds one with difference +1, and −1 takes it back.
+//! What a table answers depends on the set of rows alone, never on the order they came in; a row may
+//! even be taken back before it has come.
+//!
+//! Who changed a threshold is a column like any other (a code), when is the version's time.
+//!
+//! # State
+//! All versions from the watermark on, and the newest before it, per key. Every worker holds all of
+//! it: tables are for thousands of keys, not for millions.
+
+use hashbrown::HashMap;
+use tidegate_schemas::time::EventTime;
+
+use crate::codec::{CodecError, Reader, Writer};
+
+/// A row of a changelog: from `at` on, `key` has the columns `row`.
+#[derive(Clone, Copy, Debug)]
+pub struct TableRow<'a> {
+    /// Whose columns; as many words as the table's keys have.
+    pub key: &'a [i64],
+    /// From when on.
+    pub at: EventTime,
+    /// The changelog row's id.
+    pub id: u64,
+    /// The columns, or `None` when the key is deleted.
+    pub row: Option<&'a [i64]>,
+    /// +1 for a row that is so, −1 for one that is taken back.
+    pub diff: i32,
+}
+
+/// What a changelog row did to a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// What the key shows has changed.
+    Changed(TableChange),
+    /// The row is kept, but what the key shows is the same at every moment.
+    Hidden,
+    /// The row is from before what is settled and was not taken.
+    Late,
+}
+
+/// A stretch of event time in which a key of a table shows something else than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableChange {
+    /// Index of the table.
+    pub table: usize,
+    /// The key.
+    pub key: Box<[i64]>,
+    /// The first moment that sees the change.
+    pub at: EventTime,
+    /// The first moment that does not see it any more, if there is one.
+    pub until: Option<EventTime>,
+}
+
+/// The versions of a key are sorted by (time, id, row), and no two are equal in all three.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Version {
+    at: EventTime,
+    id: u64,
+    row: Option<Box<[i64]>>,
+    /// How often the row was added less how often it was taken back; never 0. It counts when > 0.
+    times: i32,
+}
+
+/// One table: the versions of each key. See the module's documentation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    key_width: usize,
+    columns: usize,
+    settled: EventTime,
+    versions: HashMap<Box<[i64]>, Vec<Version>>,
+}
+
+impl Table {
+    /// An empty table whose keys have `key_width` words and whose rows have `columns`.
+    #[must_use]
+    pub fn new(key_width: usize, columns: usize) -> Table {
+        Table {
+            key_width,
+            columns,
+            settled: EventTime::MIN,
+            versions: HashMap::new(),
+        }
+    }
+
+    /// How many words a row has.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The columns of `key` at `at`: `None` when there is no version yet, or it is deleted.
+    #[must_use]
+    pub fn as_of(&self, key: &[i64], at: EventTime) -> Option<&[i64]> {
+        let versions = self.versions.get(key)?;
+        let end = versions.partition_point(|version| version.at <= at);
+        shown(&versions[..end])
+    }
+
+    /// The first moment later than `after` at which `key` shows something else than just before.
+    #[must_use]
+    pub fn next_change(&self, key: &[i64], after: EventTime) -> Option<EventTime> {
+        let versions = self.versions.get(key)?;
+        let mut start = versions.partition_point(|version| version.at <= after);
+        let before = shown(&versions[..start]);
+        while let Some(at) = versions.get(start).map(|version| version.at) {
+            start += versions[start..].partition_point(|version| version.at <= at);
+            if shown(&versions[..start]) != before {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Adds or takes back a version. `table` is the table's own index, for the answer.
+    pub fn apply(&mut self, table: usize, change: TableRow<'_>) -> Applied {
+        debug_assert_eq!(change.key.len(), self.key_width, "a key of this table");
+        debug_assert!(
+            change.row.is_none_or(|row| row.len() == self.columns),
+            "a row of this table"
+        );
+        if change.at < self.settled {
+            return Applied::Late;
+        }
+        let before = self.as_of(change.key, change.at).map(Box::from);
+        let versions = self.versions.entry(change.key.into()).or_default();
+        add(versions, &change);
+        if versions.is_empty() {
+            self.versions.remove(change.key);
+        }
+        if self.as_of(change.key, change.at) == before.as_deref() {
+            return Applied::Hidden;
+        }
+        Applied::Changed(TableChange {
+            table,
+            key: change.key.into(),
+            at: change.at,
+            until: self.next_version(change.key, change.at),
+        })
+    }
+
+    /// Drops what no permitted moment can see any more: moments and changelog rows before
+    /// `watermark` are over. The newest version before it stays, for it shows until the next one.
+    pub fn settle(&mut self, watermark: EventTime) {
+        if watermark <= self.settled {
+            return;
+        }
+        self.settled = watermark;
+        self.versions.retain(|_, versions| {
+            let end = versions.partition_point(|version| version.at < watermark);
+            let newest = versions[..end]
+                .iter()
+                .rposition(|version| version.times > 0)
+                .filter(|&newest| versions[newest].row.is_some());
+            let mut index = 0;
+            versions.retain(|_| {
+                index += 1;
+                index > end || Some(index - 1) == newest
+            });
+            !versions.is_empty()
+        });
+    }
+
+    /// The time of the next version that counts, whether it shows something new or not.
+    fn next_version(&self, key: &[i64], after: EventTime) -> Option<EventTime> {
+        let versions = self.versions.get(key)?;
+        let start = versions.partition_point(|version| version.at <= after);
+        let next = versions[start..].iter().find(|version| version.times > 0)?;
+        Some(next.at)
+    }
+
+    fn encode(&self, to: &mut Writer) {
+        to.time(self.settled);
+        let mut keys: Vec<_> = self.versions.iter().collect();
+        keys.sort_unstable_by_key(|(key, _)| *key);
+        to.length(keys.len());
+        for (key, versions) in keys {
+            key.iter().for_each(|word| to.word(*word));
+            to.length(versions.len());
+            for version in versions {
+                to.time(version.at);
+                to.unsigned(u128::from(version.id));
+                to.word(i64::from(version.times));
+                to.option(version.row.as_deref(), |to, row| {
+                    row.iter().for_each(|word| to.word(*word));
+                });
+            }
+        }
+    }
+
+    /// Reads into a table that has no versions yet.
+    fn decode(&mut self, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        self.settled = from.time("a table's settled time")?;
+        for _ in 0..from.length("a table's keys")? {
+            let key = words(from, self.key_width, "a table's key")?;
+            let mut versions = Vec::new();
+            for _ in 0..from.length("a key's versions")? {
+                versions.push(Version {
+                    at: from.time("a version's time")?,
+                    id: from.unsigned("a version's id")? as u64,
+                    times: from.word("a version's count")? as i32,
+                    row: from.option("a version's row", |from| {
+                        words(from, self.columns, "a version's row")
+                    })?,
+                });
+            }
+            self.versions.insert(key, versions);
+        }
+        Ok(())
+    }
+}
+
+/// The tables of a job. See the module's documentation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// One after the other, as the job numbers them.
+    pub tables: Vec<Table>,
+}
+
+impl Tables {
+    /// Empty tables, each of (words per key, words per row).
+    #[must_use]
+    pub fn new(widths: &[(usize, usize)]) -> Tables {
+        Tables {
+            tables: widths
+                .iter()
+                .map(|(key, columns)| Table::new(*key, *columns))
+                .collect(),
+        }
+    }
+
+    /// The columns of `key` in table `table` at `at`.
+    #[must_use]
+    pub fn as_of(&self, table: usize, key: &[i64], at: EventTime) -> Option<&[i64]> {
+        self.tables[table].as_of(key, at)
+    }
+
+    /// Adds or takes back a version of table `table`.
+    pub fn apply(&mut self, table: usize, change: TableRow<'_>) -> Applied {
+        self.tables[table].apply(table, change)
+    }
+
+    /// [`Table::settle`] for every table.
+    pub fn settle(&mut self, watermark: EventTime) {
+        for table in &mut self.tables {
+            table.settle(watermark);
+        }
+    }
+
+    /// Writes all tables; equal tables give equal bytes.
+    pub fn encode(&self, to: &mut Writer) {
+        to.length(self.tables.len());
+        for table in &self.tables {
+            table.encode(to);
+        }
+    }
+
+    /// Reads tables of these widths that `encode` wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not such tables.
+    pub fn decode(widths: &[(usize, usize)], from: &mut Reader<'_>) -> Result<Tables, CodecError> {
+        let mut all = Tables::new(widths);
+        if from.unsigned("the number of tables")? != all.tables.len() as u128 {
+            return Err(CodecError {
+                what: "as many tables as the job has",
+                left: 0,
+            });
+        }
+        for table in &mut all.tables {
+            table.decode(from)?;
+        }
+        Ok(all)
+    }
+}
+
+/// What the last version that counts shows.
+fn shown(versions: &[Version]) -> Option<&[i64]> {
+    versions
+        .iter()
+        .rfind(|version| version.times > 0)?
+        .row
+        .as_deref()
+}
+
+fn add(versions: &mut Vec<Version>, change: &TableRow<'_>) {
+    let place = versions.binary_search_by(|version| {
+        (version.at, version.id, version.row.as_deref()).cmp(&(change.at, change.id, change.row))
+    });
+    match place {
+        Ok(index) => {
+            versions[index].times += change.diff;
+            if versions[index].times == 0 {
+                versions.remove(index);
+            }
+        }
+        Err(index) => versions.insert(
+            index,
+            Version {
+                at: change.at,
+                id: change.id,
+                row: change.row.map(Box::from),
+                times: change.diff,
+            },
+        ),
+    }
+}
+
+fn words(
+    from: &mut Reader<'_>,
+    count: usize,
+    what: &'static str,
+) -> Result<Box<[i64]>, CodecError> {
+    (0..count).map(|_| from.word(what)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Tables: hand cases, then equality with a table that keeps everything and sorts on every question.
+
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+fn put<'a>(key: &'a [i64], at: i64, id: u64, row: Option<&'a [i64]>, diff: i32) -> TableRow<'a> {
+    TableRow {
+        key,
+        at: EventTime(at),
+        id,
+        row,
+        diff,
+    }
+}
+
+fn changed(at: i64, until: Option<i64>) -> Applied {
+    Applied::Changed(TableChange {
+        table: 0,
+        key: [7].into(),
+        at: EventTime(at),
+        until: until.map(EventTime),
+    })
+}
+
+#[test]
+fn a_version_counts_from_its_own_time_on() {
+    let mut table = Table::new(1, 1);
+    assert_eq!(
+        table.apply(0, put(&[7], 10, 1, Some(&[3]), 1)),
+        changed(10, None)
+    );
+    assert_eq!(table.apply(0, put(&[7], 20, 2, None, 1)), changed(20, None));
+    assert_eq!(table.as_of(&[7], EventTime(9)), None);
+    assert_eq!(table.as_of(&[7], EventTime(10)), Some(&[3][..]));
+    assert_eq!(table.as_of(&[7], EventTime(19)), Some(&[3][..]));
+    assert_eq!(table.as_of(&[7], EventTime(20)), None);
+    assert_eq!(table.as_of(&[8], EventTime(15)), None);
+    assert_eq!(table.next_change(&[7], EventTime::MIN), Some(EventTime(10)));
+    assert_eq!(table.next_change(&[7], EventTime(10)), Some(EventTime(20)));
+    assert_eq!(table.next_change(&[7], EventTime(20)), None);
+    assert_eq!(
+        table.apply(0, put(&[7], 15, 3, Some(&[4]), 1)),
+        changed(15, Some(20))
+    );
+}
+
+#[test]
+fn of_two_versions_at_one_time_the_larger_id_counts() {
+    let mut table = Table::new(1, 1);
+    table.apply(0, put(&[7], 10, 5, Some(&[5]), 1));
+    assert_eq!(
+        table.apply(0, put(&[7], 10, 4, Some(&[4]), 1)),
+        Applied::Hidden
+    );
+    assert_eq!(table.as_of(&[7], EventTime(10)), Some(&[5][..]));
+    assert_eq!(
+        table.apply(0, put(&[7], 10, 5, Some(&[5]), -1)),
+        changed(10, None)
+    );
+    assert_eq!(table.as_of(&[7], EventTime(10)), Some(&[4][..]));
+}
+
+#[test]
+fn a_version_that_repeats_the_one_before_is_no_change() {
+    let mut table = Table::new(1, 1);
+    for (id, at) in [(1, 10), (2, 20)] {
+        table.apply(0, put(&[7], at, id, Some(&[3]), 1));
+    }
+    table.apply(0, put(&[7], 30, 3, Some(&[4]), 1));
+    assert_eq!(table.next_change(&[7], EventTime(10)), Some(EventTime(30)));
+}
+
+#[test]
+fn settling_keeps_what_can_still_be_seen_and_refuses_what_is_over() {
+    let mut table = Table::new(1, 1);
+    for (id, at) in [(1, 10), (2, 20), (3, 30)] {
+        table.apply(0, put(&[7], at, id, Some(&[at]), 1));
+    }
+    table.apply(0, put(&[8], 10, 4, Some(&[1]), 1));
+    table.apply(0, put(&[8], 11, 5, None, 1));
+    table.settle(EventTime(30));
+    assert_eq!(
+        table.apply(0, put(&[7], 29, 6, Some(&[1]), 1)),
+        Applied::Late
+    );
+    assert_eq!(table.as_of(&[7], EventTime(30)), Some(&[30][..]));
+    // A version at the watermark may still be taken back; the one before shows again.
+    table.apply(0, put(&[7], 30, 3, Some(&[30]), -1));
+    assert_eq!(table.as_of(&[7], EventTime(30)), Some(&[20][..]));
+    assert_eq!(
+        table.versions.len(),
+        1,
+        "a deleted key leaves nothing behind"
+    );
+}
+
+type Row = (i64, i64, u64, Option<[i64; 1]>);
+
+/// The oracle: sorts all rows, takes the last.
+fn oracle(rows: &[Row], key: i64, at: i64) -> Option<[i64; 1]> {
+    let mut seen: Vec<_> = rows
+        .iter()
+        .filter(|row| row.0 == key && row.1 <= at)
+        .map(|row| (row.1, row.2, row.3))
+        .collect();
+    seen.sort_unstable();
+    seen.last().and_then(|row| row.2)
+}
+
+#[test]
+fn the_answer_is_a_function_of_the_set_of_rows() {
+    for seed in 0..300 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let rows: Vec<Row> = (0..rng.random_range(1..30))
+            .map(|_| {
+                let row = rng.random_bool(0.8).then(|| [rng.random_range(0..4)]);
+                (
+                    rng.random_range(0..3),
+                    rng.random_range(0..20),
+                    rng.random_range(0..5),
+                    row,
+                )
+            })
+            .collect();
+        let kept = rng.random_range(0..=rows.len());
+        let mut steps: Vec<(Row, i32)> = rows.iter().map(|row| (*row, 1)).collect();
+        steps.extend(rows[kept..].iter().map(|row| (*row, -1)));
+        steps.shuffle(&mut rng);
+
+        let mut tables = Tables::new(&[(1, 1)]);
+        for ((key, at, id, row), diff) in &steps {
+            let before: Vec<_> = (0..20).map(|t| seen(&tables, *key, t)).collect();
+            let row = row.as_ref().map(|row| &row[..]);
+            let applied = tables.apply(0, put(&[*key], *at, *id, row, *diff));
+            for (t, before) in (0..20).zip(before) {
+                let inside = match &applied {
+                    Applied::Changed(change) => {
+                        change.at.0 <= t && change.until.is_none_or(|until| t < until.0)
+                    }
+                    Applied::Hidden => false,
+                    Applied::Late => panic!("nothing is settled"),
+                };
+                assert_eq!(seen(&tables, *key, t) != before, inside, "seed {seed}");
+            }
+        }
+        let watermark = rng.random_range(-1..20);
+        tables.settle(EventTime(watermark));
+        let mut to = Writer::default();
+        tables.encode(&mut to);
+        let tables = Tables::decode(&[(1, 1)], &mut Reader::new(&to.bytes)).expect("whole");
+        for key in 0..3 {
+            let mut next = None;
+            for at in (watermark..20).rev() {
+                let now = oracle(&rows[..kept], key, at);
+                assert_eq!(seen(&tables, key, at), now, "seed {seed} key {key} at {at}");
+                let found = tables.tables[0].next_change(&[key], EventTime(at));
+                assert_eq!(
+                    found,
+                    next.map(EventTime),
+                    "seed {seed} key {key} after {at}"
+                );
+                if now != oracle(&rows[..kept], key, at - 1) {
+                    next = Some(at);
+                }
+            }
+        }
+        assert!(
+            Tables::decode(&[(1, 1)], &mut Reader::new(&to.bytes[..to.bytes.len() / 2])).is_err()
+        );
+    }
+}
+
+fn seen(tables: &Tables, key: i64, at: i64) -> Option<[i64; 1]> {
+    tables.as_of(0, &[key], EventTime(at)).map(|row| [row[0]])
+}
