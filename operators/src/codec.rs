@@ -74,6 +74,12 @@ impl Writer {
         self.bytes.push(u8::from(value));
     }
 
+    /// Writes a text.
+    pub fn text(&mut self, value: &str) {
+        self.length(value.len());
+        self.bytes.extend_from_slice(value.as_bytes());
+    }
+
     /// Writes a value that may be missing.
     pub fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Writer, T)) {
         self.bool(value.is_some());
@@ -194,6 +200,16 @@ impl<'a> Reader<'a> {
             1 => Ok(true),
             _ => Err(self.error(what)),
         }
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// As [`Reader::length`], and for bytes that are not UTF-8.
+    pub fn text(&mut self, what: &'static str) -> Result<&'a str, CodecError> {
+        let length = self.length(what)?;
+        let bytes = self.take(length, what)?;
+        std::str::from_utf8(bytes).map_err(|_| self.error(what))
     }
 
     /// Reads a value that may be missing.

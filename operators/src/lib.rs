@@ -3,5 +3,8 @@
 //! Operators know time and keys. They know neither files nor what a customer is.
 
 pub mod codec;
+pub mod dedup;
+pub mod driver;
 pub mod logic;
 pub mod tables;
+pub mod parcel;

@@ -26,6 +26,7 @@ use tidegate_schemas::rows::{Column, Rows};
 use tidegate_schemas::time::EventTime;
 
 use crate::codec::{CodecError, Reader, Writer};
+use crate::parcel::TableRow;
 
 /// When a logic wants to be called next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +112,18 @@ pub trait Logic: 'static {
 
     /// Event time has reached what `wake` asked for.
     fn on_timer(&self, state: &mut Self::State, at: EventTime, out: &mut Outputs);
+
+    /// A row of a broadcast table came or was taken back. The logic remembers it; `wake` and
+    /// `on_timer` then speak of the times at which it matters to a key.
+    fn on_table(&self, _row: &TableRow) {}
+
+    /// Whether a table row can matter to this key from `row.at` on.
+    fn affected(&self, _state: &Self::State, _row: &TableRow) -> bool {
+        false
+    }
+
+    /// No moment before `watermark` will be looked at again: table versions may be dropped.
+    fn settle_tables(&self, _watermark: EventTime) {}
 
     /// When to be called next, if no fact comes.
     fn wake(&self, state: &Self::State) -> Wake;

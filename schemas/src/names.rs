@@ -11,12 +11,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::NULL;
 
-/// The hash by which keys are routed and categories are coded: XXH3-64 with seed 0.
+/// The hash by which categories are coded and hold-outs are drawn: XXH3-64 with seed 0.
 ///
 /// It is part of what is saved and of what travels between processes, so it never changes.
 #[must_use]
 pub fn stable_hash(text: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+}
+
+/// The 96-bit hash of a key's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyHash {
+    /// Routes the key and finds its bucket.
+    pub hash: u64,
+    /// Tells keys with the same `hash` apart.
+    pub check: u32,
+}
+
+impl KeyHash {
+    /// The hash of `name`: XXH3-128 with seed 0.
+    #[must_use]
+    pub fn of(name: &str) -> KeyHash {
+        let wide = xxhash_rust::xxh3::xxh3_128(name.as_bytes());
+        KeyHash {
+            hash: wide as u64,
+            check: (wide >> 64) as u32,
+        }
+    }
 }
 
 /// The code of a category: the stable hash as a word that is never [`NULL`].

@@ -1,0 +1,233 @@
+//! The keyed driver: the one operator that owns exchange, order, frontier, timers and corrections.
+//!
+//! It brings every fact to the worker that owns its key, waits until a tick is complete, and steps
+//! the key's logic ([`crate::logic`]) in one of two ways ([`Firing`]).
+//!
+//! # Reads
+//! Parcels: facts (any order; diff −1 takes one back while it is not older than the watermark), rows
+//! of broadcast tables (every worker must be sent each row), and the watermark (every worker must be
+//! sent one for each tick that moves it).
+//!
+//! # Emits
+//! One [`Emission`] per tick that has rows, at that tick. Its rows, added up over all ticks, are what
+//! the logic puts out over the set of facts, each key's in (time, id) order, up to the watermark
+//! (or, on arrival, up to each key's newest fact).
+//!
+//! # State
+//! Keys that have something to remember, and facts that the watermark has not passed; the two ways of
+//! firing, `on_watermark` and `on_arrival`, say what that is.
+
+mod difference;
+mod on_arrival;
+mod on_watermark;
+mod step;
+mod store;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::rows::Rows;
+use tidegate_schemas::time::{EventTime, Tick};
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::operator::Operator;
+
+use crate::logic::{Logic, Outputs};
+use crate::parcel::{Content, Parcel, TableRow};
+use on_arrival::OnArrival;
+use on_watermark::OnWatermark;
+
+/// When the driver puts out rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firing {
+    /// At once, corrected later: live jobs.
+    OnArrival,
+    /// When the watermark has passed them: replays.
+    OnWatermark,
+}
+
+/// The rows of one tick of one worker.
+#[derive(Clone, Debug, Default)]
+pub struct Emission {
+    /// The tick.
+    pub tick: Tick,
+    /// Changes of every output, by output.
+    pub live: Vec<Rows>,
+    /// Rows that nothing can change any more. Firing on the watermark these are all there are, and
+    /// `live` is empty.
+    pub settled: Vec<Rows>,
+}
+
+/// What a driver holds, for those who watch it.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    keys: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Gauge {
+    /// Keys with state.
+    pub fn keys(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of slots, table and timers; what states keep on the heap comes on top.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// How to run a driver.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// When to put out rows.
+    pub firing: Firing,
+    /// The number of columns of each output.
+    pub columns: Vec<usize>,
+    /// Where to report what is held.
+    pub gauge: Arc<Gauge>,
+}
+
+/// Steps a logic for every key of a stream of parcels.
+pub trait Keyed<'scope> {
+    /// Runs `logic` for every key; the module's documentation says what comes out.
+    fn keyed<L: Logic>(self, logic: L, settings: Settings) -> StreamVec<'scope, Tick, Emission>;
+}
+
+impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
+    fn keyed<L: Logic>(self, logic: L, settings: Settings) -> StreamVec<'scope, Tick, Emission> {
+        let pact = Exchange::new(|parcel: &Parcel| parcel.to as u64);
+        let mut driver = Driver::new(logic, settings);
+        self.unary_frontier(pact, "Keyed", move |_, _| {
+            let mut stash: BTreeMap<Tick, (Capability<Tick>, Arrivals)> = BTreeMap::new();
+            move |(input, frontier), output| {
+                input.for_each_stamp(|stamp, data| {
+                    let Some(capability) = stamp.retain_least(output.output_index()) else {
+                        return;
+                    };
+                    let (_, arrivals) = stash
+                        .entry(*capability.time())
+                        .or_insert_with(|| (capability, Arrivals::default()));
+                    data.flat_map(|parcels| parcels.drain(..))
+                        .for_each(|p| arrivals.add(p.content));
+                });
+                while let Some(entry) = stash.first_entry() {
+                    if frontier.frontier().less_equal(entry.key()) {
+                        break;
+                    }
+                    let (capability, arrivals) = entry.remove();
+                    if let Some(emission) = driver.tick(*capability.time(), arrivals) {
+                        output.session(&capability).give(emission);
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// What came for one tick.
+#[derive(Debug, Default)]
+struct Arrivals {
+    facts: Vec<FactBlock>,
+    tables: Vec<TableRow>,
+    watermark: Option<EventTime>,
+}
+
+impl Arrivals {
+    fn add(&mut self, content: Content) {
+        match content {
+            Content::Facts(block) => self.facts.push(block),
+            Content::Tables(rows) => self.tables.extend(rows),
+            Content::Watermark(at) => self.watermark = self.watermark.max(Some(at)),
+        }
+    }
+}
+
+enum Keys<L: Logic> {
+    OnArrival(OnArrival<L>),
+    OnWatermark(OnWatermark<L>),
+}
+
+/// The keys of a worker behind one door, whichever way they fire.
+struct Driver<L: Logic> {
+    logic: L,
+    keys: Keys<L>,
+    live: Outputs,
+    settled: Outputs,
+    gauge: Arc<Gauge>,
+    columns: Vec<usize>,
+}
+
+impl<L: Logic> Driver<L> {
+    fn new(logic: L, settings: Settings) -> Self {
+        let Settings {
+            firing,
+            columns,
+            gauge,
+        } = settings;
+        let keys = match firing {
+            Firing::OnArrival => Keys::OnArrival(OnArrival::new(&columns)),
+            Firing::OnWatermark => Keys::OnWatermark(OnWatermark::new()),
+        };
+        let (live, settled) = (Outputs::new(&columns), Outputs::new(&columns));
+        Driver {
+            logic,
+            keys,
+            live,
+            settled,
+            gauge,
+            columns,
+        }
+    }
+
+    /// Works off one tick: tables first, so that facts meet the thresholds of their own time; then
+    /// facts; then the watermark.
+    fn tick(&mut self, tick: Tick, arrivals: Arrivals) -> Option<Emission> {
+        let Arrivals {
+            facts,
+            tables,
+            watermark,
+        } = arrivals;
+        let (logic, live, settled) = (&self.logic, &mut self.live, &mut self.settled);
+        let (keys, bytes) = match &mut self.keys {
+            Keys::OnArrival(keys) => {
+                if !tables.is_empty() {
+                    keys.tables(logic, &tables, live);
+                }
+                keys.facts(logic, &facts, live);
+                if let Some(watermark) = watermark {
+                    keys.advance(logic, watermark, live, settled);
+                }
+                (keys.keys(), keys.bytes())
+            }
+            Keys::OnWatermark(keys) => {
+                if !tables.is_empty() {
+                    keys.tables(logic, &tables);
+                }
+                facts.into_iter().for_each(|block| keys.facts(logic, block));
+                if let Some(watermark) = watermark {
+                    keys.advance(logic, watermark, settled);
+                }
+                (keys.keys(), keys.bytes())
+            }
+        };
+        self.gauge.keys.store(keys as u64, Ordering::Relaxed);
+        self.gauge.bytes.store(bytes as u64, Ordering::Relaxed);
+        if live.is_empty() && settled.is_empty() {
+            return None;
+        }
+        let live = std::mem::replace(live, Outputs::new(&self.columns)).rows;
+        let settled = std::mem::replace(settled, Outputs::new(&self.columns)).rows;
+        Some(Emission {
+            tick,
+            live,
+            settled,
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! The driver's promise: whatever the order, the batches, the firing and the number of workers, the
+//! rows add up to what a plain loop over the sorted facts of each key puts out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use tidegate_schemas::fact::{Fact, FactBlock, Head};
+use tidegate_schemas::names::KeyHash;
+use tidegate_schemas::rows::Rows;
+use tidegate_schemas::time::{EventTime, Span};
+use timely::dataflow::operators::{Input, Inspect, Probe};
+
+use super::{Arrivals, Driver, Firing, Gauge, Keyed, Settings};
+use crate::codec::{CodecError, Reader, Writer};
+use crate::logic::{Logic, Outputs, Wake};
+use crate::parcel::{Content, Parcel, owner_of};
+
+const WINDOW: Span = Span(10);
+const LATENESS: i64 = 20;
+
+/// Counts the facts of the last ten moments: a row at each instant, and a row at each expiry.
+struct Toy;
+
+impl Logic for Toy {
+    type State = Vec<(EventTime, i64)>;
+
+    fn on_fact(&self, state: &mut Self::State, fact: Fact<'_>, _: &mut Outputs) {
+        state.push((fact.at, fact.words[0]));
+    }
+
+    fn on_instant(&self, state: &mut Self::State, at: EventTime, out: &mut Outputs) {
+        state.retain(|(t, _)| t.plus(WINDOW) > at);
+        let columns = out.begin(0, at, 1);
+        columns[0].push(state.len() as i64);
+        // The order of facts shows here.
+        columns[1].push(state.iter().fold(0, |sum, (_, word)| sum * 31 + word));
+    }
+
+    fn on_timer(&self, state: &mut Self::State, at: EventTime, out: &mut Outputs) {
+        state.retain(|(t, _)| t.plus(WINDOW) > at);
+        let columns = out.begin(0, at, 1);
+        columns[0].push(-(state.len() as i64));
+        columns[1].push(0);
+    }
+
+    fn wake(&self, state: &Self::State) -> Wake {
+        state
+            .first()
+            .map_or(Wake::Forget, |(at, _)| Wake::At(at.plus(WINDOW)))
+    }
+
+    fn encode(&self, _: &Self::State, _: &mut Writer) {}
+
+    fn decode(&self, _: &mut Reader<'_>) -> Result<Self::State, CodecError> {
+        Ok(Vec::new())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Event {
+    key: String,
+    at: i64,
+    id: u64,
+    word: i64,
+    diff: i32,
+}
+
+type Collection = BTreeMap<(String, i64, i64, i64), i64>;
+
+fn add(to: &mut Collection, rows: &[Rows]) {
+    for rows in rows {
+        for (row, head) in rows.heads.iter().enumerate() {
+            let key = (
+                rows.keys.get(row).to_owned(),
+                head.at.0,
+                rows.columns[0].words[row],
+                rows.columns[1].words[row],
+            );
+            *to.entry(key).or_default() += i64::from(head.diff);
+        }
+    }
+    to.retain(|_, count| *count != 0);
+}
+
+/// A plain loop over each key's sorted facts.
+fn oracle(events: &[Event]) -> Collection {
+    let mut keys: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+    for event in events.iter().filter(|e| e.diff > 0) {
+        let taken_back = events
+            .iter()
+            .any(|e| e.diff < 0 && e.key == event.key && e.id == event.id);
+        if !taken_back {
+            keys.entry(&event.key).or_default().push(event);
+        }
+    }
+    let mut all = Collection::new();
+    for (key, mut facts) in keys {
+        facts.sort_by_key(|e| (e.at, e.id));
+        let (first, last) = (facts[0].at, facts[facts.len() - 1].at);
+        let within = |t: i64| {
+            facts
+                .iter()
+                .filter(move |e| t - WINDOW.0 < e.at && e.at <= t)
+        };
+        for t in first..=last + WINDOW.0 {
+            if facts.iter().any(|e| e.at + WINDOW.0 == t) {
+                let before = within(t).filter(|e| e.at < t).count() as i64;
+                *all.entry((key.to_owned(), t, -before, 0)).or_default() += 1;
+            }
+            if facts.iter().any(|e| e.at == t) {
+                let fold = within(t).fold(0, |sum, e| sum * 31 + e.word);
+                let count = within(t).count() as i64;
+                *all.entry((key.to_owned(), t, count, fold)).or_default() += 1;
+            }
+        }
+    }
+    all
+}
+
+/// Random events, a few taken back soon after, in an arrival order that keeps to the lateness.
+fn random_events(random: &mut StdRng) -> Vec<Event> {
+    let count = random.random_range(1..60);
+    let mut events: Vec<(i64, Event)> = Vec::new();
+    for id in 0..count {
+        let at = random.random_range(0..80);
+        let key = format!("k{}", random.random_range(0..3));
+        let event = Event {
+            key,
+            at,
+            id,
+            word: random.random_range(0..9),
+            diff: 1,
+        };
+        let arrival = at + random.random_range(0..LATENESS / 2);
+        if random.random_range(0..8) == 0 {
+            let back = Event {
+                diff: -1,
+                ..event.clone()
+            };
+            events.push((arrival + random.random_range(0..LATENESS / 2 - 1), back));
+        }
+        events.push((arrival, event));
+    }
+    events.shuffle(random);
+    events.sort_by_key(|(arrival, event)| (*arrival, event.diff < 0));
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
+fn block(events: &[Event]) -> FactBlock {
+    let mut block = FactBlock::new(1);
+    for event in events {
+        let known = block.keys.names.iter().position(|name| name == event.key);
+        let key = match known {
+            Some(key) => key as u32,
+            None => block.keys.push(KeyHash::of(&event.key), &event.key),
+        };
+        let head = Head {
+            key,
+            diff: event.diff,
+            at: EventTime(event.at),
+            id: event.id,
+            bits: 0,
+        };
+        block.push(head, &[event.word]);
+    }
+    block
+}
+
+/// Cuts events into ticks, each with the watermark after it.
+fn ticks(events: &[Event], random: &mut StdRng) -> Vec<(Vec<Event>, EventTime)> {
+    let mut ticks = Vec::new();
+    let mut newest = i64::MIN + LATENESS;
+    let mut rest = events;
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(random.random_range(1..=rest.len().min(8)));
+        newest = now.iter().map(|e| e.at).fold(newest, i64::max);
+        ticks.push((now.to_vec(), EventTime(newest - LATENESS)));
+        rest = later;
+    }
+    ticks.push((Vec::new(), EventTime::MAX));
+    ticks
+}
+
+fn settings(firing: Firing) -> Settings {
+    Settings {
+        firing,
+        columns: vec![2],
+        gauge: Arc::new(Gauge::default()),
+    }
+}
+
+fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, Collection, u64) {
+    let settings = settings(firing);
+    let gauge = Arc::clone(&settings.gauge);
+    let mut driver = Driver::new(Toy, settings);
+    let (mut live, mut settled) = (Collection::new(), Collection::new());
+    for (tick, (events, watermark)) in ticks.iter().enumerate() {
+        let arrivals = Arrivals {
+            facts: vec![block(events)],
+            tables: Vec::new(),
+            watermark: Some(*watermark),
+        };
+        if let Some(emission) = driver.tick(tick as u64, arrivals) {
+            add(&mut live, &emission.live);
+            add(&mut settled, &emission.settled);
+        }
+    }
+    (live, settled, gauge.keys())
+}
+
+#[test]
+fn any_order_and_any_batches_give_the_rows_of_a_plain_loop() {
+    let cases = if cfg!(debug_assertions) {
+        1_000
+    } else {
+        10_000
+    };
+    for seed in 0..cases {
+        let mut random = StdRng::seed_from_u64(seed);
+        let events = random_events(&mut random);
+        let ticks = ticks(&events, &mut random);
+        let expected = oracle(&events);
+        let (live, settled, keys) = run_alone(&ticks, Firing::OnArrival);
+        assert_eq!(live, expected, "live rows, seed {seed}");
+        assert_eq!(settled, expected, "settled rows, seed {seed}");
+        assert_eq!(keys, 0, "keys left behind, seed {seed}");
+        let (live, settled, keys) = run_alone(&ticks, Firing::OnWatermark);
+        assert_eq!((live, keys), (Collection::new(), 0), "seed {seed}");
+        assert_eq!(settled, expected, "rows on the watermark, seed {seed}");
+    }
+}
+
+fn run_workers(
+    ticks: &[(Vec<Event>, EventTime)],
+    firing: Firing,
+    workers: usize,
+) -> (Collection, Collection) {
+    let found = Arc::new(Mutex::new((Collection::new(), Collection::new())));
+    let ticks = ticks.to_vec();
+    let shared = Arc::clone(&found);
+    timely::execute(timely::Config::process(workers), move |worker| {
+        let (index, peers) = (worker.index(), worker.peers());
+        let shared = Arc::clone(&shared);
+        let (mut input, probe) = worker.dataflow::<u64, _, _>(|scope| {
+            let (input, stream) = scope.new_input::<Vec<Parcel>>();
+            let (probe, _) = stream
+                .keyed(Toy, settings(firing))
+                .inspect(move |emission| {
+                    let mut found = shared.lock().unwrap();
+                    add(&mut found.0, &emission.live);
+                    add(&mut found.1, &emission.settled);
+                })
+                .probe();
+            (input, probe)
+        });
+        for (tick, (events, watermark)) in ticks.iter().enumerate() {
+            if tick % peers == index {
+                for to in 0..peers {
+                    let owned: Vec<Event> = events
+                        .iter()
+                        .filter(|e| owner_of(KeyHash::of(&e.key).hash, peers) == to)
+                        .cloned()
+                        .collect();
+                    input.send(Parcel {
+                        to,
+                        content: Content::Facts(block(&owned)),
+                    });
+                    input.send(Parcel {
+                        to,
+                        content: Content::Watermark(*watermark),
+                    });
+                }
+            }
+            input.advance_to(tick as u64 + 1);
+            worker.step();
+        }
+        input.close();
+        while !probe.done() {
+            worker.step();
+        }
+    })
+    .unwrap();
+    let found = found.lock().unwrap();
+    found.clone()
+}
+
+#[test]
+fn one_to_four_workers_give_the_same_rows() {
+    for seed in 0..40 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let events = random_events(&mut random);
+        let ticks = ticks(&events, &mut random);
+        let expected = oracle(&events);
+        let workers = 1 + seed as usize % 4;
+        let (live, settled) = run_workers(&ticks, Firing::OnArrival, workers);
+        assert_eq!(
+            (&live, &settled),
+            (&expected, &expected),
+            "seed {seed}, {workers} workers"
+        );
+        let (_, settled) = run_workers(&ticks, Firing::OnWatermark, workers);
+        assert_eq!(settled, expected, "seed {seed}, {workers} workers");
+    }
+}

@@ -1,0 +1,58 @@
+//! What travels between workers: blocks of facts, rows of broadcast tables, and the watermark.
+
+use serde::{Deserialize, Serialize};
+use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::time::EventTime;
+
+/// Shards are the unit of ownership: a fixed number, so that state saved by some number of workers
+/// can be read back by another.
+pub const SHARDS: u64 = 1024;
+
+/// The shard of a hash. It uses bits that hash tables do not choose their buckets by.
+#[must_use]
+pub fn shard_of(hash: u64) -> u64 {
+    (hash >> 32) % SHARDS
+}
+
+/// The worker that owns a hash.
+#[must_use]
+pub fn owner_of(hash: u64, workers: usize) -> usize {
+    (shard_of(hash) % workers as u64) as usize
+}
+
+/// One version of one row of a broadcast table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRow {
+    /// Which table.
+    pub table: usize,
+    /// The key's words.
+    pub key: Box<[i64]>,
+    /// From when on it holds.
+    pub at: EventTime,
+    /// Orders versions of the same moment.
+    pub id: u64,
+    /// The other columns' words; `None` when the key is deleted.
+    pub row: Option<Box<[i64]>>,
+    /// +1, or −1 to take the version back.
+    pub diff: i32,
+}
+
+/// What one parcel holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Content {
+    /// Facts, in arrival order.
+    Facts(FactBlock),
+    /// Rows of broadcast tables.
+    Tables(Vec<TableRow>),
+    /// The watermark after this tick: no row older than it will count any more.
+    Watermark(EventTime),
+}
+
+/// Something for one worker, at the tick under which it travels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Parcel {
+    /// The worker it is for.
+    pub to: usize,
+    /// What it holds.
+    pub content: Content,
+}
