@@ -65,10 +65,11 @@ pub struct Settings {
     pub tally: Arc<Tally>,
 }
 
-/// Spreads ids, which may be consecutive numbers, over all bits.
+/// Spreads ids, which may be consecutive numbers, over all bits (the finaliser of SplitMix64).
 fn spread(id: u64) -> u64 {
-    let mixed = u128::from(id ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_d6e8_feb8_6659_fd93;
-    (mixed >> 64) as u64 ^ mixed as u64
+    let id = (id ^ id >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let id = (id ^ id >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    id ^ id >> 31
 }
 
 /// The worker that knows whether an id was seen.
@@ -93,7 +94,9 @@ impl Deduplicate for StreamVec<'_, Tick, Parcel> {
             let mut stash: BTreeMap<Tick, (Capability<Tick>, Vec<Parcel>)> = BTreeMap::new();
             move |(input, frontier), output| {
                 input.for_each_stamp(|stamp, data| {
-                    let Some(capability) = stamp.retain_least(output.output_index()) else { return };
+                    let Some(capability) = stamp.retain_least(output.output_index()) else {
+                        return;
+                    };
                     let (_, parcels) = stash
                         .entry(*capability.time())
                         .or_insert_with(|| (capability, Vec::new()));
@@ -171,15 +174,24 @@ impl Dedup {
                 Content::Facts(block) => {
                     for (to, block) in self.facts(block).into_iter().enumerate() {
                         if !block.is_empty() {
-                            give(Parcel { to, content: Content::Facts(block) });
+                            give(Parcel {
+                                to,
+                                content: Content::Facts(block),
+                            });
                         }
                     }
                 }
                 Content::Watermark(at) => {
                     self.watermark = self.watermark.max(at);
-                    give(Parcel { to, content: Content::Watermark(at) });
+                    give(Parcel {
+                        to,
+                        content: Content::Watermark(at),
+                    });
                 }
-                tables @ Content::Tables(_) => give(Parcel { to, content: tables }),
+                tables @ Content::Tables(_) => give(Parcel {
+                    to,
+                    content: tables,
+                }),
             }
         }
         self.sweep();
@@ -196,7 +208,9 @@ impl Dedup {
             verdicts.push(verdict);
         }
         let tally = &self.settings.tally;
-        tally.accepted.fetch_add(block.len() as u64 - known, Ordering::Relaxed);
+        tally
+            .accepted
+            .fetch_add(block.len() as u64 - known, Ordering::Relaxed);
         tally.duplicate.fetch_add(known, Ordering::Relaxed);
         tally.conflicts.fetch_add(conflicts, Ordering::Relaxed);
         if known == 0 && self.workers == 1 && self.settings.on_conflict == OnConflict::First {
@@ -223,7 +237,11 @@ impl Dedup {
 
     fn verdict(&mut self, block: &FactBlock, row: usize) -> (Verdict, bool) {
         let head = &block.heads[row];
-        let seen = Seen { id: head.id, at: head.at, print: fingerprint(block, row) };
+        let seen = Seen {
+            id: head.id,
+            at: head.at,
+            print: fingerprint(block, row),
+        };
         let horizon = self.watermark.minus(self.settings.keep);
         let hash = |seen: &Seen| spread(seen.id);
         match self.seen.entry(spread(head.id), |s| s.id == head.id, hash) {
@@ -316,10 +334,19 @@ impl Dedup {
                 let name: Box<str> = from.text("a key")?.into();
                 let bits = from.unsigned("the bits")? as u64;
                 let count = from.length("the words")?;
-                let words = (0..count).map(|_| from.word("a word")).collect::<Result<_, _>>()?;
-                Ok(Remembered { hash: KeyHash::of(&name), name, bits, words })
+                let words = (0..count)
+                    .map(|_| from.word("a word"))
+                    .collect::<Result<_, _>>()?;
+                Ok(Remembered {
+                    hash: KeyHash::of(&name),
+                    name,
+                    bits,
+                    words,
+                })
             })?;
-            dedup.seen.insert_unique(spread(id), Seen { id, at, print }, |seen| spread(seen.id));
+            dedup
+                .seen
+                .insert_unique(spread(id), Seen { id, at, print }, |seen| spread(seen.id));
             if let Some(fact) = fact {
                 dedup.facts.insert(id, fact);
             }
@@ -333,9 +360,14 @@ impl Dedup {
 fn fingerprint(block: &FactBlock, row: usize) -> u64 {
     let head = &block.heads[row];
     let start = block.keys.hashes[head.key as usize] ^ (head.at.0 as u64).rotate_left(32);
-    block.words(row).iter().fold(spread(start ^ head.bits), |print, word| {
-        (print ^ *word as u64).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(29)
-    })
+    block
+        .words(row)
+        .iter()
+        .fold(spread(start ^ head.bits), |print, word| {
+            (print ^ *word as u64)
+                .wrapping_mul(0x9fb2_1c65_1e98_df25)
+                .rotate_left(29)
+        })
 }
 
 /// Facts being dealt out to the workers that own their keys.
@@ -349,7 +381,11 @@ struct Split<'a> {
 impl<'a> Split<'a> {
     fn new(block: &'a FactBlock, workers: usize) -> Split<'a> {
         let blocks = vec![FactBlock::new(block.stride); workers];
-        Split { block, blocks, keys: vec![None; block.keys.len()] }
+        Split {
+            block,
+            blocks,
+            keys: vec![None; block.keys.len()],
+        }
     }
 
     fn push(&mut self, row: usize) {
@@ -366,7 +402,13 @@ impl<'a> Split<'a> {
     fn take_back(&mut self, old: Seen, fact: &Remembered) {
         let to = owner_of(fact.hash.hash, self.blocks.len());
         let key = self.blocks[to].keys.push(fact.hash, &fact.name);
-        let head = Head { key, diff: -1, at: old.at, id: old.id, bits: fact.bits };
+        let head = Head {
+            key,
+            diff: -1,
+            at: old.at,
+            id: old.id,
+            bits: fact.bits,
+        };
         self.blocks[to].push(head, &fact.words);
     }
 }
@@ -376,19 +418,35 @@ mod tests {
     use super::*;
 
     fn settings(keep: i64, on_conflict: OnConflict) -> Settings {
-        Settings { keep: Span(keep), on_conflict, tally: Arc::new(Tally::default()) }
+        Settings {
+            keep: Span(keep),
+            on_conflict,
+            tally: Arc::new(Tally::default()),
+        }
     }
 
     fn parcels(rows: &[(u64, i64, &str, i64)], watermark: i64) -> Vec<Parcel> {
         let mut block = FactBlock::new(1);
         for (id, at, name, word) in rows {
             let key = block.keys.push(KeyHash::of(name), name);
-            let head = Head { key, diff: 1, at: EventTime(*at), id: *id, bits: 0 };
+            let head = Head {
+                key,
+                diff: 1,
+                at: EventTime(*at),
+                id: *id,
+                bits: 0,
+            };
             block.push(head, &[*word]);
         }
         vec![
-            Parcel { to: 0, content: Content::Facts(block) },
-            Parcel { to: 0, content: Content::Watermark(EventTime(watermark)) },
+            Parcel {
+                to: 0,
+                content: Content::Facts(block),
+            },
+            Parcel {
+                to: 0,
+                content: Content::Watermark(EventTime(watermark)),
+            },
         ]
     }
 
@@ -408,9 +466,15 @@ mod tests {
         let settings = settings(100, OnConflict::First);
         let tally = Arc::clone(&settings.tally);
         let mut dedup = Dedup::new(settings, 1);
-        let first = run(&mut dedup, parcels(&[(1, 5, "a", 7), (1, 5, "a", 7), (2, 5, "a", 7)], 0));
+        let first = run(
+            &mut dedup,
+            parcels(&[(1, 5, "a", 7), (1, 5, "a", 7), (2, 5, "a", 7)], 0),
+        );
         assert_eq!(first, [(1, 7, 1), (2, 7, 1)]);
-        assert_eq!(run(&mut dedup, parcels(&[(1, 5, "a", 7), (1, 5, "b", 7)], 0)), []);
+        assert_eq!(
+            run(&mut dedup, parcels(&[(1, 5, "a", 7), (1, 5, "b", 7)], 0)),
+            []
+        );
         assert_eq!(tally.accepted.load(Ordering::Relaxed), 2);
         assert_eq!(tally.duplicate.load(Ordering::Relaxed), 3);
         assert_eq!(tally.conflicts.load(Ordering::Relaxed), 1);

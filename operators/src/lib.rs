@@ -6,5 +6,5 @@ pub mod codec;
 pub mod dedup;
 pub mod driver;
 pub mod logic;
-pub mod tables;
 pub mod parcel;
+pub mod tables;
