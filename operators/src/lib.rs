@@ -7,4 +7,5 @@ pub mod dedup;
 pub mod driver;
 pub mod logic;
 pub mod parcel;
+pub mod program;
 pub mod tables;
