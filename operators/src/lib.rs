@@ -9,3 +9,4 @@ pub mod logic;
 pub mod parcel;
 pub mod program;
 pub mod tables;
+pub mod sessions;
