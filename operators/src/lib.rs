@@ -10,3 +10,4 @@ pub mod parcel;
 pub mod program;
 pub mod tables;
 pub mod sessions;
+pub mod statistics;
