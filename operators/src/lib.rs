@@ -5,6 +5,7 @@
 pub mod codec;
 pub mod dedup;
 pub mod driver;
+pub mod drift;
 pub mod logic;
 pub mod parcel;
 pub mod program;

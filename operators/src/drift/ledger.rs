@@ -1,0 +1,259 @@
+//! What is kept of each monitor, and which rows leave when a tick is complete: a pure state machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate_schemas::fact::{NULL, float_word};
+use tidegate_schemas::rows::Rows;
+use tidegate_schemas::time::EventTime;
+
+use super::spec::{DriftSpec, Firing};
+use super::tally::Delta;
+use crate::codec::{CodecError, Reader, Writer};
+use crate::statistics::{Histogram, divergence, shares};
+
+/// The counts of the monitors, and the rows that stand.
+///
+/// After [`Ledger::close`], the rows given so far are a function of the facts of all ticks so far
+/// and of the watermark: neither order nor grouping of the deltas matters. (Facts that come when
+/// their window is settled, see [`Firing`], are ignored.)
+///
+/// # State
+/// Per monitor: the reference's counts (for good, one per category), and of each window that is not
+/// settled its counts and the row that stands, if any. A window is settled when the watermark has
+/// passed both its end and that of the reference by `keep` (not at all for [`Firing::Final`]).
+/// So: windows in the reference or within lateness + `keep`, times categories.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ledger {
+    spec: DriftSpec,
+    watermark: EventTime,
+    pages: Vec<Page>,
+}
+
+/// One monitor's part.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Page {
+    reference: Histogram,
+    windows: BTreeMap<i64, Window>,
+    /// Since the last tick was closed: whether the reference changed, and which windows did.
+    reference_changed: bool,
+    changed: BTreeSet<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Window {
+    counts: Histogram,
+    row: Option<Measured>,
+}
+
+/// The measures as they leave: floats as words, so that rows compare bit for bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Measured {
+    psi: i64,
+    kl: i64,
+    rows: i64,
+    reference_rows: i64,
+}
+
+impl Ledger {
+    /// No facts yet.
+    ///
+    /// # Panics
+    /// When the spec does not pass [`DriftSpec::check`].
+    #[must_use]
+    pub fn new(spec: DriftSpec) -> Ledger {
+        if let Err(problem) = spec.check() {
+            panic!("a drift spec is checked before it is run: {problem}");
+        }
+        Ledger {
+            watermark: EventTime::MIN,
+            pages: vec![Page::default(); spec.monitors.len()],
+            spec,
+        }
+    }
+
+    /// Takes counts of the tick that will be closed next.
+    pub fn apply(&mut self, delta: Delta) {
+        let page = &mut self.pages[delta.monitor as usize];
+        let settled = |end| self.spec.settled_from(end) <= self.watermark;
+        let reference_end = self.spec.reference_end();
+        if delta.in_reference && !settled(reference_end) {
+            page.reference.add(delta.category, delta.count);
+            page.reference_changed = true;
+        }
+        let end = self.spec.windows.end(delta.window);
+        if !settled(end.max(reference_end)) {
+            let window = page.windows.entry(delta.window).or_default();
+            window.counts.add(delta.category, delta.count);
+            page.changed.insert(delta.window);
+        }
+    }
+
+    /// Closes a tick: all its counts were applied, and this is the watermark after it. A watermark
+    /// never steps back; an earlier one than before changes nothing.
+    ///
+    /// # Emits
+    /// Rows as [`DriftSpec::output`] describes them, by monitor, then window; taken back before
+    /// they are replaced.
+    pub fn close(&mut self, watermark: EventTime, out: &mut Rows) {
+        let before = self.watermark;
+        self.watermark = before.max(watermark);
+        let reference_end = self.spec.reference_end();
+        let just_frozen = before < reference_end;
+        for (monitor, page) in self.pages.iter_mut().enumerate() {
+            let reference_changed = std::mem::take(&mut page.reference_changed);
+            let changed = std::mem::take(&mut page.changed);
+            if self.watermark < reference_end {
+                continue;
+            }
+            let mut emit = Emit {
+                spec: &self.spec,
+                monitor,
+                out,
+            };
+            if let Firing::Changes { .. } = self.spec.firing {
+                let all = just_frozen || reference_changed;
+                page.revise(if all { None } else { Some(&changed) }, &mut emit);
+            }
+            while let Some(first) = page.windows.first_entry() {
+                let end = self.spec.windows.end(*first.key()).max(reference_end);
+                if self.spec.settled_from(end) > self.watermark {
+                    break;
+                }
+                let (index, window) = first.remove_entry();
+                if self.spec.firing == Firing::Final {
+                    emit.replace(index, None, emit.measure(&page.reference, &window.counts));
+                }
+            }
+        }
+    }
+
+    /// Of how many windows counts are kept, over all monitors.
+    #[must_use]
+    pub fn windows_kept(&self) -> usize {
+        self.pages.iter().map(|page| page.windows.len()).sum()
+    }
+
+    /// Writes everything; between ticks only.
+    pub fn encode(&self, to: &mut Writer) {
+        to.time(self.watermark);
+        to.length(self.pages.len());
+        for page in &self.pages {
+            page.reference.encode(to);
+            to.length(page.windows.len());
+            for (index, window) in &page.windows {
+                to.word(*index);
+                window.counts.encode(to);
+                to.option(window.row, |to, row| {
+                    for word in [row.psi, row.kl, row.rows, row.reference_rows] {
+                        to.word(word);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Reads what [`Ledger::encode`] wrote, for the same spec.
+    ///
+    /// # Errors
+    /// When the bytes are not such a ledger, or one of another number of monitors.
+    pub fn decode(spec: DriftSpec, from: &mut Reader<'_>) -> Result<Ledger, CodecError> {
+        let mut ledger = Ledger::new(spec);
+        ledger.watermark = from.time("the watermark")?;
+        let monitors = from.length("the number of monitors")?;
+        if monitors != ledger.pages.len() {
+            return Err(CodecError {
+                what: "as many monitors as are declared",
+                left: monitors,
+            });
+        }
+        for page in &mut ledger.pages {
+            page.reference = Histogram::decode(from)?;
+            for _ in 0..from.length("the number of windows")? {
+                let index = from.word("a window")?;
+                let counts = Histogram::decode(from)?;
+                let row = from.option("a row", |from| {
+                    Ok(Measured {
+                        psi: from.word("a PSI")?,
+                        kl: from.word("a KL")?,
+                        rows: from.word("a number of rows")?,
+                        reference_rows: from.word("a number of rows")?,
+                    })
+                })?;
+                page.windows.insert(index, Window { counts, row });
+            }
+        }
+        Ok(ledger)
+    }
+}
+
+impl Page {
+    /// Brings the rows of these windows, or of all, up to date.
+    fn revise(&mut self, changed: Option<&BTreeSet<i64>>, emit: &mut Emit<'_>) {
+        let indexes: Vec<i64> = match changed {
+            Some(changed) => changed.iter().copied().collect(),
+            None => self.windows.keys().copied().collect(),
+        };
+        for index in indexes {
+            let Some(window) = self.windows.get_mut(&index) else {
+                continue;
+            };
+            let row = emit.measure(&self.reference, &window.counts);
+            emit.replace(index, std::mem::replace(&mut window.row, row), row);
+            if window.counts.is_empty() {
+                self.windows.remove(&index);
+            }
+        }
+    }
+}
+
+/// Makes the rows of one monitor.
+struct Emit<'a> {
+    spec: &'a DriftSpec,
+    monitor: usize,
+    out: &'a mut Rows,
+}
+
+impl Emit<'_> {
+    /// A window's measures, if it has rows enough. Without a row in the reference they are null.
+    fn measure(&self, reference: &Histogram, current: &Histogram) -> Option<Measured> {
+        let enough = i64::try_from(self.spec.min_rows).unwrap_or(i64::MAX).max(1);
+        if current.rows() < enough {
+            return None;
+        }
+        let shares = shares(reference, current, self.spec.smoothing);
+        let word = |measure: &dyn Fn(&[_]) -> f64| {
+            shares
+                .as_deref()
+                .map_or(NULL, |shares| float_word(measure(shares)))
+        };
+        Some(Measured {
+            psi: word(&divergence::psi),
+            kl: word(&|shares| divergence::kl(shares, self.spec.direction)),
+            rows: current.rows(),
+            reference_rows: reference.rows(),
+        })
+    }
+
+    fn replace(&mut self, index: i64, old: Option<Measured>, new: Option<Measured>) {
+        if old == new {
+            return;
+        }
+        for (row, diff) in [(old, -1), (new, 1)] {
+            let Some(row) = row else { continue };
+            let start = self.spec.windows.start(index);
+            let columns = self.out.begin("", start, diff);
+            let words = [
+                start.0,
+                index,
+                self.spec.monitors[self.monitor].name,
+                row.psi,
+                row.kl,
+                row.rows,
+                row.reference_rows,
+            ];
+            for (column, word) in columns.iter_mut().zip(words) {
+                column.push(word);
+            }
+        }
+    }
+}
