@@ -1,4 +1,23 @@
 //! Drift: how far the facts of each tumbling window are from a frozen reference, per monitor.
+//!
+//! [`tally`] counts facts where they are, per (window, category); only counts travel, to the one
+//! worker that owns the monitor. [`ledger`] keeps them there and makes the rows. [`spec`] is what a
+//! job declares.
+//!
+//! The rows are a differential collection, (row, tick, ±1), and so is every change of a count: the
+//! count is in the difference. They are *not* kept in differential's arrangements, for three reasons:
+//!
+//! - A closed window must be forgotten while its row stands. In a dataflow of `reduce` and `join`,
+//!   taking back the counts takes back the row.
+//! - State needs a codec, and a spine has none.
+//! - It is slower. Measured on 10M facts of 30 days, two monitors of 6 and 40 categories, hourly
+//!   windows, against the same counts put through two `reduce`s and a `join` (the same rows came
+//!   out): with ticks of 1,000 facts 37 against 102 ns a fact, with 10,000 19 against 26, with
+//!   100,000 16 against 18, on a busy machine. Undisturbed 21, 12 and 11, of which counting takes
+//!   9 to 10, that is 5 ns per fact and monitor.
+//!
+//! By monitor, and not by (monitor, window), because then the reference is where its windows are.
+//! After counting there is little left to share: the 10M facts above became 0.04M to 0.6M counts.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -26,6 +45,30 @@ mod tests;
 const COLUMNS: usize = 7;
 
 /// The measures of every monitor in every window against the reference, as a collection of rows.
+///
+/// # Reads
+/// `facts`: accepted facts, each with its difference, in any order and on any worker.
+/// `watermarks`: what each worker knows after a tick, said by every worker, in every tick in which
+/// it moves; what counts is the least that any worker said last. All facts of later ticks are at or
+/// after it. Windows are open until it passes them: at the end of the input it is
+/// [`EventTime::MAX`], and an input that just stops leaves its last windows open.
+///
+/// # Emits
+/// Rows as [`DriftSpec::output`] describes them, `at` the start of their window, when a tick is
+/// complete on all workers, by monitor and window; which of them and when is said by
+/// [`spec::Firing`]. A window without rows, or with fewer than `min_rows`, has none. Where the
+/// reference is empty, `psi` and `kl` are null. The categories of a row are those of the
+/// reference and of its window, never of other windows: a category of the future changes no row.
+///
+/// The rows that stand after a tick are a function of the facts and the watermark so far: workers,
+/// batches, and arrival within lateness change nothing, bit for bit.
+///
+/// # State
+/// That of [`Ledger`], on the worker that owns the monitor; before that, the counts of open ticks.
+///
+/// # Panics
+/// When the spec does not pass [`DriftSpec::check`], when more facts of a category are taken back
+/// than were given, and when a message has no tick.
 pub fn drift<'scope, B>(
     facts: StreamVec<'scope, Tick, B>,
     watermarks: StreamVec<'scope, Tick, EventTime>,

@@ -8,6 +8,17 @@ use super::Share;
 /// It is the same both ways but for rounding, 0 for equal shares, and infinite where one side alone
 /// has a share of zero. Without any drift it comes to about (k − 1)(1/n + 1/m) for k categories and
 /// n and m rows: small samples look like drift.
+///
+/// # Example
+/// ```
+/// use tidegate_operators::statistics::divergence::psi;
+/// use tidegate_operators::statistics::{Histogram, Smoothing, shares};
+///
+/// let reference = Histogram::from_iter([(1, 500), (2, 500)]);
+/// let current = Histogram::from_iter([(1, 60), (2, 40)]);
+/// let shares = shares(&reference, &current, Smoothing::Floor(1e-4)).expect("both have rows");
+/// assert!((psi(&shares) - 0.1 * (0.6f64 / 0.4).ln()).abs() < 1e-15);
+/// ```
 #[must_use]
 pub fn psi(shares: &[Share]) -> f64 {
     shares
