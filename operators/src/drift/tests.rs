@@ -214,7 +214,16 @@ fn block<'a>(given: impl Iterator<Item = &'a Given>) -> FactBlock {
     block
 }
 
-/// Runs the dataflow; fact i of a tick is given to a worker by chance, and each worker but the
+/// Those facts of a tick that chance gives to a worker; the same chance on every worker.
+fn share(given: &[Given], worker: usize, workers: usize, seed: u64) -> Vec<Given> {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let mine = given
+        .iter()
+        .filter(|_| rng.random_range(0..workers) == worker);
+    mine.copied().collect()
+}
+
+/// Runs the dataflow; each fact of a tick is given to a worker by chance, and each worker but the
 /// last knows of a later watermark than the one after it. Answers the changes by tick.
 fn run(spec: &DriftSpec, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BTreeMap<Row, i64>> {
     let (send, receive) = mpsc::channel();
@@ -228,20 +237,23 @@ fn run(spec: &DriftSpec, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BTree
             drift::<Rc<FactBlock>>(facts, watermarks, spec.clone()).capture_into(send);
             (facts_in, watermarks_in)
         });
-        for (tick, Tick { given, watermark }) in script.iter().enumerate() {
-            // The same chance on every worker.
-            let mut rng = SmallRng::seed_from_u64(seed ^ tick as u64);
-            let owners: Vec<usize> = given.iter().map(|_| rng.random_range(0..workers)).collect();
-            let mine = given.iter().zip(&owners);
-            let mine = mine.filter(|(_, owner)| **owner == worker.index());
-            let mine: Vec<Given> = mine.map(|(fact, _)| *fact).collect();
-            for part in mine.chunks(rng.random_range(1..20)) {
-                facts.send(Rc::new(block(part.iter())));
+        let ahead = (workers - 1 - worker.index()) as i64;
+        let mut rng = SmallRng::seed_from_u64(seed ^ (worker.index() as u64) << 32);
+        // Either input may be many ticks ahead of the other.
+        let (mut facts_at, mut watermarks_at) = (0, 0);
+        while facts_at < script.len() || watermarks_at < script.len() {
+            if facts_at < script.len() && (watermarks_at == script.len() || rng.random_bool(0.5)) {
+                let mine = share(&script[facts_at].given, worker.index(), workers, seed);
+                for part in mine.chunks(rng.random_range(1..20)) {
+                    facts.send(Rc::new(block(part.iter())));
+                }
+                facts_at += 1;
+                facts.advance_to(facts_at as u64);
+            } else {
+                watermarks.send(script[watermarks_at].watermark.plus(Span(ahead * 9)));
+                watermarks_at += 1;
+                watermarks.advance_to(watermarks_at as u64);
             }
-            let ahead = (workers - 1 - worker.index()) as i64;
-            watermarks.send(watermark.plus(Span(ahead * 9)));
-            facts.advance_to(tick as u64 + 1);
-            watermarks.advance_to(tick as u64 + 1);
             if rng.random_bool(0.5) {
                 worker.step();
             }
