@@ -12,3 +12,4 @@ pub mod program;
 pub mod tables;
 pub mod sessions;
 pub mod statistics;
+pub mod triggers;

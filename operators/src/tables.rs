@@ -19,44 +19,17 @@ use hashbrown::HashMap;
 use tidegate_schemas::time::EventTime;
 
 use crate::codec::{CodecError, Reader, Writer};
-
-/// A row of a changelog: from `at` on, `key` has the columns `row`.
-#[derive(Clone, Copy, Debug)]
-pub struct TableRow<'a> {
-    /// Whose columns; as many words as the table's keys have.
-    pub key: &'a [i64],
-    /// From when on.
-    pub at: EventTime,
-    /// The changelog row's id.
-    pub id: u64,
-    /// The columns, or `None` when the key is deleted.
-    pub row: Option<&'a [i64]>,
-    /// +1 for a row that is so, −1 for one that is taken back.
-    pub diff: i32,
-}
+use crate::parcel::TableRow;
 
 /// What a changelog row did to a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// What the key shows has changed.
-    Changed(TableChange),
-    /// The row is kept, but what the key shows is the same at every moment.
+    /// What its key shows at its time, and up to the key's next version, has changed.
+    Changed,
+    /// The row is kept, but what its key shows is the same at every moment.
     Hidden,
     /// The row is from before what is settled and was not taken.
     Late,
-}
-
-/// A stretch of event time in which a key of a table shows something else than before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableChange {
-    /// Index of the table.
-    pub table: usize,
-    /// The key.
-    pub key: Box<[i64]>,
-    /// The first moment that sees the change.
-    pub at: EventTime,
-    /// The first moment that does not see it any more, if there is one.
-    pub until: Option<EventTime>,
 }
 
 /// The versions of a key are sorted by (time, id, row), and no two are equal in all three.
@@ -104,9 +77,11 @@ impl Table {
         shown(&versions[..end])
     }
 
-    /// The first moment later than `after` at which `key` shows something else than just before.
+    /// The first moment later than `after`, and not settled, at which `key` shows something else than
+    /// just before.
     #[must_use]
     pub fn next_change(&self, key: &[i64], after: EventTime) -> Option<EventTime> {
+        let after = after.max(EventTime(self.settled.0.saturating_sub(1)));
         let versions = self.versions.get(key)?;
         let mut start = versions.partition_point(|version| version.at <= after);
         let before = shown(&versions[..start]);
@@ -119,31 +94,29 @@ impl Table {
         None
     }
 
-    /// Adds or takes back a version. `table` is the table's own index, for the answer.
-    pub fn apply(&mut self, table: usize, change: TableRow<'_>) -> Applied {
-        debug_assert_eq!(change.key.len(), self.key_width, "a key of this table");
-        debug_assert!(
-            change.row.is_none_or(|row| row.len() == self.columns),
-            "a row of this table"
+    /// Adds or takes back a version.
+    pub fn apply(&mut self, change: &TableRow) -> Applied {
+        assert!(
+            change.key.len() == self.key_width
+                && change.row.as_ref().is_none_or(|r| r.len() == self.columns),
+            "{change:?} is no row of a table with {} + {} columns",
+            self.key_width,
+            self.columns
         );
         if change.at < self.settled {
             return Applied::Late;
         }
-        let before = self.as_of(change.key, change.at).map(Box::from);
-        let versions = self.versions.entry(change.key.into()).or_default();
-        add(versions, &change);
+        let before = self.as_of(&change.key, change.at).map(Box::from);
+        let versions = self.versions.entry(change.key.clone()).or_default();
+        add(versions, change);
         if versions.is_empty() {
-            self.versions.remove(change.key);
+            self.versions.remove(&change.key);
         }
-        if self.as_of(change.key, change.at) == before.as_deref() {
-            return Applied::Hidden;
+        if self.as_of(&change.key, change.at) == before.as_deref() {
+            Applied::Hidden
+        } else {
+            Applied::Changed
         }
-        Applied::Changed(TableChange {
-            table,
-            key: change.key.into(),
-            at: change.at,
-            until: self.next_version(change.key, change.at),
-        })
     }
 
     /// Drops what no permitted moment can see any more: moments and changelog rows before
@@ -166,14 +139,6 @@ impl Table {
             });
             !versions.is_empty()
         });
-    }
-
-    /// The time of the next version that counts, whether it shows something new or not.
-    fn next_version(&self, key: &[i64], after: EventTime) -> Option<EventTime> {
-        let versions = self.versions.get(key)?;
-        let start = versions.partition_point(|version| version.at <= after);
-        let next = versions[start..].iter().find(|version| version.times > 0)?;
-        Some(next.at)
     }
 
     fn encode(&self, to: &mut Writer) {
@@ -242,9 +207,9 @@ impl Tables {
         self.tables[table].as_of(key, at)
     }
 
-    /// Adds or takes back a version of table `table`.
-    pub fn apply(&mut self, table: usize, change: TableRow<'_>) -> Applied {
-        self.tables[table].apply(table, change)
+    /// Adds or takes back a version of the table that the row names.
+    pub fn apply(&mut self, row: &TableRow) -> Applied {
+        self.tables[row.table].apply(row)
     }
 
     /// [`Table::settle`] for every table.
@@ -290,9 +255,9 @@ fn shown(versions: &[Version]) -> Option<&[i64]> {
         .as_deref()
 }
 
-fn add(versions: &mut Vec<Version>, change: &TableRow<'_>) {
+fn add(versions: &mut Vec<Version>, change: &TableRow) {
     let place = versions.binary_search_by(|version| {
-        (version.at, version.id, version.row.as_deref()).cmp(&(change.at, change.id, change.row))
+        (version.at, version.id, &version.row).cmp(&(change.at, change.id, &change.row))
     });
     match place {
         Ok(index) => {
@@ -306,7 +271,7 @@ fn add(versions: &mut Vec<Version>, change: &TableRow<'_>) {
             Version {
                 at: change.at,
                 id: change.id,
-                row: change.row.map(Box::from),
+                row: change.row.clone(),
                 times: change.diff,
             },
         ),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::rows::Kind;
-use tidegate_schemas::time::EventTime;
+use tidegate_schemas::time::{EventTime, TimeUnit};
 
 /// What a value of an expression is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,20 @@ pub enum Type {
     Text,
     /// An event time in microseconds.
     Time,
+}
+
+impl Type {
+    /// How the word of a program's value reads, for example when a segment becomes a register.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Type::Int => Kind::Int,
+            Type::Float => Kind::Float,
+            Type::Bool => Kind::Bool,
+            Type::Text => Kind::Text,
+            Type::Time => Kind::Time(TimeUnit::Microsecond),
+        }
+    }
 }
 
 impl fmt::Display for Type {

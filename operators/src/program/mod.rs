@@ -125,6 +125,14 @@ impl Program {
         self.result
     }
 
+    /// The registers that the program reads, in the order it names them.
+    pub fn reads(&self) -> impl Iterator<Item = usize> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Load(register) | Step::LoadFixed { register, .. } => Some(*register as usize),
+            _ => None,
+        })
+    }
+
     /// Whether the program's value is true; null is not.
     #[must_use]
     pub fn holds(&self, registers: &[i64]) -> bool {

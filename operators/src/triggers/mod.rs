@@ -1,0 +1,369 @@
+//! Triggers: a condition over the registers of a key and over tables that fires, with a memory.
+//!
+//! A trigger has the shape of a [`Logic`](crate::logic::Logic), but the composer of an entity hands it
+//! the registers (the values of features and sessions) and the tables, and it says when it must be
+//! looked at.
+//!
+//! # Meaning
+//! Verdicts are a function of event time alone. At a moment `t` the condition sees the registers as
+//! of `t` (all facts at `t` count) and of each table the version as of `t` (one whose time is `t`
+//! counts). Tables are looked up by registers and by the *segment*, an expression of its own; a key
+//! with a null in it, or without a row, gives null columns. A condition that is null is not met.
+//!
+//! There are two kinds, by [`TriggerSpec::anchor`]:
+//!
+//! - *At anchors*: the condition is evaluated at the facts that pass a filter. Every anchor at which
+//!   it is met fires, which is an intervention of its own (an episode without length). Anchors at
+//!   one moment see the same values; the one with the smallest id fires first, and the others then
+//!   only if there is no cooldown.
+//! - *At changes*: it is evaluated at every moment of the key: its facts, the moments at which its
+//!   features change by the passing of time, the changes of rows it looks up, and the end of its
+//!   cooldown. An *episode* opens when `when` is met and closes when `clear_when` is met (by default:
+//!   when `when` is not met). Where both are met it is closed, so that nothing flaps.
+//!
+//! A *firing* is an anchor that fires or an episode that opens. With a cooldown, a firing at `t` needs
+//! `t` − the last firing ≥ the cooldown. An opening that falls inside the cooldown comes at its
+//! end, if the condition is met then; an anchor inside the cooldown never fires.
+//!
+//! A *hold-out* gives part of the keys, by a stable hash, the arm `held_out`: all is as for the others,
+//! rows and cooldown included, but the row has no action.
+//!
+//! # Calls
+//! A composer must
+//!
+//! 1. give every fact to [`Trigger::on_fact`];
+//! 2. call [`Trigger::evaluate`] once at each moment of the key, in time order, when nothing at that
+//!    moment is missing any more: at the end of an instant with facts, or, at a moment `t` without
+//!    facts, when event time has passed it (so it asks its driver for `t.next()`, because a timer
+//!    comes before the facts of its time). It may leave out the moments at which
+//!    [`Trigger::wants`] says no;
+//! 3. come back at [`Trigger::wake`], and, as long as the key lives, at [`Trigger::watch`]. `watch` does
+//!    not keep a key: what is forgotten must not depend on which versions of a table are known
+//!    already. So a key ends when all its parts, with all episodes closed and cooldowns over, forget
+//!    it, and tables that change later open nothing for it.
+//!
+//! # State
+//! Per key: the end of a running cooldown; the open episode (its time, segment and reasons); the table
+//! keys of the last evaluation. Forgotten when there is neither episode nor cooldown.
+
+mod spec;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use spec::{
+    ACTION, ARM, Arm, CLOSED_AT, EVENT_ID, FIRED_AT, HoldOut, KeyPart, Lookup, REASONS, SEGMENT,
+    STATE, SpecError, TEXTS, TriggerSpec,
+};
+pub use state::State;
+
+use tidegate_schemas::fact::{Fact, NULL};
+use tidegate_schemas::names::{code_of, stable_hash};
+use tidegate_schemas::time::{EventTime, Span};
+
+use crate::codec::{CodecError, Reader, Writer};
+use crate::logic::{Outputs, Wake};
+use crate::parcel::TableRow;
+use crate::tables::Tables;
+use state::{Looked, Open};
+
+/// A trigger ready to run. See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    spec: TriggerSpec,
+    cooldown: Span,
+    /// The lookups in the order they are made: those that need the segment come after it.
+    order: Vec<usize>,
+    /// How many lookups come before the segment.
+    before_segment: usize,
+    /// The first register of each lookup's columns.
+    first: Vec<usize>,
+    /// The register of the segment, and the last one.
+    segment: usize,
+    opened: i64,
+    closed: i64,
+    fired: i64,
+}
+
+/// A firing, as its row tells it.
+#[derive(Clone, Copy)]
+struct Firing<'a> {
+    event: Option<u64>,
+    at: EventTime,
+    closed: Option<EventTime>,
+    segment: i64,
+    reasons: &'a [i64],
+}
+
+impl Trigger {
+    /// Makes a trigger of its specification.
+    ///
+    /// # Errors
+    /// When the parts of the specification do not fit together.
+    pub fn new(spec: TriggerSpec) -> Result<Trigger, SpecError> {
+        spec.check()?;
+        let (mut order, after): (Vec<_>, Vec<_>) =
+            (0..spec.lookups.len()).partition(|&index| !spec.lookups[index].by_segment());
+        let before_segment = order.len();
+        order.extend(after);
+        Ok(Trigger {
+            cooldown: spec.cooldown.unwrap_or(Span::ZERO),
+            order,
+            before_segment,
+            first: (0..spec.lookups.len())
+                .map(|lookup| spec.first_register(lookup))
+                .collect(),
+            segment: spec.segment_register(),
+            opened: code_of("opened"),
+            closed: code_of("closed"),
+            fired: code_of("fired"),
+            spec,
+        })
+    }
+
+    /// What the trigger was made of.
+    #[must_use]
+    pub fn spec(&self) -> &TriggerSpec {
+        &self.spec
+    }
+
+    /// A fact of the key, in (time, id) order.
+    pub fn on_fact(&self, state: &mut State, fact: Fact<'_>) {
+        if self.spec.anchor.is_some() && fact.passes(self.spec.anchor) {
+            state.anchors.push(fact.id);
+        }
+    }
+
+    /// Whether [`Trigger::evaluate`] has something to do at `at`; if not, it may be left out.
+    #[must_use]
+    pub fn wants(&self, state: &State, at: EventTime) -> bool {
+        self.spec.anchor.is_none() || !state.anchors.is_empty() || self.cooled_down(state, at)
+    }
+
+    /// Evaluates the trigger at `at`, for the key that `out` works on.
+    ///
+    /// # Reads
+    /// The first [`TriggerSpec::inputs`] registers, as of `at`; what follows them is overwritten with
+    /// the columns of the lookups and the segment. All versions of `tables` up to `at`.
+    ///
+    /// # Emits
+    /// Rows of [`TriggerSpec::columns`]: a row per firing; for an episode that closes, its row is taken
+    /// back and comes again with the closing time. Segment and reasons are those of the firing.
+    pub fn evaluate(
+        &self,
+        state: &mut State,
+        at: EventTime,
+        registers: &mut Vec<i64>,
+        tables: &Tables,
+        out: &mut Outputs,
+    ) {
+        if self.cooled_down(state, at) {
+            state.last = None;
+        }
+        if self.spec.anchor.is_none() {
+            self.look_up(state, at, registers, tables);
+            self.follow(state, at, registers, out);
+        } else if !state.anchors.is_empty() {
+            self.look_up(state, at, registers, tables);
+            self.fire(state, at, registers, out);
+        }
+    }
+
+    /// When the trigger must be evaluated, facts or not. `Forget`: it holds nothing that matters.
+    #[must_use]
+    pub fn wake(&self, state: &State) -> Wake {
+        match (&state.open, state.last) {
+            (None, None) => Wake::Forget,
+            (None, Some(last)) if last.plus(self.cooldown) < EventTime::MAX => {
+                Wake::At(last.plus(self.cooldown))
+            }
+            _ => Wake::Idle,
+        }
+    }
+
+    /// When a row that the key looks up changes next: if the key lives until then, it must be evaluated.
+    #[must_use]
+    pub fn watch(&self, state: &State, tables: &Tables) -> Option<EventTime> {
+        let looked = state.looked.as_ref()?;
+        if self.spec.anchor.is_some() {
+            return None;
+        }
+        self.keys(looked)
+            .filter_map(|(table, key)| tables.tables[table].next_change(key, looked.at))
+            .min()
+    }
+
+    /// Whether a row of a table can matter to what this key was or will be told. The row may be in
+    /// `tables` already, or not yet.
+    #[must_use]
+    pub fn affected(&self, state: &State, row: &TableRow) -> bool {
+        let Some(looked) = &state.looked else {
+            return false;
+        };
+        if self.spec.anchor.is_some() && row.at > looked.at {
+            return false;
+        }
+        // Before `since` other keys were looked up, and they are not remembered.
+        self.keys(looked)
+            .any(|(table, key)| table == row.table && (row.at < looked.since || *key == *row.key))
+    }
+
+    /// Writes the state.
+    pub fn encode(&self, state: &State, to: &mut Writer) {
+        state.encode(to);
+    }
+
+    /// Reads a state that `encode` wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not such a state.
+    pub fn decode(&self, from: &mut Reader<'_>) -> Result<State, CodecError> {
+        let keys = self.spec.lookups.iter().map(|lookup| lookup.key.len());
+        State::decode(from, self.spec.reasons.len(), keys.sum())
+    }
+
+    /// Whether a cooldown was running and is over at `at`.
+    fn cooled_down(&self, state: &State, at: EventTime) -> bool {
+        state.last.is_some_and(|last| at - last >= self.cooldown)
+    }
+
+    /// Fills the registers behind the inputs and remembers what was looked up.
+    fn look_up(&self, state: &mut State, at: EventTime, registers: &mut Vec<i64>, tables: &Tables) {
+        assert!(
+            registers.len() >= self.spec.inputs,
+            "a trigger reads {} registers and was given {}",
+            self.spec.inputs,
+            registers.len()
+        );
+        let width = self.segment + 1;
+        registers.truncate(self.spec.inputs);
+        registers.resize(width, NULL);
+        // The keys stand behind the registers until they have been remembered.
+        for (turn, &index) in self.order.iter().enumerate() {
+            if turn == self.before_segment {
+                registers[self.segment] = self.segment(registers);
+            }
+            let lookup = &self.spec.lookups[index];
+            let start = registers.len();
+            for part in &lookup.key {
+                registers.push(match part {
+                    KeyPart::Register(register) => registers[*register],
+                    KeyPart::Segment => registers[self.segment],
+                });
+            }
+            let (registers, key) = registers.split_at_mut(start);
+            if key.contains(&NULL) {
+                continue;
+            }
+            if let Some(row) = tables.as_of(lookup.table, key, at) {
+                registers[self.first[index]..][..lookup.columns].copy_from_slice(row);
+            }
+        }
+        if self.before_segment == self.order.len() {
+            registers[self.segment] = self.segment(registers);
+        }
+        if !self.order.is_empty() {
+            Looked::remember(&mut state.looked, at, &registers[width..]);
+        }
+        registers.truncate(width);
+    }
+
+    fn segment(&self, registers: &[i64]) -> i64 {
+        let program = self.spec.segment.as_ref();
+        program.map_or(NULL, |program| program.run(registers))
+    }
+
+    /// At anchors: each fires if the condition is met and the cooldown is over.
+    fn fire(&self, state: &mut State, at: EventTime, registers: &[i64], out: &mut Outputs) {
+        let anchors = std::mem::take(&mut state.anchors);
+        if !self.spec.when.holds(registers) {
+            return;
+        }
+        let reasons = self.reasons(registers);
+        for event in anchors {
+            if state.last.is_some() {
+                break;
+            }
+            let firing = Firing {
+                event: Some(event),
+                at,
+                closed: None,
+                segment: registers[self.segment],
+                reasons: &reasons,
+            };
+            self.emit(firing, 1, out);
+            state.last = (self.cooldown > Span::ZERO).then_some(at);
+        }
+    }
+
+    /// At changes: the episode opens, closes, or goes on as it was.
+    fn follow(&self, state: &mut State, at: EventTime, registers: &[i64], out: &mut Outputs) {
+        let met = self.spec.when.holds(registers);
+        let clear = match &self.spec.clear_when {
+            Some(clear_when) => clear_when.holds(registers),
+            None => !met,
+        };
+        match &state.open {
+            Some(open) if clear => {
+                let firing = open.firing();
+                self.emit(firing, -1, out);
+                let closed = Some(at);
+                self.emit(Firing { closed, ..firing }, 1, out);
+                state.last = (at - open.at < self.cooldown).then_some(open.at);
+                state.open = None;
+            }
+            None if met && !clear && state.last.is_none() => {
+                let open = Box::new(Open {
+                    at,
+                    segment: registers[self.segment],
+                    reasons: self.reasons(registers),
+                });
+                self.emit(open.firing(), 1, out);
+                state.open = Some(open);
+            }
+            _ => {}
+        }
+    }
+
+    fn reasons(&self, registers: &[i64]) -> Box<[i64]> {
+        let reasons = self.spec.reasons.iter();
+        reasons.map(|register| registers[*register]).collect()
+    }
+
+    fn emit(&self, firing: Firing<'_>, diff: i32, out: &mut Outputs) {
+        let arm = match &self.spec.holdout {
+            Some(holdout) => holdout.arm(stable_hash(out.key())),
+            None => Arm::Treated,
+        };
+        let state = match (firing.event, firing.closed) {
+            (Some(_), _) => self.fired,
+            (None, None) => self.opened,
+            (None, Some(_)) => self.closed,
+        };
+        let columns = out.begin(self.spec.output, firing.closed.unwrap_or(firing.at), diff);
+        columns[EVENT_ID].push(firing.event.map_or(NULL, |id| id as i64));
+        columns[FIRED_AT].push(firing.at.0);
+        columns[CLOSED_AT].push(firing.closed.map_or(NULL, |at| at.0));
+        columns[STATE].push(state);
+        columns[SEGMENT].push(firing.segment);
+        columns[ARM].push(arm.code());
+        columns[ACTION].push(match arm {
+            Arm::Treated => self.spec.action.unwrap_or(NULL),
+            Arm::HeldOut => NULL,
+        });
+        for (column, word) in columns[REASONS..].iter_mut().zip(firing.reasons) {
+            column.push(*word);
+        }
+    }
+
+    /// The tables and keys that were looked up, in the order they were.
+    fn keys<'a>(&'a self, looked: &'a Looked) -> impl Iterator<Item = (usize, &'a [i64])> {
+        let mut words = &looked.keys[..];
+        self.order.iter().map(move |&index| {
+            let lookup = &self.spec.lookups[index];
+            let (key, rest) = words.split_at(lookup.key.len());
+            words = rest;
+            (lookup.table, key)
+        })
+    }
+}
