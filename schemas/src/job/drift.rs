@@ -36,6 +36,7 @@ pub struct Drift {
     pub smoothing: f64,
     /// What is measured, in natural logarithms; p is the window, q the reference. Default: all.
     #[serde(default = "Measure::all")]
+    #[schemars(length(min = 1))]
     pub measures: Vec<Measure>,
 }
 

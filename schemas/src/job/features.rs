@@ -39,6 +39,7 @@ pub struct Features {
     #[serde(default)]
     pub bounds: Bounds,
     /// The aggregates.
+    #[schemars(length(min = 1))]
     pub add: Vec<Aggregate>,
 }
 

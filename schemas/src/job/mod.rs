@@ -1,18 +1,30 @@
 //! The job file: what one TOML file may say, read with every problem in it found at once.
 //!
-//! The same structs are the Rust builder. Every row-level expression is
+//! [`load`] reads a file; the same structs are the Rust builder. Every row-level expression is
 //! an [`Sql`], and every text knows its [`Place`], so that a later stage can name file, line and
 //! column too. The doc comments of the fields are the descriptions in the JSON Schema.
 
 mod aggregate;
 mod aggregate_keys;
+mod check;
+mod conform;
 mod drift;
 mod features;
+mod fill;
+mod load;
 mod one_or_many;
+mod outputs;
+mod problems;
+mod read;
+mod shape;
 mod sink;
 mod source;
+mod suggest;
 mod test_case;
+#[cfg(test)]
+mod tests;
 mod text;
+mod tree;
 mod trigger;
 
 use std::collections::BTreeMap;
@@ -25,7 +37,11 @@ use crate::time::Span;
 pub use aggregate::{Aggregate, Empty, Nulls, Op, OpName, Order, Spread, Window};
 pub use drift::{Drift, Measure, Reference, Until};
 pub use features::{AtGap, Bounds, Entity, Features, Sessions};
+pub use load::load;
 pub use one_or_many::OneOrMany;
+pub use outputs::TableView;
+pub use problems::{Origin, Problem, Problems, Spot};
+pub use shape::json_schema;
 pub use sink::{Mode, Output, OutputKind, OutputName, Sink, SinkFormat};
 pub use source::{ColumnKind, ColumnType, Columns, Dedupe, Format, OnConflict, Source, Table};
 pub use test_case::{Arm, Assume, Cell, Promise, TestCase, TestRow, TestRows};
@@ -65,6 +81,9 @@ pub struct Job {
     /// Rows and what must come of them; run by `tidegate test`.
     #[serde(rename = "test", default)]
     pub tests: Vec<TestCase>,
+    /// The documents it was read from, to name the places of problems found later.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// `[job]`: name, clock and lateness.

@@ -120,6 +120,7 @@ pub struct Table {
     /// The source, whose rows are versions of the table's rows.
     pub from: Text,
     /// The columns that name a row of the table.
+    #[schemars(length(min = 1))]
     pub key: Vec<Text>,
     /// A row that satisfies this removes the table's row of its key. Default: no row does.
     #[serde(default, skip_serializing_if = "Option::is_none")]

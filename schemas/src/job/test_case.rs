@@ -35,7 +35,7 @@ pub type TestRow = BTreeMap<String, Cell>;
 
 /// A value of a test's row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Cell {
     /// True or false.
     Bool(bool),

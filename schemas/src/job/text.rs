@@ -224,6 +224,57 @@ text_with_meaning!(
     "description": "A row-level SQL expression."
 );
 
+impl Sql {
+    /// The expression, and the name behind `as` if it has one: `a + b as c`.
+    #[must_use]
+    pub fn split_alias(&self) -> (&str, Option<&str>) {
+        let whole = self.as_str().trim();
+        let (before, name) = match whole.strip_suffix('"') {
+            Some(open) => match open.rfind('"') {
+                Some(at) => (&whole[..at], &open[at + 1..]),
+                None => return (whole, None),
+            },
+            None => match whole.rfind(char::is_whitespace) {
+                Some(at) => (&whole[..at], whole[at..].trim()),
+                None => return (whole, None),
+            },
+        };
+        let quoted = whole.ends_with('"');
+        let expression = before.trim_end();
+        let as_at = expression.len().saturating_sub(2);
+        let has_as = expression
+            .get(as_at..)
+            .is_some_and(|word| word.eq_ignore_ascii_case("as"))
+            && expression[..as_at].ends_with(char::is_whitespace);
+        if has_as && !name.is_empty() && (quoted || Name::is_valid(name)) {
+            (expression[..as_at].trim_end(), Some(name))
+        } else {
+            (whole, None)
+        }
+    }
+
+    /// The name of the column that it gives: the one behind `as`; for a plain column its name, with `_` for
+    /// the dot of a qualified one; otherwise the whole text.
+    #[must_use]
+    pub fn column_name(&self) -> String {
+        let (expression, alias) = self.split_alias();
+        if let Some(alias) = alias {
+            return alias.to_owned();
+        }
+        let unquoted = |part: &str| -> Option<String> {
+            let bare = part
+                .strip_prefix('"')
+                .and_then(|part| part.strip_suffix('"'));
+            match bare {
+                Some(bare) if !bare.contains('"') => Some(bare.to_owned()),
+                _ => Name::is_valid(part).then(|| part.to_owned()),
+            }
+        };
+        let parts: Option<Vec<_>> = expression.split('.').map(unquoted).collect();
+        parts.map_or_else(|| expression.to_owned(), |parts| parts.join("_"))
+    }
+}
+
 text_with_meaning!(
     /// A name that the job gives to something: letters, digits and `_`, not beginning with a digit.
     Name,
@@ -255,5 +306,68 @@ impl FromStr for Name {
                 "`{text}` is not a name; use letters, digits and _, not beginning with a digit"
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_is_split_off_only_where_it_is_one() {
+        let split = |text: &str| {
+            let sql = Sql::from(text);
+            let (expression, alias) = sql.split_alias();
+            (expression.to_owned(), alias.map(str::to_owned))
+        };
+        let named = |expression: &str, name: &str| (expression.to_owned(), Some(name.to_owned()));
+        let plain = |expression: &str| (expression.to_owned(), None);
+        assert_eq!(split("a + b as c"), named("a + b", "c"));
+        assert_eq!(split(" a  AS\tc "), named("a", "c"));
+        assert_eq!(split("a as \"The C\""), named("a", "The C"));
+        for text in [
+            "a",
+            "cast(a as int)",
+            "a || ' as b'",
+            "\"a as b\"",
+            "as b",
+            "as",
+            "\"",
+            "é as",
+            "alias b",
+        ] {
+            assert_eq!(split(text), plain(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn columns_are_named_by_alias_column_or_text() {
+        let name = |text: &str| Sql::from(text).column_name();
+        assert_eq!(name("contacts_24h"), "contacts_24h");
+        assert_eq!(name("limits.contacts_24h"), "limits_contacts_24h");
+        assert_eq!(name("\"Case ID\""), "Case ID");
+        assert_eq!(name("a + 1"), "a + 1");
+        assert_eq!(name("a + 1 as b"), "b");
+    }
+
+    #[test]
+    fn a_text_shows_what_was_written() {
+        let text = Text {
+            value: "s3cret".to_owned(),
+            written: Some("${TOKEN}".to_owned()),
+            place: None,
+        };
+        assert_eq!(format!("{text:?}"), "\"${TOKEN}\"");
+        assert_eq!(
+            serde_json::to_string(&text).ok().as_deref(),
+            Some("\"${TOKEN}\"")
+        );
+        assert_eq!(text.as_str(), "s3cret");
+    }
+
+    #[test]
+    fn a_text_can_be_read_from_other_formats() {
+        assert_eq!(serde_json::from_str::<Text>("\"a\"").ok(), Some("a".into()));
+        assert!(serde_json::from_str::<Name>("7").is_err());
     }
 }

@@ -1,0 +1,177 @@
+//! Features and sessions.
+
+use std::collections::BTreeMap;
+
+use super::Check;
+use crate::job::Entity;
+use crate::job::aggregate::Aggregate;
+use crate::job::aggregate_keys::Setting;
+use crate::job::suggest;
+use crate::job::text::Text;
+use crate::job::tree::Node;
+use crate::time::Span;
+
+/// What the aggregates of a section's entry stand in; `None` when the section has none.
+pub(in crate::job) fn setting(section: &str, entry: &Node) -> Option<Setting> {
+    let anchored = entry.table().is_some_and(|keys| keys.get("at").is_some());
+    match section {
+        "features" if anchored => Some(Setting::Anchored),
+        "features" => Some(Setting::Current),
+        "sessions" => Some(Setting::Session),
+        _ => None,
+    }
+}
+
+impl<'a> Check<'a> {
+    pub(super) fn features(&mut self) {
+        for (name, features) in &self.job.features {
+            let here = ["features", name.as_str()];
+            let entity = self.entity(&here, features.entity.as_ref());
+            self.rows_of(&features.from, entity);
+            for column in &features.carry {
+                for from in features.from.iter() {
+                    if let Some(source) = self.job.sources.get(from.as_str()) {
+                        self.column(column, from.as_str(), &source.columns);
+                    }
+                }
+            }
+            if features.at.is_none() && !features.carry.is_empty() {
+                self.tell_key(
+                    &["features", name, "carry"],
+                    "`carry` needs `at`: only anchor rows can carry columns of theirs",
+                    "say which rows are anchors, for example at = \"kind = 'contact_opened'\"",
+                );
+            }
+            let mut taken = Taken::default();
+            if let Some(entity) = entity {
+                taken.reserve(entity.key.as_str(), "the entity's key");
+            }
+            if let Some(from) = features.from.first() {
+                taken.reserve(
+                    self.job.event_time(from.as_str()).as_str(),
+                    "the event time",
+                );
+            }
+            for column in &features.carry {
+                self.take(&mut taken, column.as_str(), column);
+            }
+            self.take_aggregates(&mut taken, &features.add);
+        }
+    }
+
+    pub(super) fn sessions(&mut self) {
+        for (name, sessions) in &self.job.sessions {
+            let here = ["sessions", name.as_str()];
+            let entity = self.entity(&here, sessions.entity.as_ref());
+            self.rows_of(&sessions.from, entity);
+            if sessions.gap <= Span::ZERO {
+                let message = "`gap` must be longer than nothing";
+                self.tell_key(&["sessions", name, "gap"], message, "for example 30m");
+            }
+            if sessions
+                .max_length
+                .is_some_and(|longest| longest < sessions.gap)
+            {
+                self.tell_key(
+                    &["sessions", name, "max_length"],
+                    "`max_length` must not be shorter than `gap`",
+                    "for example 12h",
+                );
+            }
+            let mut taken = Taken::default();
+            if let Some(entity) = entity {
+                taken.reserve(entity.key.as_str(), "the entity's key");
+            }
+            for column in ["start", "end", "rows", "closed"] {
+                taken.reserve(column, "a column that sessions have of themselves");
+            }
+            self.take_aggregates(&mut taken, &sessions.add);
+        }
+    }
+
+    /// The entity of an entry; tells when it cannot be known which.
+    fn entity(&mut self, here: &[&str; 2], named: Option<&Text>) -> Option<&'a Entity> {
+        match named {
+            Some(name) => self.refer(name, "entity", "there is no entity"),
+            None => {
+                let known: Vec<_> = self.declared.names("entity").collect();
+                match known.as_slice() {
+                    [_] => {}
+                    [] => self.tell_key(
+                        here,
+                        format!("`{}` needs an entity", here.join(".")),
+                        "say what it is kept for: [entity.customer] with key = \"customer_id\"",
+                    ),
+                    many => {
+                        let message = format!("`{}` needs the key `entity`", here.join("."));
+                        let help = format!("there are: {}", many.join(", "));
+                        self.tell_key(here, message, &help);
+                    }
+                }
+            }
+        }
+        self.job.entity(named).map(|(_, entity)| entity)
+    }
+
+    /// The sources of features or sessions: each has rows, and the entity's key.
+    fn rows_of(&mut self, from: &'a [Text], entity: Option<&'a Entity>) {
+        self.twice(from, "source");
+        for name in from {
+            let Some(source) = self.row_source(name) else {
+                continue;
+            };
+            let Some(entity) = entity else {
+                continue;
+            };
+            if !source.columns.is_empty() && source.columns.get(entity.key.as_str()).is_none() {
+                let message = format!(
+                    "source `{}` has no column `{}`, the key of the entity",
+                    name.written(),
+                    entity.key.written()
+                );
+                let help = suggest::help(
+                    entity.key.as_str(),
+                    "its columns are",
+                    source.columns.names(),
+                );
+                self.tell_with(name.place(), message, help);
+            }
+        }
+    }
+
+    fn take_aggregates(&mut self, taken: &mut Taken, add: &[Aggregate]) {
+        for aggregate in add {
+            let name = &aggregate.name;
+            for column in aggregate.columns() {
+                self.take(taken, &column, name);
+            }
+        }
+    }
+
+    /// Gives a column to what is called `owner`; tells when something has it already.
+    fn take(&mut self, taken: &mut Taken, column: &str, owner: &Text) {
+        if let Some(other) = taken.0.get(column) {
+            let shown = if owner.is_from_environment() {
+                owner.written()
+            } else {
+                column
+            };
+            let message = format!("the column `{shown}` is there already: it is {other}");
+            let help = Some("give it another name".to_owned());
+            self.tell_with(owner.place(), message, help);
+            return;
+        }
+        let what = format!("that of `{}`", owner.written());
+        taken.0.insert(column.to_owned(), what);
+    }
+}
+
+/// The columns of an output so far, and whose they are.
+#[derive(Default)]
+struct Taken(BTreeMap<String, String>);
+
+impl Taken {
+    fn reserve(&mut self, column: &str, what: &str) {
+        self.0.insert(column.to_owned(), what.to_owned());
+    }
+}

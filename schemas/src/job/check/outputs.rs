@@ -1,0 +1,220 @@
+//! Sinks and tests.
+
+use std::collections::BTreeMap;
+
+use super::{Check, section_of};
+use crate::job::sink::{Mode, Output, OutputKind, Sink, SinkFormat};
+use crate::job::suggest;
+use crate::job::test_case::{TestCase, TestRow, TestRows};
+
+impl Check<'_> {
+    pub(super) fn sinks(&mut self) {
+        let mut paths: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, sink) in &self.job.sinks {
+            self.sink_output(sink);
+            self.explain(&sink.select);
+            self.sink_path(name, sink);
+            let file = sink.path.as_ref().filter(|path| path.as_str() != "-");
+            if let Some(path) = file
+                && let Some(other) = paths.insert(path.as_str(), name)
+            {
+                let message = format!("the sink `{other}` writes to the same path");
+                self.tell_with(path.place(), message, Some("give each its own".to_owned()));
+            }
+        }
+    }
+
+    fn sink_output(&mut self, sink: &Sink) {
+        let text = &sink.from.0;
+        let Some(output) = sink.from.output() else {
+            return;
+        };
+        if !self.makes(output.kind, &output.name) {
+            let section = section_of(output.kind);
+            let message = format!(
+                "there is no output `{}`: no [{section}.{}]",
+                text.written(),
+                output.name
+            );
+            let message = match text.is_from_environment() {
+                true => format!("there is no output `{}`", text.written()),
+                false => message,
+            };
+            let help = self
+                .output_help(&output)
+                .filter(|_| !text.is_from_environment());
+            self.tell_with(text.place(), message, help);
+            return;
+        }
+        let as_they_come = matches!(output.kind, OutputKind::Late | OutputKind::Rejects);
+        if as_they_come && sink.mode != Mode::Final {
+            let message = format!(
+                "{} rows are final when they come: they take no other `mode`",
+                output.kind.word()
+            );
+            self.tell_with(text.place(), message, Some("leave `mode` out".to_owned()));
+        }
+    }
+
+    /// What output may have been meant.
+    fn output_help(&self, output: &Output) -> Option<String> {
+        let all: Vec<String> = OutputKind::ALL
+            .iter()
+            .flat_map(|(word, kind)| {
+                let names = self.declared.names(section_of(*kind));
+                names.map(move |name| format!("{word}.{name}"))
+            })
+            .collect();
+        let of_kind = format!("{}.", output.kind.word());
+        let same_kind = all
+            .iter()
+            .filter(|name| name.starts_with(&of_kind))
+            .map(String::as_str);
+        let wanted = output.to_string();
+        match suggest::closest(&wanted, same_kind) {
+            Some(close) => Some(format!("did you mean `{close}`?")),
+            None => suggest::help(&wanted, "there are", all.iter().map(String::as_str)),
+        }
+    }
+
+    fn sink_path(&mut self, name: &str, sink: &Sink) {
+        match (sink.format, &sink.path) {
+            (SinkFormat::Stdout, Some(path)) => {
+                let help = "leave `path` out, or choose the format csv or jsonl with path = \"-\"";
+                self.tell_with(
+                    path.place(),
+                    "format stdout takes no `path`",
+                    Some(help.to_owned()),
+                );
+            }
+            (SinkFormat::Stdout, None) => {}
+            (_, None) => self.tell_key(
+                &["sink", name],
+                format!("`sink.{name}` needs the key `path`"),
+                "the file to write; - is standard output",
+            ),
+            (SinkFormat::Parquet, Some(path)) if path.as_str() == "-" => {
+                self.tell(path.place(), "Parquet cannot be written to standard output");
+            }
+            (_, Some(path)) if path.as_str().is_empty() => {
+                self.tell(path.place(), "the path is empty");
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn tests(&mut self) {
+        let mut names = Vec::new();
+        for (at, test) in self.job.tests.iter().enumerate() {
+            names.push(&test.name);
+            let at = at.to_string();
+            self.test_rows(&at, test);
+            for table in test.tables.keys() {
+                let known = self.job.all_tables().contains_key(table.as_str())
+                    || self.declared.has("table", table)
+                    || self.broken_source(table);
+                if !known {
+                    let help = suggest::help(table, "there are", self.job.all_tables().into_keys());
+                    let place = self.key(&["test", &at, "tables", table]);
+                    self.tell_with(place, format!("there is no table `{table}`"), help);
+                }
+            }
+            self.test_expect(&at, test);
+        }
+        self.twice(names, "test");
+    }
+
+    fn broken_source(&self, name: &str) -> bool {
+        self.declared.has("source", name) && !self.job.sources.contains_key(name)
+    }
+
+    fn test_rows(&mut self, at: &str, test: &TestCase) {
+        let job = self.job;
+        let events = job
+            .sources
+            .iter()
+            .filter(|(_, source)| !source.format.is_changelog());
+        let events: Vec<_> = events.map(|(name, _)| name.as_str()).collect();
+        let all_read = self.declared.names("source").count() == job.sources.len();
+        match &test.rows {
+            TestRows::Only(_) if all_read && events.len() != 1 => {
+                let message = format!(
+                    "the job has {} sources of events: say whose rows these are",
+                    events.len()
+                );
+                let help = match events.first() {
+                    Some(first) => format!("write rows.{first} = \"\"\"...\"\"\""),
+                    None => "add a source that is not a changelog".to_owned(),
+                };
+                self.tell_key(&["test", at, "rows"], message, &help);
+            }
+            TestRows::Only(_) => {}
+            TestRows::Each(rows) => {
+                for name in rows
+                    .keys()
+                    .filter(|name| !self.declared.has("source", name))
+                    .collect::<Vec<_>>()
+                {
+                    let help = suggest::help(name, "there are", self.declared.names("source"));
+                    let place = self.key(&["test", at, "rows", name]);
+                    self.tell_with(place, format!("there is no source `{name}`"), help);
+                }
+            }
+        }
+    }
+
+    fn test_expect(&mut self, at: &str, test: &TestCase) {
+        for (word, outputs) in &test.expect {
+            let kind = OutputKind::ALL.iter().find(|(known, _)| *known == word);
+            let Some((_, kind)) = kind else {
+                let words = OutputKind::ALL.map(|(known, _)| known);
+                let help = suggest::help(word, "the kinds are", words);
+                let place = self.key(&["test", at, "expect", word]);
+                self.tell_with(
+                    place,
+                    format!("there are no outputs of the kind `{word}`"),
+                    help,
+                );
+                continue;
+            };
+            for (name, rows) in outputs {
+                let output = Output {
+                    kind: *kind,
+                    name: name.clone(),
+                };
+                let path = ["test", at, "expect", word, name];
+                if self.makes(*kind, name) {
+                    self.expected_columns(&path, &output, rows);
+                } else {
+                    let help = self.output_help(&output);
+                    let place = self.key(&path);
+                    self.tell_with(place, format!("there is no output `{output}`"), help);
+                }
+            }
+        }
+    }
+
+    /// Expected rows name columns that their output has.
+    fn expected_columns(&mut self, path: &[&str; 5], output: &Output, rows: &[TestRow]) {
+        // The columns of a job that is broken elsewhere may not all be known.
+        if self.broken {
+            return;
+        }
+        let Some(columns) = self.job.output_columns(output) else {
+            return;
+        };
+        for (number, row) in rows.iter().enumerate() {
+            for column in row.keys().filter(|column| !columns.contains(column)) {
+                let number = number.to_string();
+                let place = self.key(&[&path[..], &[&number, column]].concat());
+                let message = format!("the output `{output}` has no column `{column}`");
+                let help = suggest::help(
+                    column,
+                    "its columns are",
+                    columns.iter().map(String::as_str),
+                );
+                self.tell_with(place, message, help);
+            }
+        }
+    }
+}

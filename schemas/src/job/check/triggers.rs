@@ -1,0 +1,202 @@
+//! Triggers and drift.
+
+use std::collections::BTreeSet;
+
+use super::Check;
+use crate::job::drift::{Drift, Until};
+use crate::job::suggest;
+use crate::job::text::Sql;
+use crate::job::trigger::{EvaluateAt, Trigger};
+use crate::time::Span;
+
+/// The sections whose names a trigger's `on` may use.
+const ON: [&str; 3] = ["features", "sessions", "table"];
+
+impl Check<'_> {
+    pub(super) fn triggers(&mut self) {
+        for (name, trigger) in &self.job.triggers {
+            self.trigger_on(name, trigger);
+            self.trigger_tables(name, trigger);
+            if trigger.at == EvaluateAt::Anchors {
+                self.trigger_anchors(name, trigger);
+            }
+            self.explain(&trigger.explain);
+        }
+    }
+
+    /// Each name in `on` is there, and all that belong to an entity belong to the same.
+    fn trigger_on(&mut self, name: &str, trigger: &Trigger) {
+        let job = self.job;
+        self.twice(trigger.on.iter(), "`on`:");
+        let tables = job.all_tables();
+        let mut entity: Option<(&str, &str)> = None;
+        let mut all_known = true;
+        for on in trigger.on.iter() {
+            let known = ON
+                .iter()
+                .any(|section| self.declared.has(section, on.as_str()))
+                || tables.contains_key(on.as_str());
+            if !known {
+                all_known = false;
+                let message = format!(
+                    "there are no features, sessions or table `{}`",
+                    on.written()
+                );
+                let sections = ON.iter().flat_map(|section| self.declared.names(section));
+                let names: Vec<_> = sections.chain(tables.keys().copied()).collect();
+                let help = suggest::help(on.as_str(), "there are", names);
+                self.tell_with(
+                    on.place(),
+                    message,
+                    help.filter(|_| !on.is_from_environment()),
+                );
+            }
+            let own = job.entity_behind(on.as_str()).map(|(own, _)| own);
+            match (own, entity) {
+                (Some(own), Some((first, of))) if own != first => {
+                    let message = format!(
+                        "`{}` is kept for `{own}`, but `{of}` for `{first}`",
+                        on.written()
+                    );
+                    let help = "a trigger speaks of one entity".to_owned();
+                    self.tell_with(on.place(), message, Some(help));
+                }
+                (Some(own), None) => entity = Some((own, on.as_str())),
+                _ => {}
+            }
+            all_known &= own.is_some() || tables.contains_key(on.as_str());
+        }
+        if entity.is_none() && all_known {
+            self.tell_key(
+                &["trigger", name, "on"],
+                format!("trigger `{name}` needs features or sessions in `on`"),
+                "tables alone belong to no entity",
+            );
+        }
+    }
+
+    /// A table is looked up by the entity's key or by the segment.
+    fn trigger_tables(&mut self, name: &str, trigger: &Trigger) {
+        let job = self.job;
+        let tables = job.all_tables();
+        let entity = trigger
+            .on
+            .iter()
+            .find_map(|on| job.entity_behind(on.as_str()));
+        let Some((_, entity)) = entity else {
+            return;
+        };
+        for on in trigger.on.iter() {
+            let Some(table) = tables.get(on.as_str()) else {
+                continue;
+            };
+            match table.key {
+                [key] if *key == entity.key || trigger.segment.is_some() => {}
+                [key] => self.tell_key(
+                    &["trigger", name],
+                    format!(
+                        "table `{}` is keyed by `{}`: trigger `{name}` needs `segment` to look it up",
+                        table.name,
+                        key.written()
+                    ),
+                    "write segment = \"...\", an expression whose value is the table's key",
+                ),
+                _ => {
+                    let message = format!("table `{}` has more than one key column", table.name);
+                    let help = "a trigger looks tables up by the entity's key or by `segment`";
+                    self.tell_with(on.place(), message, Some(help.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn trigger_anchors(&mut self, name: &str, trigger: &Trigger) {
+        let features = trigger
+            .on
+            .iter()
+            .filter_map(|on| self.job.features.get(on.as_str()));
+        let anchored = features.filter(|features| features.at.is_some()).count();
+        let broken =
+            |on: &&str| self.declared.has("features", on) && !self.job.features.contains_key(*on);
+        let some_broken = trigger.on.iter().any(|on| broken(&on.as_str()));
+        let path = ["trigger", name, "at"];
+        match anchored {
+            0 if !some_broken => self.tell_key(
+                &path,
+                "at = \"anchors\" needs features with anchor rows in `on`",
+                "give the features an `at`, or leave out the trigger's",
+            ),
+            0 | 1 => {}
+            _ => self.tell_key(
+                &path,
+                "at = \"anchors\" needs one set of anchor rows, but several features in `on` have them",
+                "keep `at` in one of them only",
+            ),
+        }
+    }
+
+    /// No two columns of the same name.
+    pub(super) fn explain(&mut self, columns: &[Sql]) {
+        let mut seen = BTreeSet::new();
+        for column in columns {
+            if !seen.insert(column.column_name()) {
+                let name = match column.is_from_environment() {
+                    true => column.written().to_owned(),
+                    false => column.column_name(),
+                };
+                let message = format!("two columns have the name `{name}`");
+                let help = "name one of them: \"... as other_name\"".to_owned();
+                self.tell_with(column.place(), message, Some(help));
+            }
+        }
+    }
+
+    pub(super) fn drift(&mut self) {
+        for (name, drift) in &self.job.drift {
+            self.row_source(&drift.from);
+            self.explain(&drift.of);
+            if drift.every <= Span::ZERO {
+                let path = ["drift", name, "every"];
+                self.tell_key(
+                    &path,
+                    "`every` must be longer than nothing",
+                    "for example 1h",
+                );
+            }
+            self.reference(name, drift);
+            let mut seen = Vec::new();
+            for measure in &drift.measures {
+                if seen.contains(measure) {
+                    let path = ["drift", name, "measures"];
+                    let message = format!("the measure `{}` is named twice", measure.name());
+                    self.tell_key(&path, message, "leave one of them out");
+                }
+                seen.push(*measure);
+            }
+        }
+    }
+
+    fn reference(&mut self, name: &str, drift: &Drift) {
+        let whole = |span: Span| drift.every > Span::ZERO && span.0 % drift.every.0 == 0;
+        let path = |key| ["drift", name, "reference", key];
+        let (message, key) = match (drift.reference.from, drift.reference.until) {
+            (Some(Until::After(_)), _) => ("`from` must be a time, not a duration", "from"),
+            (_, Until::After(span)) if span <= Span::ZERO => ("the reference is empty", "until"),
+            (_, Until::After(span)) if !whole(span) => (
+                "the reference must be a whole number of windows long",
+                "until",
+            ),
+            (Some(Until::At(from)), Until::At(until)) if until <= from => {
+                ("the reference ends before it begins", "until")
+            }
+            _ => return,
+        };
+        let help = format!("a window is {} long", drift.every);
+        let help = if key == "from" {
+            "for example 2026-01-31T00:00:00Z"
+        } else {
+            &help
+        };
+        self.tell_key(&path(key), message, help);
+    }
+}

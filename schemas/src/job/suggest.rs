@@ -1,0 +1,66 @@
+//! Did you mean: the known word closest to one that is not known.
+
+/// The candidate closest to `word`, if one is close enough to be meant.
+pub(super) fn closest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    // The distance of a very long word costs its length squared and can be near to none.
+    if word.len() > 100 {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    let near = |candidate: &str| {
+        let other = candidate.to_lowercase();
+        let longest = lower.chars().count().max(other.chars().count());
+        let edits = strsim::damerau_levenshtein(&lower, &other);
+        let begins = lower.len() >= 4 && (other.starts_with(&lower) || lower.starts_with(&other));
+        (edits <= longest / 3 || (begins && other.len() >= 4)).then_some(edits)
+    };
+    candidates
+        .into_iter()
+        .filter_map(|candidate| near(candidate).map(|edits| (edits, candidate)))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Help for an unknown word: the closest known one, or all of them.
+pub(super) fn help<'a>(
+    word: &str,
+    what: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let mut all: Vec<_> = candidates.into_iter().collect();
+    if let Some(close) = closest(word, all.iter().copied()) {
+        return Some(format!("did you mean `{close}`?"));
+    }
+    all.sort_unstable();
+    all.dedup();
+    match all.len() {
+        0 => None,
+        n if n > 30 => None,
+        _ => Some(format!("{what}: {}", all.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_slips_are_recognised_and_strangers_are_not() {
+        let keys = ["windows", "where", "of", "op", "scale"];
+        assert_eq!(closest("window", keys), Some("windows"));
+        assert_eq!(closest("windwos", keys), Some("windows"));
+        assert_eq!(closest("Where", keys), Some("where"));
+        assert_eq!(closest("pattern", keys), None);
+        assert_eq!(closest("", keys), None);
+        assert_eq!(closest("late", ["lateness"]), Some("lateness"));
+    }
+
+    #[test]
+    fn without_a_close_word_all_are_listed() {
+        let text = help("zzz", "known", ["b", "a"]);
+        assert_eq!(text.as_deref(), Some("known: a, b"));
+    }
+}

@@ -1,0 +1,190 @@
+//! Each kind of mistake is told, with its line and column, and all of them at once.
+
+use super::*;
+
+/// Changes parts of the example, and expects a problem at each `«` in what was put in, in the order of
+/// the file.
+fn expect(changes: &[(&str, &str)], messages: &[&str]) {
+    let mut text = EXAMPLE.to_owned();
+    for (part, other) in changes {
+        assert!(text.contains(part), "the example has no {part}");
+        text = text.replacen(part, other, 1);
+    }
+    let (plain, marks) = without_marks(&text);
+    assert_eq!(marks.len(), messages.len(), "a mark for each message");
+    let expected: Vec<_> = marks
+        .iter()
+        .zip(messages)
+        .map(|((line, column), message)| format!("{line}:{column} {message}"))
+        .collect();
+    assert_eq!(brief(load_text(&plain)), expected);
+}
+
+/// The text without its marks, and the line and column of each.
+fn without_marks(text: &str) -> (String, Vec<(usize, usize)>) {
+    let mut marks = Vec::new();
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let parts: Vec<_> = line.split('«').collect();
+        let mut column = 1;
+        for part in &parts[..parts.len() - 1] {
+            column += part.chars().count();
+            marks.push((number + 1, column));
+        }
+        lines.push(parts.concat());
+    }
+    (lines.join("\n"), marks)
+}
+
+/// The help of the first problem after changing a part of the example.
+fn help_of(part: &str, other: &str) -> String {
+    let problems = load_text(&example_with(part, other)).unwrap_err();
+    problems.0[0].help.clone().unwrap_or_default()
+}
+
+const END: &str = "\n[[test]]";
+
+#[test]
+fn unknown_sections() {
+    expect(
+        &[(
+            END,
+            "[«pattern.stuck]\nfrom = \"events\"\n[«retrain.model]\n[«featuers.a]\n\n[[test]]",
+        )],
+        &[
+            "unknown section `pattern`",
+            "unknown section `retrain`",
+            "unknown section `featuers`",
+        ],
+    );
+    assert_eq!(
+        help_of(END, "[featuers.a]\n[[test]]"),
+        "did you mean `features`?"
+    );
+    assert_eq!(
+        help_of(END, "[pattern.a]\n[[test]]"),
+        "the sections are: drift, entity, features, job, sessions, sink, source, table, test, trigger"
+    );
+}
+
+#[test]
+fn unknown_and_missing_keys_at_every_depth() {
+    expect(
+        &[("owner = ", "«ovner = ")],
+        &["unknown key `ovner` in `job`"],
+    );
+    expect(
+        &[
+            ("dedupe = { key", "dedupe = «{ key"),
+            (", keep = ", ", «kepp = "),
+        ],
+        &[
+            "`source.events.dedupe` needs the key `keep`",
+            "unknown key `kepp` in `source.events.dedupe`",
+        ],
+    );
+    expect(
+        &[("op = \"any\",   where", "op = \"any\", «were")],
+        &["unknown key `were` in `sessions.visit.add.escalated`"],
+    );
+    expect(
+        &[
+            ("[sessions.visit]", "«[sessions.visit]"),
+            ("gap = \"30m\"\n", ""),
+        ],
+        &["`sessions.visit` needs the key `gap`"],
+    );
+    let without_job = &EXAMPLE[EXAMPLE.find("[source.events]").unwrap()..];
+    assert_eq!(
+        brief(load_text(without_job)),
+        ["1:1 the section [job] is missing"]
+    );
+}
+
+#[test]
+fn keys_of_later_versions_are_unknown() {
+    expect(
+        &[(
+            "key = \"customer_id\"",
+            "key = \"customer_id\"\n«allow_when = \"consent.profiling\"\n«mask = {}",
+        )],
+        &[
+            "unknown key `allow_when` in `entity.customer`",
+            "unknown key `mask` in `entity.customer`",
+        ],
+    );
+    expect(
+        &[("action = ", "«outcome = { op = \"count\" }\naction = ")],
+        &["unknown key `outcome` in `trigger.rescue`"],
+    );
+    expect(
+        &[(
+            "format = \"jsonl\"\npath = \"interventions.jsonl\"",
+            "format = «\"webhook\"\n«url = \"x\"",
+        )],
+        &[
+            "`sink.interventions.format` cannot be `webhook`",
+            "unknown key `url` in `sink.interventions`",
+        ],
+    );
+}
+
+#[test]
+fn wrong_types() {
+    expect(
+        &[("lateness = \"2h\"", "lateness = «7200")],
+        &["`job.lateness` must be a duration such as \"30m\" or \"7d\", not a whole number"],
+    );
+    expect(
+        &[("k = 50", "k = «0")],
+        &["`sessions.visit.add.path.k` must be a whole number from 1 to 65536"],
+    );
+    expect(
+        &[("percent = 10", "percent = «101")],
+        &["`trigger.rescue.holdout.percent` must be a number from 0 to 100"],
+    );
+    expect(
+        &[("expect = [\"", "expect = [«1, \"")],
+        &["`source.events.expect.0` must be an SQL expression as a text, not a whole number"],
+    );
+    expect(
+        &[("windows = [\"30d\"]", "windows = «30")],
+        &[
+            "`features.contact.add.recent_topics.windows` must be a window such as \"24h\", \"7d\" or \"lifetime\", or a list, not a whole number",
+        ],
+    );
+    expect(
+        &[("from = \"events\"\ngap", "from = «[]\ngap")],
+        &["`sessions.visit.from` needs at least 1"],
+    );
+    expect(
+        &[("version = 3", "version = «99999999999999999999")],
+        &["this number is out of range: whole numbers have 64 bits"],
+    );
+    assert_eq!(help_of("version = 3", "version = \"3\""), "");
+    assert_eq!(
+        help_of("lateness = \"2h\"", "lateness = 2"),
+        "put it in quotes"
+    );
+}
+
+#[test]
+fn tables_and_lists_taken_for_each_other() {
+    expect(
+        &[("[sink.late]", "«[[sink.late]]")],
+        &["`sink.late` must be a table, not a list"],
+    );
+    assert_eq!(
+        help_of("[sink.late]", "[[sink.late]]"),
+        "write [sink.late], once and in single brackets"
+    );
+    expect(
+        &[("[[test]]", "«[test]")],
+        &["`test` must be a list of tables, not a table"],
+    );
+    assert_eq!(help_of("[[test]]", "[test]"), "write [[test]]");
+    assert_eq!(
+        help_of("[entity.customer]", "[entity]"),
+        "give it a name: [entity.NAME], and its keys below"
+    );
+}
