@@ -2,10 +2,12 @@
 //!
 //! Operators know time and keys. They know neither files nor what a customer is.
 
+pub mod aggregate;
 pub mod codec;
 pub mod dedup;
 pub mod driver;
 pub mod drift;
+pub mod features;
 pub mod logic;
 pub mod parcel;
 pub mod program;
