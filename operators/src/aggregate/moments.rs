@@ -31,11 +31,11 @@ impl Wide {
     pub fn product(a: u128, b: u128) -> Wide {
         const HALF: u128 = u64::MAX as u128;
         let (a1, a0, b1, b0) = (a >> 64, a & HALF, b >> 64, b & HALF);
-        let middle = a1 * b0 + (a0 * b0 >> 64);
+        let middle = a1 * b0 + ((a0 * b0) >> 64);
         let carried = a0 * b1 + (middle & HALF);
         Wide {
             high: a1 * b1 + (middle >> 64) + (carried >> 64),
-            low: carried << 64 | (a0 * b0 & HALF),
+            low: carried << 64 | ((a0 * b0) & HALF),
         }
     }
 

@@ -124,6 +124,10 @@ struct Sealed {
     words: Arc<[i64]>,
 }
 
+/// Sealed pieces, oldest first.
+#[derive(Clone, Debug, Default)]
+struct Pieces(VecDeque<Sealed>);
+
 /// Records in time order. Indices count from the oldest that is still kept.
 ///
 /// # State
@@ -133,7 +137,7 @@ struct Sealed {
 pub struct Ring {
     open: Vec<i64>,
     // Boxed because only busy keys have any: a quiet key pays 8 bytes.
-    sealed: Option<Box<VecDeque<Sealed>>>,
+    sealed: Option<Box<Pieces>>,
     open_records: u32,
 }
 
@@ -151,7 +155,7 @@ impl Ring {
     }
 
     fn sealed_records(&self) -> usize {
-        self.sealed.as_ref().map_or(0, |s| s.len() * CHUNK)
+        self.sealed.as_ref().map_or(0, |s| s.0.len() * CHUNK)
     }
 
     /// Whether the next push needs [`Ring::make_room`] first.
@@ -166,11 +170,11 @@ impl Ring {
     pub fn drop_pieces(&mut self, stale: usize) -> usize {
         let mut dropped = 0;
         if let Some(sealed) = &mut self.sealed {
-            while !sealed.is_empty() && stale >= dropped + CHUNK {
-                sealed.pop_front();
+            while !sealed.0.is_empty() && stale >= dropped + CHUNK {
+                sealed.0.pop_front();
                 dropped += CHUNK;
             }
-            if sealed.is_empty() {
+            if sealed.0.is_empty() {
                 self.sealed = None;
             }
         }
@@ -206,14 +210,14 @@ impl Ring {
         };
         self.open.drain(..end);
         self.open_records = 0;
-        self.sealed.get_or_insert_default().push_back(piece);
+        self.sealed.get_or_insert_default().0.push_back(piece);
     }
 
     /// Whether the oldest sealed piece is wholly at or before `cut`: then [`Ring::drop_pieces`] may
     /// free it.
     #[must_use]
     pub fn has_stale_piece(&self, cut: impl FnOnce() -> EventTime) -> bool {
-        let oldest = self.sealed.as_ref().and_then(|s| s.front());
+        let oldest = self.sealed.as_ref().and_then(|s| s.0.front());
         oldest.is_some_and(|piece| piece.newest <= cut())
     }
 
@@ -248,7 +252,7 @@ impl Ring {
         let sealed_records = self.sealed_records();
         let (words, index) = match &self.sealed {
             Some(sealed) if index < sealed_records => {
-                (&*sealed[index / CHUNK].words, index % CHUNK)
+                (&*sealed.0[index / CHUNK].words, index % CHUNK)
             }
             _ => (&*self.open, index - sealed_records),
         };
@@ -303,9 +307,9 @@ impl Ring {
     pub fn first_after(&self, layout: &Layout, cut: EventTime) -> usize {
         let mut before = 0;
         if let Some(sealed) = &self.sealed {
-            let piece = sealed.partition_point(|piece| piece.newest <= cut);
+            let piece = sealed.0.partition_point(|piece| piece.newest <= cut);
             before = piece * CHUNK;
-            if let Some(piece) = sealed.get(piece) {
+            if let Some(piece) = sealed.0.get(piece) {
                 return before + first_after(&piece.words, layout, CHUNK, cut);
             }
         }
@@ -402,7 +406,11 @@ mod tests {
             push(&mut ring, &layout, at, 0, -1);
         }
         let copy = ring.clone();
-        let piece = |ring: &Ring| ring.sealed.as_ref().and_then(|s| s[0].words.first().map(std::ptr::from_ref));
+        let piece = |ring: &Ring| {
+            ring.sealed
+                .as_ref()
+                .and_then(|s| s.0[0].words.first().map(std::ptr::from_ref))
+        };
         assert!(piece(&ring).is_some());
         assert_eq!(piece(&ring), piece(&copy));
     }

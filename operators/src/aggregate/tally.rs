@@ -151,7 +151,9 @@ impl Table {
         let mut all = Vec::with_capacity(self.distinct());
         self.for_each(|code, seen| all.push((seen.last, code, seen.count)));
         all.sort_unstable();
-        all.into_iter().map(|(_, code, count)| (code, count)).collect()
+        all.into_iter()
+            .map(|(_, code, count)| (code, count))
+            .collect()
     }
 
     /// Counts a category `count` times, the newest so far: the way back from [`Table::in_order`].
@@ -207,7 +209,10 @@ mod tests {
         for round in 0..2 {
             for code in 0..40 {
                 table.enter(code);
-                assert_eq!(table.distinct(), if round == 0 { code as usize + 1 } else { 40 });
+                assert_eq!(
+                    table.distinct(),
+                    if round == 0 { code as usize + 1 } else { 40 }
+                );
             }
         }
         let mut counts = 0;

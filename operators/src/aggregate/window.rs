@@ -108,7 +108,15 @@ mod tests {
         for bounds in [Bounds::OpenClosed, Bounds::ClosedClosed, Bounds::ClosedOpen] {
             for hop in [None, Some(MINUTES_5), Some(Span(7))] {
                 let window = Window::new(HOUR, hop, bounds);
-                for at in [-601_000_001, -300_000_000, -1, 0, 1, 299_999_999, 300_000_000] {
+                for at in [
+                    -601_000_001,
+                    -300_000_000,
+                    -1,
+                    0,
+                    1,
+                    299_999_999,
+                    300_000_000,
+                ] {
                     let at = EventTime(at);
                     let gone = window.leaves(at);
                     assert!(window.cut(gone) >= at, "{window:?} {at:?}");

@@ -5,7 +5,7 @@ use tidegate_schemas::time::Span;
 
 use super::lane::{LanePlan, View};
 use super::part::PartPlan;
-use super::spec::{FeatureSpec, FeaturesSpec, Op, SpecError};
+use super::spec::{FeatureSpec, FeaturesSpec, Nulls, Op, SpecError};
 use crate::aggregate::ring::{Holds, Layout};
 use crate::aggregate::window::{Bounds, Window};
 
@@ -37,6 +37,7 @@ pub(super) struct Column {
 struct LaneKey {
     filter: Option<u8>,
     of: Option<usize>,
+    nulls: Nulls,
     fold: Option<Span>,
 }
 
@@ -54,7 +55,9 @@ pub(super) fn compile(spec: &FeaturesSpec) -> Result<(Vec<LanePlan>, Vec<Column>
     };
     let mut columns = Vec::with_capacity(spec.features.len());
     for (index, feature) in spec.features.iter().enumerate() {
-        feature.check().map_err(|why| SpecError { column: index, why })?;
+        feature
+            .check()
+            .map_err(|why| SpecError { column: index, why })?;
         let (lane, source) = builder.add(feature, feature.filter);
         let over = match feature.op {
             Op::Ratio { over } => Some(builder.add(feature, over)),
@@ -81,6 +84,7 @@ impl Builder {
         let key = LaneKey {
             filter,
             of: feature.of.as_ref().map(|m| m.word),
+            nulls: feature.nulls,
             fold: feature.hop.filter(|_| foldable),
         };
         let lane = self.lane(key);
@@ -115,6 +119,7 @@ impl Builder {
         let plan = LanePlan {
             filter: key.filter,
             of: key.of,
+            nulls: key.nulls,
             fold,
             layout: Layout::new(&holds),
             views: Vec::new(),
@@ -180,6 +185,7 @@ fn window_part(op: Op, window: Window) -> Option<PartPlan> {
         Op::Min => Some(PartPlan::Least),
         Op::Max => Some(PartPlan::Greatest),
         Op::LongestGap => Some(PartPlan::Gaps),
+        Op::TimeSinceLast => Some(PartPlan::Newest),
         Op::CountDistinct
         | Op::DistinctK { .. }
         | Op::Histogram { .. }

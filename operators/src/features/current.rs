@@ -105,7 +105,7 @@ impl Features {
                 newest.filter(|newest| *newest > window.cut(at))
             }
             Source::Life(part) => match &lane.parts[part] {
-                Part::Word(word) => word.map(EventTime),
+                Part::Newest { at, .. } => *at,
                 Part::Decayed { at, .. } => Some(*at),
                 _ => None,
             },
@@ -113,14 +113,7 @@ impl Features {
         newest.map_or(NULL, |newest| newest.0)
     }
 
-    fn emit_row(
-        &self,
-        at: EventTime,
-        diff: i32,
-        words: &[i64],
-        output: usize,
-        out: &mut Outputs,
-    ) {
+    fn emit_row(&self, at: EventTime, diff: i32, words: &[i64], output: usize, out: &mut Outputs) {
         let shown = words.len() - self.clock_columns().count();
         let (mut words, mut clock) = (words[..shown].iter(), words[shown..].iter());
         let mut next = || words.next().copied().unwrap_or(NULL);

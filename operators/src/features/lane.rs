@@ -3,6 +3,7 @@
 use tidegate_schemas::time::EventTime;
 
 use super::part::{Part, PartPlan};
+use super::spec::Nulls;
 use crate::aggregate::ring::{Layout, Ring};
 use crate::aggregate::window::Window;
 
@@ -19,6 +20,7 @@ pub(super) struct View {
 pub(super) struct LanePlan {
     pub(super) filter: Option<u8>,
     pub(super) of: Option<usize>,
+    pub(super) nulls: Nulls,
     /// The buckets that facts are folded into; all windows of the lane have their hop.
     pub(super) fold: Option<Window>,
     pub(super) layout: Layout,
@@ -132,7 +134,9 @@ impl Lane {
         let layout = &plan.layout;
         let leaving = plan.views.iter().filter_map(|view| {
             let inside = self.ring.first_after(layout, view.window.cut(now));
-            let newest = view.newest.map_or(0, |k| self.ring.len().saturating_sub(k as usize));
+            let newest = view
+                .newest
+                .map_or(0, |k| self.ring.len().saturating_sub(k as usize));
             let first = inside.max(newest);
             (first < self.ring.len()).then(|| view.window.leaves(self.ring.time_at(layout, first)))
         });

@@ -3,8 +3,8 @@
 //! [`Features`] is a logic of one key ([`crate::logic::Logic`]). It speaks in three ways:
 //!
 //! - **Anchor rows** (point in time): each fact with the anchor bit gets one row with the values at
-//!   its time, where *all* facts of that time count. Columns: event id, event time, then the
-//!   features. Rows of one instant come in id order.
+//!   its time, where *all* facts of that time count. Columns: event id, event time, what it
+//!   carries, then the features. Rows of one instant come in id order.
 //! - **Current rows**: one row per key with the values as they are, from the time at which they
 //!   became so. Columns: that time, then the features. When a value changes, because a fact came
 //!   or because one left a window, the old row is taken back and the new one added. When nothing is
@@ -15,7 +15,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use tidegate_operators::aggregate::window::Bounds;
-//! use tidegate_operators::features::spec::{FeatureSpec, FeaturesSpec, Op};
+//! use tidegate_operators::features::spec::{FeatureSpec, FeaturesSpec, Nulls, Op};
 //! use tidegate_operators::features::{Features, State};
 //! use tidegate_operators::logic::{Logic, Outputs};
 //! use tidegate_schemas::{fact::Fact, names::Names, time::{EventTime, Span}};
@@ -24,6 +24,7 @@
 //!     op: Op::Count,
 //!     filter: Some(0),
 //!     of: None,
+//!     nulls: Nulls::Skip,
 //!     window: Some(Span::hours(24)),
 //!     hop: None,
 //!     empty: Op::Count.usual_empty(),
@@ -31,13 +32,14 @@
 //! let spec = FeaturesSpec {
 //!     features: vec![contacts_24h],
 //!     anchor: Some(0),
+//!     carry: vec![],
 //!     bounds: Bounds::OpenClosed,
 //!     anchor_output: Some(0),
 //!     current_output: None,
 //!     track_changes: false,
 //! };
 //! let features = Features::new(&spec, Arc::new(Names::default()))?;
-//! let mut out = Outputs::new(&[features.anchor_kinds().len()]);
+//! let mut out = Outputs::new(&[features.anchor_width()]);
 //! let mut state = State::default();
 //! for (hour, id) in [(0, 1), (1, 2), (24, 3)] {
 //!     let at = EventTime(0).plus(Span::hours(hour));
@@ -62,23 +64,27 @@ use crate::logic::{Logic, Outputs, Wake};
 mod compile;
 mod current;
 mod lane;
+pub mod oracle;
 mod part;
 mod read;
 mod save;
 pub mod spec;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use state::State;
 
 use compile::Column;
 use lane::LanePlan;
-use spec::{FeaturesSpec, SpecError};
+use spec::{FeaturesSpec, Measure, Nulls, SpecError};
 
 /// The test a fact must pass for a lane, all lanes side by side.
 #[derive(Clone, Copy, Debug)]
 struct Gate {
     bits: u64,
     of: Option<u32>,
+    nulls: Nulls,
 }
 
 /// The features of one entity, compiled.
@@ -99,6 +105,7 @@ pub struct Features {
     mask: u64,
     anchor: u64,
     anchor_output: Option<usize>,
+    carry: Vec<Measure>,
     current_output: Option<usize>,
     tracks: bool,
     counts_at_once: bool,
@@ -116,6 +123,7 @@ impl Features {
         let gate = |lane: &LanePlan| Gate {
             bits: bit(lane.filter),
             of: lane.of.map(|of| of as u32),
+            nulls: lane.nulls,
         };
         let gates: Vec<Gate> = lanes.iter().map(gate).collect();
         let anchor = bit(spec.anchor.filter(|_| spec.anchor_output.is_some()));
@@ -129,6 +137,7 @@ impl Features {
             gates,
             anchor,
             anchor_output: spec.anchor_output,
+            carry: spec.carry.clone(),
             current_output: spec.current_output,
             tracks: spec.track_changes || spec.current_output.is_some(),
             counts_at_once: spec.bounds.counts_at_once(),
@@ -142,18 +151,35 @@ impl Features {
         &self.kinds
     }
 
-    /// How the columns of anchor rows read: event id, event time, features.
+    /// How the columns of anchor rows read: event id, event time, carried words, features.
     #[must_use]
-    pub fn anchor_kinds(&self) -> Vec<Kind> {
-        let time = Kind::Time(TimeUnit::Microsecond);
-        [Kind::Id, time].into_iter().chain(self.kinds.iter().cloned()).collect()
+    pub fn anchor_kinds(&self, unit: TimeUnit) -> Vec<Kind> {
+        let carry = self.carry.iter().map(|measure| &measure.kind);
+        let shown = carry.chain(&self.kinds).cloned();
+        [Kind::Id, Kind::Time(unit)]
+            .into_iter()
+            .chain(shown)
+            .collect()
+    }
+
+    /// How many columns anchor rows have.
+    #[must_use]
+    pub fn anchor_width(&self) -> usize {
+        2 + self.carry.len() + self.kinds.len()
+    }
+
+    /// How many columns current rows have.
+    #[must_use]
+    pub fn current_width(&self) -> usize {
+        1 + self.kinds.len()
     }
 
     /// How the columns of current rows read: since when it is so, features.
     #[must_use]
-    pub fn current_kinds(&self) -> Vec<Kind> {
-        let time = Kind::Time(TimeUnit::Microsecond);
-        std::iter::once(time).chain(self.kinds.iter().cloned()).collect()
+    pub fn current_kinds(&self, unit: TimeUnit) -> Vec<Kind> {
+        std::iter::once(Kind::Time(unit))
+            .chain(self.kinds.iter().cloned())
+            .collect()
     }
 
     /// Appends all columns' words as of `at`, which must not lie before any call so far. Lists are
@@ -177,7 +203,7 @@ impl Features {
                 continue;
             }
             let value = gate.of.map_or(0, |of| fact.words[of as usize]);
-            if value == NULL {
+            if value == NULL && gate.nulls == Nulls::Skip {
                 continue;
             }
             state.dirty |= self.tracks;
@@ -193,7 +219,10 @@ impl Features {
     /// Brings the state to `at`: facts before it that were waiting enter.
     fn settle(&self, state: &mut State, at: EventTime) {
         state.now = state.now.max(at);
-        let due = state.waiting.as_ref().is_some_and(|waiting| waiting.at < at);
+        let due = state
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.at < at);
         if due && let Some(mut waiting) = state.waiting.take() {
             for (index, value) in waiting.facts.drain(..) {
                 let index = index as usize;
@@ -215,23 +244,33 @@ impl Features {
     }
 
     fn has_life(&self, state: &State) -> bool {
-        let waiting = state.waiting.iter().flat_map(|w| w.facts.iter().map(|(i, _)| *i));
+        let waiting = state
+            .waiting
+            .iter()
+            .flat_map(|w| w.facts.iter().map(|(i, _)| *i));
         let mut lanes = state.lanes.iter().map(|lane| lane.index).chain(waiting);
         lanes.any(|index| self.lanes[index as usize].for_life)
     }
 
     fn emit_anchors(&self, state: &mut State, at: EventTime, output: usize, out: &mut Outputs) {
-        for id in state.pending.take() {
+        let mut pending = std::mem::take(&mut state.pending);
+        for anchor in pending.chunks_exact(1 + self.carry.len()) {
             let row = out.begin(output, at, 1);
-            row[0].push(id as i64);
+            row[0].push(anchor[0]);
             row[1].push(at.0);
-            for (column, to) in self.columns.iter().zip(&mut row[2..]) {
+            let (carried, features) = row[2..].split_at_mut(self.carry.len());
+            for (word, to) in anchor[1..].iter().zip(carried) {
+                to.push(*word);
+            }
+            for (column, to) in self.columns.iter().zip(features) {
                 self.append(state, column, at, &mut to.words);
                 if column.op.is_list() {
                     to.ends.push(to.words.len() as u32);
                 }
             }
         }
+        pending.clear();
+        state.pending = pending;
     }
 }
 
@@ -247,7 +286,9 @@ impl Logic for Features {
         }
         self.enter(state, fact);
         if fact.bits & self.anchor != 0 {
-            state.pending.push(fact.id);
+            let carried = self.carry.iter().map(|measure| fact.words[measure.word]);
+            state.pending.push(fact.id as i64);
+            state.pending.extend(carried);
         }
     }
 
@@ -279,9 +320,11 @@ impl Logic for Features {
     fn wake(&self, state: &State) -> Wake {
         let at = if self.tracks {
             let lanes = state.lanes.iter();
-            let leaving = lanes
-                .filter_map(|l| l.next_change(&self.lanes[l.index as usize], state.now));
-            leaving.chain(state.waiting.as_ref().map(|w| w.at.next())).min()
+            let leaving =
+                lanes.filter_map(|l| l.next_change(&self.lanes[l.index as usize], state.now));
+            leaving
+                .chain(state.waiting.as_ref().map(|w| w.at.next()))
+                .min()
         } else if self.has_life(state) {
             None
         } else {

@@ -32,7 +32,7 @@ pub(super) enum PartPlan {
     First,
     /// The last value so far.
     Last,
-    /// The time of the last fact so far.
+    /// The times of the last two instants with facts so far.
     Newest,
     /// The longest gap ever.
     LongestGap,
@@ -47,8 +47,8 @@ pub(super) enum PartPlan {
 }
 
 impl PartPlan {
-    /// Whether the part speaks of the key's whole life, so that the key is never forgotten.
-    pub(super) fn is_for_life(self) -> bool {
+    /// Whether the part cannot be had from the ring's records again.
+    pub(super) fn is_saved(self) -> bool {
         !matches!(
             self,
             PartPlan::Least | PartPlan::Greatest | PartPlan::Gaps | PartPlan::Tally(_)
@@ -66,11 +66,11 @@ impl PartPlan {
             PartPlan::Tally(_) => Part::Tally(Box::default()),
             PartPlan::Count => Part::Count(0),
             PartPlan::Moments => Part::Moments(Box::default()),
-            PartPlan::Low
-            | PartPlan::High
-            | PartPlan::First
-            | PartPlan::Last
-            | PartPlan::Newest => Part::Word(None),
+            PartPlan::Low | PartPlan::High | PartPlan::First | PartPlan::Last => Part::Word(None),
+            PartPlan::Newest => Part::Newest {
+                at: None,
+                before: None,
+            },
             PartPlan::LongestGap => Part::LongestGap {
                 newest: None,
                 longest: None,
@@ -101,6 +101,10 @@ pub(super) enum Part {
     Count(u64),
     Moments(Box<Moments>),
     Word(Option<i64>),
+    Newest {
+        at: Option<EventTime>,
+        before: Option<EventTime>,
+    },
     LongestGap {
         newest: Option<EventTime>,
         longest: Option<i64>,
@@ -134,7 +138,12 @@ impl Part {
             Part::Tally(tally) => tally.enter(value),
             Part::Count(n) => *n += 1,
             Part::Moments(moments) => **moments = moments.plus(Moments::of(value)),
-            Part::Word(word) => *word = Some(plan.fold(*word, at, value)),
+            Part::Word(word) => *word = Some(plan.fold(*word, value)),
+            Part::Newest { at: newest, before } => {
+                if *newest != Some(at) {
+                    *before = newest.replace(at);
+                }
+            }
             Part::LongestGap { newest, longest } => {
                 if let Some(older) = newest.replace(at) {
                     *longest = (*longest).max(Some((at - older).0));
@@ -162,9 +171,8 @@ impl Part {
 }
 
 impl PartPlan {
-    fn fold(self, word: Option<i64>, at: EventTime, value: i64) -> i64 {
+    fn fold(self, word: Option<i64>, value: i64) -> i64 {
         match (self, word) {
-            (PartPlan::Newest, _) => at.0,
             (PartPlan::Low, Some(word)) => word.min(value),
             (PartPlan::High, Some(word)) => word.max(value),
             (PartPlan::First, Some(word)) => word,

@@ -168,10 +168,12 @@ fn window_word(lane: &Lane, plan: &LanePlan, column: &Column, at: EventTime) -> 
     };
     let cut = window.cut(at);
     let (ring, layout) = (&lane.ring, &plan.layout);
-    let newest = ring.newest(layout).filter(|newest| *newest > cut)?;
+    ring.newest(layout).filter(|newest| *newest > cut)?;
     match (column.op, part.map(|part| &lane.parts[part])) {
         (Op::Any, _) => Some(1),
-        (Op::TimeSinceLast, _) => Some((at - newest).0),
+        (Op::TimeSinceLast, Some(part)) => seen_before(part, at)
+            .filter(|seen| *seen > cut)
+            .map(|seen| (at - seen).0),
         (Op::First, _) => Some(ring.value_at(layout, ring.first_after(layout, cut))),
         (Op::Last, _) => Some(ring.value_at(layout, ring.len() - 1)),
         (Op::Min, Some(Part::Queue(queue))) => queue.greatest_after(cut).map(|word| !word),
@@ -184,13 +186,22 @@ fn window_word(lane: &Lane, plan: &LanePlan, column: &Column, at: EventTime) -> 
 fn life_word(part: &Part, plan: PartPlan, column: &Column, at: EventTime) -> Option<i64> {
     match (part, plan) {
         (Part::Count(n), _) => (*n > 0).then_some(1),
-        (Part::Word(newest), PartPlan::Newest) => newest.map(|newest| (at - EventTime(newest)).0),
+        (Part::Newest { .. }, _) => seen_before(part, at).map(|seen| (at - seen).0),
         (Part::Word(word), _) => *word,
         (Part::LongestGap { longest, .. }, _) => *longest,
         (Part::Decayed { at: then, sum }, PartPlan::Decayed(half_life)) => {
             let sum = decayed(*sum, at - *then, half_life);
             Some(float_word(sum / ten_to(column.scale)))
         }
+        _ => None,
+    }
+}
+
+/// The newest instant with facts that lies before `t`.
+fn seen_before(part: &Part, t: EventTime) -> Option<EventTime> {
+    match part {
+        Part::Newest { at, before } if *at == Some(t) => *before,
+        Part::Newest { at, .. } => *at,
         _ => None,
     }
 }

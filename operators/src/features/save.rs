@@ -8,7 +8,7 @@ use super::compile::Column;
 use super::current::Emitted;
 use super::lane::{Lane, LanePlan};
 use super::part::{Part, PartPlan};
-use super::state::{Pending, Waiting};
+use super::state::Waiting;
 use super::{Features, State};
 use crate::aggregate::moments::{Moments, Wide};
 use crate::codec::{CodecError, Reader, Writer};
@@ -17,10 +17,8 @@ impl Features {
     pub(super) fn write(&self, state: &State, to: &mut Writer) {
         to.time(state.now);
         to.bool(state.dirty);
-        to.length(state.pending.as_slice().len());
-        for id in state.pending.as_slice() {
-            to.unsigned(u128::from(*id));
-        }
+        to.length(state.pending.len());
+        state.pending.iter().for_each(|word| to.word(*word));
         to.option(state.waiting.as_ref(), |to, waiting| {
             to.time(waiting.at);
             to.length(waiting.facts.len());
@@ -44,19 +42,16 @@ impl Features {
     pub(super) fn read(&self, from: &mut Reader<'_>) -> Result<State, CodecError> {
         let now = from.time("the time of the features")?;
         let dirty = from.bool("whether features changed")?;
-        let mut pending = Pending::None;
-        for _ in 0..from.length("the number of anchors")? {
-            let id = from.unsigned("an anchor's id")?;
-            pending.push(id as u64);
+        let pending = read_words("the anchors", from)?;
+        if pending.len() % (1 + self.carry.len()) != 0 {
+            return Err(damaged("the anchors"));
         }
         let waiting = from.option("waiting facts", |from| self.read_waiting(from))?;
         let emitted = from.option("the current row", |from| {
             let at = from.time("the time of the current row")?;
-            let words = (0..from.length("the length of the current row")?)
-                .map(|_| from.word("the current row"))
-                .collect::<Result<Vec<i64>, CodecError>>()?;
+            let words = read_words("the current row", from)?;
             if !fits(&words, &self.columns) {
-                return Err(damaged(from, "the current row"));
+                return Err(damaged("the current row"));
             }
             Ok(Box::new(Emitted { at, words }))
         })?;
@@ -64,9 +59,11 @@ impl Features {
         for _ in 0..from.length("the number of lanes")? {
             let index = from.unsigned("a lane's index")?;
             let known = lanes.last().map_or(0, |lane| u128::from(lane.index) + 1);
-            let plan = usize::try_from(index).ok().and_then(|index| self.lanes.get(index));
+            let plan = usize::try_from(index)
+                .ok()
+                .and_then(|index| self.lanes.get(index));
             let Some(plan) = plan.filter(|_| index >= known) else {
-                return Err(damaged(from, "a lane's index"));
+                return Err(damaged("a lane's index"));
             };
             lanes.push(read_lane(plan, index as u32, from)?);
         }
@@ -86,7 +83,7 @@ impl Features {
         for _ in 0..from.length("the number of waiting facts")? {
             let index = from.unsigned("a waiting fact's lane")?;
             if index >= self.lanes.len() as u128 {
-                return Err(damaged(from, "a waiting fact's lane"));
+                return Err(damaged("a waiting fact's lane"));
             }
             facts.push((index as u32, from.word("a waiting fact")?));
         }
@@ -94,9 +91,17 @@ impl Features {
     }
 }
 
+fn read_words(what: &'static str, from: &mut Reader<'_>) -> Result<Vec<i64>, CodecError> {
+    let length = from.length(what)?;
+    (0..length).map(|_| from.word(what)).collect()
+}
+
 /// Whether the words are a row of these columns.
 fn fits(words: &[i64], columns: &[Column]) -> bool {
-    let clock = columns.iter().filter(|c| c.op.moves_with_the_clock()).count();
+    let clock = columns
+        .iter()
+        .filter(|c| c.op.moves_with_the_clock())
+        .count();
     let mut at = 0;
     for column in columns {
         let Some(word) = words.get(at) else {
@@ -130,7 +135,7 @@ fn write_lane(lane: &Lane, plan: &LanePlan, now: EventTime, to: &mut Writer) {
         }
     }
     for (part, part_plan) in lane.parts.iter().zip(&plan.parts) {
-        if part_plan.is_for_life() {
+        if part_plan.is_saved() {
             write_part(part, to);
         }
     }
@@ -144,7 +149,7 @@ fn read_lane(plan: &LanePlan, index: u32, from: &mut Reader<'_>) -> Result<Lane,
         let at = i128::from(before.unwrap_or(0)).checked_add(step);
         let at = at.and_then(|at| i64::try_from(at).ok());
         let Some(at) = at.filter(|at| before.is_none_or(|before| *at >= before)) else {
-            return Err(damaged(from, "a fact's time"));
+            return Err(damaged("a fact's time"));
         };
         before = Some(at);
         let at = EventTime(at);
@@ -158,7 +163,7 @@ fn read_lane(plan: &LanePlan, index: u32, from: &mut Reader<'_>) -> Result<Lane,
         }
     }
     for (part, part_plan) in lane.parts.iter_mut().zip(&plan.parts) {
-        if part_plan.is_for_life() {
+        if part_plan.is_saved() {
             *part = part_plan.start();
             read_part(part, *part_plan, from)?;
         }
@@ -190,7 +195,7 @@ fn read_count(from: &mut Reader<'_>) -> Result<u64, CodecError> {
     u64::try_from(n)
         .ok()
         .filter(|n| *n < 1 << 62)
-        .ok_or_else(|| damaged(from, "a count"))
+        .ok_or_else(|| damaged("a count"))
 }
 
 fn write_part(part: &Part, to: &mut Writer) {
@@ -198,6 +203,10 @@ fn write_part(part: &Part, to: &mut Writer) {
         Part::Count(n) => to.unsigned(u128::from(*n)),
         Part::Moments(moments) => write_moments(moments, to),
         Part::Word(word) => to.option(*word, Writer::word),
+        Part::Newest { at, before } => {
+            to.option(*at, Writer::time);
+            to.option(*before, Writer::time);
+        }
         Part::LongestGap { newest, longest } => {
             to.option(*newest, Writer::time);
             to.option(*longest, Writer::word);
@@ -227,6 +236,10 @@ fn read_part(part: &mut Part, plan: PartPlan, from: &mut Reader<'_>) -> Result<(
         Part::Count(n) => *n = read_count(from)?,
         Part::Moments(moments) => **moments = read_moments(from)?,
         Part::Word(word) => *word = from.option("a value", |from| from.word("a value"))?,
+        Part::Newest { at, before } => {
+            *at = from.option("a time", |from| from.time("a time"))?;
+            *before = from.option("a time", |from| from.time("a time"))?;
+        }
         Part::LongestGap { newest, longest } => {
             *newest = from.option("a time", |from| from.time("a time"))?;
             *longest = from.option("a gap", |from| from.word("a gap"))?;
@@ -236,7 +249,7 @@ fn read_part(part: &mut Part, plan: PartPlan, from: &mut Reader<'_>) -> Result<(
             if let PartPlan::FirstK(k) | PartPlan::LastK(k) = plan
                 && length > k as usize
             {
-                return Err(damaged(from, "the length of a list"));
+                return Err(damaged("the length of a list"));
             }
             for _ in 0..length {
                 list.push_back(from.word("a list")?);
@@ -257,6 +270,6 @@ fn read_part(part: &mut Part, plan: PartPlan, from: &mut Reader<'_>) -> Result<(
     Ok(())
 }
 
-fn damaged(_: &Reader<'_>, what: &'static str) -> CodecError {
+fn damaged(what: &'static str) -> CodecError {
     CodecError { what, left: 0 }
 }

@@ -2,7 +2,8 @@
 //!
 //! # Rules for all columns
 //! - A column sees the facts of the key that pass its `filter`, whose measure is not null (where it
-//!   has one), and that are inside its window. Nulls are skipped, never counted as values.
+//!   has one), and that are inside its window. Only [`Nulls::Keep`] makes null a value like others,
+//!   which sorts before them.
 //! - Facts are in (time, id) order; "first", "last" and every list go by it.
 //! - Where a column has nothing to say it shows `empty`; each [`Op`] names the usual word for it.
 //! - A list has no null: with nothing to list it is empty.
@@ -24,6 +25,8 @@ pub struct FeaturesSpec {
     pub features: Vec<FeatureSpec>,
     /// The filter bit of facts that get a row on `anchor_output`.
     pub anchor: Option<u8>,
+    /// Words of an anchor fact that its row shows.
+    pub carry: Vec<Measure>,
     /// Which ends of the windows belong to them.
     pub bounds: Bounds,
     /// Where anchor rows go.
@@ -44,6 +47,8 @@ pub struct FeatureSpec {
     pub filter: Option<u8>,
     /// The measure or category it is computed of.
     pub of: Option<Measure>,
+    /// Whether a fact whose measure is null counts.
+    pub nulls: Nulls,
     /// How far back it looks; none is the key's lifetime.
     pub window: Option<Span>,
     /// The hop of the window's tail ([`crate::aggregate::window::Window`]); none is exact.
@@ -59,6 +64,17 @@ pub struct Measure {
     pub word: usize,
     /// How it reads.
     pub kind: Kind,
+}
+
+/// What a null measure does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nulls {
+    /// The fact does not count.
+    #[default]
+    Skip,
+    /// Null is a value like others; only for columns that show values and do not calculate.
+    Keep,
 }
 
 /// The order of a list.
@@ -135,7 +151,8 @@ pub enum Op {
         /// The filter of the denominator; none counts every fact.
         over: Option<u8>,
     },
-    /// t − the time of the newest fact. It grows with the clock: see
+    /// t − the time of the newest fact before t; facts at t itself do not count, so that an anchor
+    /// tells how long ago the one before it was. It grows with the clock: see
     /// [`Op::moves_with_the_clock`]. Empty: null.
     TimeSinceLast,
     /// The longest time between two successive facts that are both inside; the time since the
@@ -192,11 +209,9 @@ impl Op {
             Op::Count | Op::Any | Op::Ratio { .. } | Op::TimeSinceLast | Op::LongestGap => {
                 Needs::Nothing
             }
-            Op::Sum
-            | Op::Mean
-            | Op::Variance(_)
-            | Op::Deviation(_)
-            | Op::DecayedSum { .. } => Needs::Number,
+            Op::Sum | Op::Mean | Op::Variance(_) | Op::Deviation(_) | Op::DecayedSum { .. } => {
+                Needs::Number
+            }
             Op::Min | Op::Max => Needs::Ordered,
             _ => Needs::Value,
         }
@@ -248,6 +263,9 @@ impl FeatureSpec {
             return Err("it is computed of a list");
         }
         match self.op.needs() {
+            needs if needs != Needs::Value && self.nulls == Nulls::Keep => {
+                return Err("it cannot count nulls as values");
+            }
             Needs::Value if kind.is_none() => return Err("it needs a measure or category"),
             Needs::Number if !number => return Err("it needs a number with a fixed scale"),
             Needs::Ordered if !ordered => return Err("it needs a number or a time"),
@@ -257,8 +275,15 @@ impl FeatureSpec {
             Op::Ratio { over } => over,
             _ => None,
         };
-        if [self.filter, over].into_iter().flatten().any(|bit| bit > 63) {
+        if [self.filter, over]
+            .into_iter()
+            .flatten()
+            .any(|bit| bit > 63)
+        {
             return Err("its filter is not one of 64 bits");
+        }
+        if let Op::FirstK { k: 0, .. } | Op::LastK { k: 0, .. } = self.op {
+            return Err("it lists no values");
         }
         match (self.op, self.window, self.hop) {
             (Op::DecayedSum { .. }, Some(_), _) => Err("a decayed sum has a half-life, no window"),

@@ -15,8 +15,8 @@ pub struct State {
     pub(super) now: EventTime,
     /// Lanes in use, by index.
     pub(super) lanes: Vec<Lane>,
-    /// Anchors of the present instant.
-    pub(super) pending: Pending,
+    /// Anchors of the present instant: the id and the carried words of each.
+    pub(super) pending: Vec<i64>,
     /// Facts of the newest instant where windows do not count it yet.
     pub(super) waiting: Option<Box<Waiting>>,
     /// The current row as it was last emitted.
@@ -30,7 +30,7 @@ impl Default for State {
         State {
             now: EventTime::MIN,
             lanes: Vec::new(),
-            pending: Pending::None,
+            pending: Vec::new(),
             waiting: None,
             emitted: None,
             dirty: false,
@@ -44,12 +44,21 @@ impl State {
     pub(super) fn lane_position(&mut self, plans: &[LanePlan], index: usize, from: usize) -> usize {
         let wanted = index as u32;
         let mut position = from;
-        while self.lanes.get(position).is_some_and(|lane| lane.index < wanted) {
+        while self
+            .lanes
+            .get(position)
+            .is_some_and(|lane| lane.index < wanted)
+        {
             position += 1;
         }
-        if self.lanes.get(position).is_none_or(|lane| lane.index != wanted) {
+        if self
+            .lanes
+            .get(position)
+            .is_none_or(|lane| lane.index != wanted)
+        {
             self.lanes.reserve_exact(1);
-            self.lanes.insert(position, Lane::new(&plans[index], wanted));
+            self.lanes
+                .insert(position, Lane::new(&plans[index], wanted));
         }
         position
     }
@@ -77,45 +86,4 @@ impl State {
 pub(super) struct Waiting {
     pub(super) at: EventTime,
     pub(super) facts: Vec<(u32, i64)>,
-}
-
-/// The ids of an instant's anchors, in order. There is hardly ever more than one.
-#[derive(Clone, Debug, Default)]
-pub(super) enum Pending {
-    #[default]
-    None,
-    One(u64),
-    Many(Vec<u64>),
-}
-
-impl Pending {
-    pub(super) fn push(&mut self, id: u64) {
-        match self {
-            Pending::None => *self = Pending::One(id),
-            Pending::One(first) => *self = Pending::Many(vec![*first, id]),
-            Pending::Many(ids) => ids.push(id),
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Pending::None)
-    }
-
-    /// Takes the ids out.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = u64> + use<> {
-        let (one, many) = match std::mem::take(self) {
-            Pending::None => (None, Vec::new()),
-            Pending::One(id) => (Some(id), Vec::new()),
-            Pending::Many(ids) => (None, ids),
-        };
-        one.into_iter().chain(many)
-    }
-
-    pub(super) fn as_slice(&self) -> &[u64] {
-        match self {
-            Pending::None => &[],
-            Pending::One(id) => std::slice::from_ref(id),
-            Pending::Many(ids) => ids,
-        }
-    }
 }

@@ -1,0 +1,218 @@
+//! Random columns over random facts, against the oracle.
+//!
+//! `TIDEGATE_CASES` says how many cases are tried (default 300), `TIDEGATE_SEED` where they begin.
+
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::features::oracle::{self, Sees};
+
+const TEXTS: [&str; 5] = ["chat", "email", "voice", "web", "app"];
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(otherwise, |text| text.parse().unwrap())
+}
+
+fn order(dice: &mut SmallRng) -> Order {
+    *[Order::NewestFirst, Order::OldestFirst]
+        .choose(dice)
+        .unwrap()
+}
+
+fn spread(dice: &mut SmallRng) -> Spread {
+    *[Spread::Population, Spread::Sample].choose(dice).unwrap()
+}
+
+fn bit(dice: &mut SmallRng) -> Option<u8> {
+    [None, Some(0), Some(1), Some(2)][dice.random_range(0..4)]
+}
+
+fn op(dice: &mut SmallRng) -> Op {
+    let k = dice.random_range(1..5);
+    match dice.random_range(0..22) {
+        0 | 1 => Op::Count,
+        2 => Op::Any,
+        3 => Op::Sum,
+        4 => Op::Mean,
+        5 => Op::Min,
+        6 => Op::Max,
+        7 => Op::Variance(spread(dice)),
+        8 => Op::Deviation(spread(dice)),
+        9 => Op::First,
+        10 => Op::Last,
+        11 => Op::FirstK {
+            k,
+            order: order(dice),
+        },
+        12 => Op::LastK {
+            k,
+            order: order(dice),
+        },
+        13 => Op::CountDistinct,
+        14 => Op::DistinctK {
+            k,
+            order: order(dice),
+        },
+        15 => Op::Histogram { k },
+        16 => Op::MaxCountBy,
+        17 => Op::Ratio { over: bit(dice) },
+        18 => Op::TimeSinceLast,
+        19 => Op::LongestGap,
+        20 => Op::Entropy,
+        _ => Op::DecayedSum {
+            half_life: Span::seconds(dice.random_range(1..20)),
+        },
+    }
+}
+
+/// Word 0: small fixed-point numbers; word 1: texts; word 2: wide numbers.
+fn column(dice: &mut SmallRng) -> FeatureSpec {
+    loop {
+        let op = op(dice);
+        let kinds = [Kind::Fixed { scale: 2 }, Kind::Text, Kind::Int];
+        let word = dice.random_range(0..3);
+        let kind = kinds[word].clone();
+        let window = dice.random_bool(0.8).then(|| dice.random_range(1..25));
+        let hop = dice.random_bool(0.3).then(|| dice.random_range(1..7));
+        let column = FeatureSpec {
+            filter: bit(dice),
+            of: dice.random_bool(0.8).then_some(Measure { word, kind }),
+            nulls: *[Nulls::Skip, Nulls::Skip, Nulls::Keep]
+                .choose(dice)
+                .unwrap(),
+            window: window.map(Span::seconds),
+            hop: window.and(hop).map(Span::seconds),
+            empty: *[op.usual_empty(), 0].choose(dice).unwrap(),
+            ..feature(op)
+        };
+        if column.check().is_ok() {
+            return column;
+        }
+    }
+}
+
+fn random_spec(dice: &mut SmallRng) -> FeaturesSpec {
+    let columns = (0..dice.random_range(1..7)).map(|_| column(dice)).collect();
+    let bounds = [Bounds::OpenClosed, Bounds::ClosedClosed, Bounds::ClosedOpen];
+    FeaturesSpec {
+        anchor: Some(0),
+        carry: vec![
+            Measure {
+                word: 2,
+                kind: Kind::Int
+            };
+            dice.random_range(0..2)
+        ],
+        bounds: *bounds.choose(dice).unwrap(),
+        current_output: dice.random_bool(0.6).then_some(CURRENT),
+        track_changes: dice.random_bool(0.3),
+        ..spec(columns)
+    }
+}
+
+/// Facts in (time, id) order, often at one time or a whole number of seconds apart.
+fn random_facts(dice: &mut SmallRng, names: &Names) -> Vec<OracleFact> {
+    let codes = TEXTS.map(|text| names.code(text));
+    let count = dice.random_range(0..40);
+    let (mut at, most) = (
+        dice.random_range(-50..50),
+        [0, 1, 3, 30][dice.random_range(0..4)],
+    );
+    let mut facts = Vec::new();
+    for id in 0..count {
+        at += if dice.random_bool(0.4) {
+            0
+        } else {
+            dice.random_range(0..=most)
+        };
+        let null = |word: i64, dice: &mut SmallRng| if dice.random_bool(0.2) { NULL } else { word };
+        let words = vec![
+            null(dice.random_range(-5..20), dice),
+            null(*codes.choose(dice).unwrap(), dice),
+            null(dice.random_range(-(1 << 53)..1 << 53), dice),
+        ];
+        facts.push(OracleFact {
+            at: EventTime(Span::seconds(at).0),
+            id,
+            bits: dice.random_range(0..8),
+            words,
+        });
+    }
+    facts
+}
+
+fn check_values(
+    run: &mut Run,
+    spec: &FeaturesSpec,
+    seen: &[OracleFact],
+    t: EventTime,
+    names: &Names,
+) {
+    let columns = spec.features.iter().enumerate();
+    let expected: Vec<i64> = columns
+        .map(|(index, feature)| match feature.op.is_list() {
+            true => NULL,
+            false => oracle::value(spec, index, seen, (t, Sees::TheInstant), names)[0],
+        })
+        .collect();
+    assert_eq!(run.values(t), expected, "values at {t:?}");
+}
+
+/// Runs one case: rows as they come, values now and then, through the codec or not.
+fn case(seed: u64) {
+    let mut dice = SmallRng::seed_from_u64(seed);
+    let names = Arc::new(Names::default());
+    let spec = random_spec(&mut dice);
+    let facts = random_facts(&mut dice, &names);
+    let mut run = Run::new(&spec, &names);
+    let ask = dice.random_bool(0.5);
+    let end = facts.last().map_or(EventTime(0), |fact| fact.at);
+    let mut seen = 0;
+    for instant in facts.chunk_by(|a, b| a.at == b.at) {
+        run.recode = dice.random_bool(0.3);
+        run.instant(instant);
+        seen += instant.len();
+        if ask {
+            check_values(&mut run, &spec, &facts[..seen], instant[0].at, &names);
+        }
+    }
+    let anchors = oracle::anchor_rows(&spec, &facts, &names);
+    assert_eq!(owned(&run.out.rows[ANCHORS]), anchors, "anchors");
+    let until = EventTime(end.0 + Span::seconds(dice.random_range(0..40)).0);
+    run.timers(until);
+    if ask && until > end {
+        check_values(&mut run, &spec, &facts, until, &names);
+    }
+    if spec.current_output.is_some() {
+        let expected = oracle::current_rows(&spec, &facts, until, &names);
+        assert_eq!(
+            added_up(&owned(&run.out.rows[CURRENT])),
+            added_up(&expected),
+            "current"
+        );
+        let truth = owned(&run.out.rows[CURRENT]);
+        assert!(truth.iter().all(|(_, _, diff)| diff.abs() == 1));
+    }
+    // After the last window there is nothing left, unless a column speaks of the lifetime.
+    run.timers(EventTime(end.0 + Span::seconds(100).0));
+    let lives = spec.features.iter().any(|feature| feature.window.is_none());
+    if !lives {
+        assert_eq!(run.features.wake(&run.state), Wake::Forget);
+        assert!(added_up(&owned(&run.out.rows[CURRENT])).is_empty());
+    }
+}
+
+#[test]
+fn features_equal_their_definition() {
+    let first = number("TIDEGATE_SEED", 1);
+    for seed in first..first + number("TIDEGATE_CASES", 300) {
+        let result = std::panic::catch_unwind(|| case(seed));
+        if let Err(panic) = result {
+            eprintln!("failed with TIDEGATE_SEED={seed} TIDEGATE_CASES=1");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
