@@ -1,1 +1,4 @@
 //! How data flows.
+
+pub mod expressions;
+pub mod normalise;

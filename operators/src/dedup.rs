@@ -172,7 +172,7 @@ impl Dedup {
         for Parcel { to, content } in parcels {
             match content {
                 Content::Facts(block) => {
-                    for (to, block) in self.facts(block).into_iter().enumerate() {
+                    for (to, block) in self.facts(&block).into_iter().enumerate() {
                         if !block.is_empty() {
                             give(Parcel {
                                 to,
@@ -198,11 +198,11 @@ impl Dedup {
     }
 
     /// The facts that count, by the worker that owns their key.
-    fn facts(&mut self, block: FactBlock) -> Vec<FactBlock> {
+    fn facts(&mut self, block: &Arc<FactBlock>) -> Vec<Arc<FactBlock>> {
         let mut verdicts = Vec::with_capacity(block.len());
         let (mut known, mut conflicts) = (0, 0);
         for row in 0..block.len() {
-            let (verdict, conflict) = self.verdict(&block, row);
+            let (verdict, conflict) = self.verdict(block, row);
             known += u64::from(!matches!(verdict, Verdict::New));
             conflicts += u64::from(conflict);
             verdicts.push(verdict);
@@ -214,9 +214,9 @@ impl Dedup {
         tally.duplicate.fetch_add(known, Ordering::Relaxed);
         tally.conflicts.fetch_add(conflicts, Ordering::Relaxed);
         if known == 0 && self.workers == 1 && self.settings.on_conflict == OnConflict::First {
-            return vec![block];
+            return vec![Arc::clone(block)];
         }
-        let mut out = Split::new(&block, self.workers);
+        let mut out = Split::new(block, self.workers);
         for (row, verdict) in verdicts.into_iter().enumerate() {
             match verdict {
                 Verdict::Known => continue,
@@ -228,11 +228,11 @@ impl Dedup {
                 }
             }
             if self.settings.on_conflict == OnConflict::Latest {
-                self.remember(&block, row);
+                self.remember(block, row);
             }
             out.push(row);
         }
-        out.blocks
+        out.blocks.into_iter().map(Arc::new).collect()
     }
 
     fn verdict(&mut self, block: &FactBlock, row: usize) -> (Verdict, bool) {
@@ -441,7 +441,7 @@ mod tests {
         vec![
             Parcel {
                 to: 0,
-                content: Content::Facts(block),
+                content: Content::Facts(Arc::new(block)),
             },
             Parcel {
                 to: 0,

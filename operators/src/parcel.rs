@@ -1,5 +1,7 @@
 //! What travels between workers: blocks of facts, rows of broadcast tables, and the watermark.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::time::EventTime;
@@ -40,8 +42,8 @@ pub struct TableRow {
 /// What one parcel holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Content {
-    /// Facts, in arrival order.
-    Facts(FactBlock),
+    /// Facts, in arrival order. Shared, so that a second reader costs no copy.
+    Facts(#[serde(with = "shared")] Arc<FactBlock>),
     /// Rows of broadcast tables.
     Tables(Vec<TableRow>),
     /// The watermark after this tick: no row older than it will count any more.
@@ -55,4 +57,20 @@ pub struct Parcel {
     pub to: usize,
     /// What it holds.
     pub content: Content,
+}
+
+/// A shared block travels as the block.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tidegate_schemas::fact::FactBlock;
+
+    pub(super) fn serialize<S: Serializer>(block: &Arc<FactBlock>, to: S) -> Result<S::Ok, S::Error> {
+        block.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<FactBlock>, D::Error> {
+        FactBlock::deserialize(from).map(Arc::new)
+    }
 }

@@ -134,7 +134,7 @@ impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
 /// What came for one tick.
 #[derive(Debug, Default)]
 struct Arrivals {
-    facts: Vec<FactBlock>,
+    facts: Vec<Arc<FactBlock>>,
     tables: Vec<TableRow>,
     watermark: Option<EventTime>,
 }

@@ -15,6 +15,8 @@
 //! A fact in order is stepped twice, now and when the watermark passes it. A correction costs the
 //! key's recent facts twice.
 
+use std::sync::Arc;
+
 use tidegate_schemas::fact::{Fact, FactBlock};
 use tidegate_schemas::time::EventTime;
 
@@ -167,7 +169,7 @@ impl<L: Logic> OnArrival<L> {
     }
 
     /// Takes in the facts of a tick and answers them on `live`.
-    pub(super) fn facts(&mut self, logic: &L, blocks: &[FactBlock], live: &mut Outputs) {
+    pub(super) fn facts(&mut self, logic: &L, blocks: &[Arc<FactBlock>], live: &mut Outputs) {
         let mut arrived = Vec::new();
         for (b, block) in blocks.iter().enumerate() {
             let slots: Vec<u32> = (0..block.keys.len() as u32)
@@ -194,7 +196,7 @@ impl<L: Logic> OnArrival<L> {
     fn facts_of_key(
         &mut self,
         logic: &L,
-        blocks: &[FactBlock],
+        blocks: &[Arc<FactBlock>],
         group: &[Arrived],
         live: &mut Outputs,
     ) {

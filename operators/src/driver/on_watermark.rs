@@ -8,6 +8,8 @@
 //! its block and a reference of 32 bytes; a block is dropped with its last waiting fact. What waits is
 //! bounded by the lateness.
 
+use std::sync::Arc;
+
 use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::time::EventTime;
 
@@ -31,12 +33,12 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Backlog {
     facts: Vec<Waiting>,
-    blocks: Vec<(FactBlock, u32)>,
+    blocks: Vec<(Arc<FactBlock>, u32)>,
     free: Vec<u32>,
 }
 
 impl Backlog {
-    fn add(&mut self, block: FactBlock) -> u32 {
+    fn add(&mut self, block: Arc<FactBlock>) -> u32 {
         // One more than its facts, until it has been taken in.
         let entry = (block, 1);
         match self.free.pop() {
@@ -56,7 +58,7 @@ impl Backlog {
         let (block, left) = &mut self.blocks[index as usize];
         *left -= 1;
         if *left == 0 {
-            *block = FactBlock::default();
+            *block = Arc::default();
             self.free.push(index);
         }
     }
@@ -88,7 +90,7 @@ impl<L: Logic> OnWatermark<L> {
     }
 
     /// Takes in a block. A fact that is taken back (diff −1) meets its other half while both wait.
-    pub(super) fn facts(&mut self, logic: &L, block: FactBlock) {
+    pub(super) fn facts(&mut self, logic: &L, block: Arc<FactBlock>) {
         if block.is_empty() {
             return;
         }

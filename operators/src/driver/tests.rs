@@ -199,7 +199,7 @@ fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, 
     let (mut live, mut settled) = (Collection::new(), Collection::new());
     for (tick, (events, watermark)) in ticks.iter().enumerate() {
         let arrivals = Arrivals {
-            facts: vec![block(events)],
+            facts: vec![Arc::new(block(events))],
             tables: Vec::new(),
             watermark: Some(*watermark),
         };
@@ -266,7 +266,7 @@ fn run_workers(
                         .collect();
                     input.send(Parcel {
                         to,
-                        content: Content::Facts(block(&owned)),
+                        content: Content::Facts(Arc::new(block(&owned))),
                     });
                     input.send(Parcel {
                         to,

@@ -1,0 +1,170 @@
+//! SQL expressions over the rows of a source, planned and evaluated by DataFusion.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, Volatility};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::prelude::SessionContext;
+
+/// Plans expressions. One is enough for a whole job.
+pub struct Planner {
+    context: SessionContext,
+}
+
+impl Default for Planner {
+    fn default() -> Planner {
+        Planner::new()
+    }
+}
+
+/// A planned expression.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    physical: Arc<dyn PhysicalExpr>,
+    /// What its values are.
+    pub data_type: DataType,
+    /// The columns it reads, by index.
+    pub columns: BTreeSet<usize>,
+    only_text_column: Option<usize>,
+}
+
+impl Planner {
+    /// A planner with DataFusion's functions.
+    #[must_use]
+    pub fn new() -> Planner {
+        Planner { context: SessionContext::new() }
+    }
+
+    /// The logical form of `sql` over `schema`, types coerced.
+    ///
+    /// # Errors
+    /// What DataFusion finds wrong with it.
+    pub fn logical(&self, sql: &str, schema: &Schema) -> Result<Expr, DataFusionError> {
+        let schema = DFSchema::try_from(schema.clone())?;
+        self.context.parse_sql_expr(sql, &schema)
+    }
+
+    /// Plans `sql` over `schema`.
+    ///
+    /// # Errors
+    /// What DataFusion finds wrong with it: syntax, unknown columns and functions, types.
+    pub fn plan(&self, sql: &str, schema: &SchemaRef) -> Result<Expression, DataFusionError> {
+        let df_schema = DFSchema::try_from(schema.as_ref().clone())?;
+        let logical = self.context.parse_sql_expr(sql, &df_schema)?.unalias();
+        refuse_clocks_and_chance(&logical)?;
+        let physical = self.context.create_physical_expr(logical, &df_schema)?;
+        let data_type = physical.data_type(schema)?;
+        let columns: BTreeSet<usize> =
+            collect_columns(&physical).iter().map(|column| column.index()).collect();
+        let only_text_column = match columns.iter().copied().collect::<Vec<usize>>()[..] {
+            [one] if is_text(schema.field(one).data_type()) => Some(one),
+            _ => None,
+        };
+        Ok(Expression { physical, data_type, columns, only_text_column })
+    }
+}
+
+/// An answer must follow from the row alone, so that a replay gives it again.
+fn refuse_clocks_and_chance(expr: &Expr) -> Result<(), DataFusionError> {
+    let mut found = None;
+    expr.apply(|part| {
+        if let Expr::ScalarFunction(call) = part
+            && call.func.signature().volatility != Volatility::Immutable
+        {
+            found = Some(call.func.name().to_owned());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    match found {
+        None => Ok(()),
+        Some(name) => Err(DataFusionError::Plan(format!(
+            "`{name}` depends on more than the row, so a replay could not repeat its answer"
+        ))),
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 => true,
+        DataType::Dictionary(_, value) => **value == DataType::Utf8,
+        _ => false,
+    }
+}
+
+impl Expression {
+    /// The column, if the expression reads one alone and that is a text: then its value follows
+    /// from the text.
+    #[must_use]
+    pub fn only_text_column(&self) -> Option<usize> {
+        self.only_text_column
+    }
+
+    /// The value of every row.
+    ///
+    /// # Errors
+    /// What DataFusion could not compute: an overflow, a cast that fails.
+    pub fn values(&self, batch: &RecordBatch) -> Result<ArrayRef, DataFusionError> {
+        self.physical.evaluate(batch)?.into_array(batch.num_rows())
+    }
+
+    /// For which rows it is true; where it is null it is not.
+    ///
+    /// # Errors
+    /// As [`Expression::values`].
+    pub fn truths(&self, batch: &RecordBatch) -> Result<BooleanArray, DataFusionError> {
+        let values = self.values(batch)?;
+        let truths = datafusion::common::cast::as_boolean_array(&values)?;
+        Ok(match truths.nulls() {
+            None => truths.clone(),
+            Some(nulls) => BooleanArray::new(truths.values() & nulls.inner(), None),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::datatypes::Field;
+
+    fn batch() -> RecordBatch {
+        let schema = Schema::new(vec![
+            Field::new("kind", DataType::Utf8, true),
+            Field::new("n", DataType::Int64, true),
+        ]);
+        let kind = StringArray::from(vec![Some("a"), None, Some("b")]);
+        let n = Int64Array::from(vec![1, 2, 3]);
+        RecordBatch::try_new(Arc::new(schema), vec![Arc::new(kind), Arc::new(n)]).unwrap()
+    }
+
+    #[test]
+    fn null_is_not_true() {
+        let batch = batch();
+        let plan = Planner::new().plan("kind = 'a' or n > 5", &batch.schema()).unwrap();
+        let truths: Vec<_> = plan.truths(&batch).unwrap().iter().collect();
+        assert_eq!(truths, [Some(true), Some(false), Some(false)]);
+        assert_eq!(plan.columns, BTreeSet::from([0, 1]));
+    }
+
+    #[test]
+    fn unknown_columns_are_errors() {
+        let schema = batch().schema();
+        assert!(Planner::new().plan("kynd = 'a'", &schema).is_err());
+    }
+
+    #[test]
+    fn an_answer_follows_from_the_row_alone() {
+        let schema = batch().schema();
+        for sql in ["random() > 0.5", "now() is null"] {
+            assert!(Planner::new().plan(sql, &schema).is_err(), "{sql}");
+        }
+    }
+}
