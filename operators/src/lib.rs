@@ -15,3 +15,4 @@ pub mod tables;
 pub mod sessions;
 pub mod statistics;
 pub mod triggers;
+pub mod entity;

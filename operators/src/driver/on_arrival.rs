@@ -243,11 +243,8 @@ impl<L: Logic> OnArrival<L> {
             .map(|row| row.at)
             .min()
             .unwrap_or(EventTime::MAX);
-        let last = rows
-            .iter()
-            .map(|row| row.at)
-            .max()
-            .unwrap_or(EventTime::MIN);
+        // Just behind the last change, so that what happens at its very moment is answered too.
+        let last = rows.iter().map(|row| row.at.next()).max().unwrap_or(EventTime::MIN);
         let mut touched = Vec::new();
         let mut before = Outputs::new(
             &self
