@@ -25,7 +25,7 @@ use crate::features::{self, Features};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 use crate::sessions::{SessionState, Sessions};
-use crate::tables::{self, Tables};
+use crate::tables::Tables;
 use crate::triggers::{self, Trigger};
 
 /// What is kept of one entity.
@@ -200,14 +200,7 @@ impl Logic for Entity {
     }
 
     fn on_table(&self, row: &TableRow) {
-        let change = tables::TableRow {
-            key: &row.key,
-            at: row.at,
-            id: row.id,
-            row: row.row.as_deref(),
-            diff: row.diff,
-        };
-        self.tables.borrow_mut().apply(row.table, change);
+        self.tables.borrow_mut().apply(row);
     }
 
     fn affected(&self, state: &State, row: &TableRow) -> bool {
