@@ -42,7 +42,7 @@ pub mod tally;
 mod tests;
 
 /// The columns of a row.
-const COLUMNS: usize = 7;
+const COLUMNS: usize = 8;
 
 /// The measures of every monitor in every window against the reference, as a collection of rows.
 ///

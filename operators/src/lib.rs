@@ -5,14 +5,14 @@
 pub mod aggregate;
 pub mod codec;
 pub mod dedup;
-pub mod driver;
 pub mod drift;
 pub mod features;
+pub mod driver;
 pub mod logic;
 pub mod parcel;
 pub mod program;
-pub mod tables;
 pub mod sessions;
 pub mod statistics;
 pub mod triggers;
 pub mod entity;
+pub mod tables;

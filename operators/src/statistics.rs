@@ -42,6 +42,12 @@ impl Histogram {
         self.rows
     }
 
+    /// How many categories have rows.
+    #[must_use]
+    pub fn categories(&self) -> usize {
+        self.counts.len()
+    }
+
     /// Whether every category is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -78,12 +84,18 @@ impl Histogram {
     }
 }
 
+impl Extend<(i64, i64)> for Histogram {
+    fn extend<I: IntoIterator<Item = (i64, i64)>>(&mut self, counts: I) {
+        for (category, count) in counts {
+            self.add(category, count);
+        }
+    }
+}
+
 impl FromIterator<(i64, i64)> for Histogram {
     fn from_iter<I: IntoIterator<Item = (i64, i64)>>(counts: I) -> Histogram {
         let mut histogram = Histogram::default();
-        for (category, count) in counts {
-            histogram.add(category, count);
-        }
+        histogram.extend(counts);
         histogram
     }
 }

@@ -6,7 +6,7 @@ use tidegate_schemas::fact::{NULL, float_word};
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::EventTime;
 
-use super::spec::{DriftSpec, Firing};
+use super::spec::{DriftSpec, Firing, Reference};
 use super::tally::Delta;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::statistics::{Histogram, divergence, shares};
@@ -20,7 +20,7 @@ use crate::statistics::{Histogram, divergence, shares};
 /// # State
 /// Per monitor: the reference's counts (for good, one per category), and of each window that is not
 /// settled its counts and the row that stands, if any. A window is settled when the watermark has
-/// passed both its end and that of the reference by `keep` (not at all for [`Firing::Final`]).
+/// passed both its end and that of the reference by `keep` (by nothing for [`Firing::Final`]).
 /// So: windows in the reference or within lateness + `keep`, times categories.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ledger {
@@ -32,6 +32,8 @@ pub struct Ledger {
 /// One monitor's part.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Page {
+    /// From when to when the reference is, once the watermark has passed it.
+    frozen: Option<(EventTime, EventTime)>,
     reference: Histogram,
     windows: BTreeMap<i64, Window>,
     /// Since the last tick was closed: whether the reference changed, and which windows did.
@@ -52,6 +54,7 @@ struct Measured {
     kl: i64,
     rows: i64,
     reference_rows: i64,
+    categories: i64,
 }
 
 impl Ledger {
@@ -75,13 +78,20 @@ impl Ledger {
     pub fn apply(&mut self, delta: Delta) {
         let page = &mut self.pages[delta.monitor as usize];
         let settled = |end| self.spec.settled_from(end) <= self.watermark;
-        let reference_end = self.spec.reference_end();
-        if delta.in_reference && !settled(reference_end) {
+        let reference_settled = page.frozen.is_some_and(|(_, until)| settled(until));
+        let start = self.spec.windows.start(delta.window);
+        let in_reference = match self.spec.reference {
+            Reference::Stretch { .. } => delta.in_reference,
+            // Before it is frozen, nobody knows; freezing adds up the windows.
+            Reference::First(_) => page
+                .frozen
+                .is_some_and(|(from, until)| from <= start && start < until),
+        };
+        if in_reference && !reference_settled {
             page.reference.add(delta.category, delta.count);
             page.reference_changed = true;
         }
-        let end = self.spec.windows.end(delta.window);
-        if !settled(end.max(reference_end)) {
+        if !(reference_settled && settled(self.spec.windows.end(delta.window))) {
             let window = page.windows.entry(delta.window).or_default();
             window.counts.add(delta.category, delta.count);
             page.changed.insert(delta.window);
@@ -95,23 +105,20 @@ impl Ledger {
     /// Rows as [`DriftSpec::output`] describes them, by monitor, then window; taken back before
     /// they are replaced.
     pub fn close(&mut self, watermark: EventTime, out: &mut Rows) {
-        let before = self.watermark;
-        self.watermark = before.max(watermark);
-        let reference_end = self.spec.reference_end();
-        let just_frozen = before < reference_end;
+        self.watermark = self.watermark.max(watermark);
         for (monitor, page) in self.pages.iter_mut().enumerate() {
-            let reference_changed = std::mem::take(&mut page.reference_changed);
+            let just_frozen = page.frozen.is_none() && page.freeze(&self.spec, self.watermark);
+            let all = std::mem::take(&mut page.reference_changed) || just_frozen;
             let changed = std::mem::take(&mut page.changed);
-            if self.watermark < reference_end {
+            let Some((_, reference_end)) = page.frozen else {
                 continue;
-            }
+            };
             let mut emit = Emit {
                 spec: &self.spec,
                 monitor,
                 out,
             };
             if let Firing::Changes { .. } = self.spec.firing {
-                let all = just_frozen || reference_changed;
                 page.revise(if all { None } else { Some(&changed) }, &mut emit);
             }
             while let Some(first) = page.windows.first_entry() {
@@ -138,15 +145,17 @@ impl Ledger {
         to.time(self.watermark);
         to.length(self.pages.len());
         for page in &self.pages {
+            to.option(page.frozen, |to, (from, until)| {
+                to.time(from);
+                to.time(until);
+            });
             page.reference.encode(to);
             to.length(page.windows.len());
             for (index, window) in &page.windows {
                 to.word(*index);
                 window.counts.encode(to);
                 to.option(window.row, |to, row| {
-                    for word in [row.psi, row.kl, row.rows, row.reference_rows] {
-                        to.word(word);
-                    }
+                    row.words().into_iter().for_each(|word| to.word(word));
                 });
             }
         }
@@ -167,6 +176,9 @@ impl Ledger {
             });
         }
         for page in &mut ledger.pages {
+            page.frozen = from.option("the reference", |from| {
+                Ok((from.time("its beginning")?, from.time("its end")?))
+            })?;
             page.reference = Histogram::decode(from)?;
             for _ in 0..from.length("the number of windows")? {
                 let index = from.word("a window")?;
@@ -177,6 +189,7 @@ impl Ledger {
                         kl: from.word("a KL")?,
                         rows: from.word("a number of rows")?,
                         reference_rows: from.word("a number of rows")?,
+                        categories: from.word("a number of categories")?,
                     })
                 })?;
                 page.windows.insert(index, Window { counts, row });
@@ -186,7 +199,47 @@ impl Ledger {
     }
 }
 
+impl Measured {
+    fn words(self) -> [i64; 5] {
+        [
+            self.psi,
+            self.kl,
+            self.rows,
+            self.reference_rows,
+            self.categories,
+        ]
+    }
+}
+
 impl Page {
+    /// Freezes the reference if the watermark has passed it, and says whether it did.
+    fn freeze(&mut self, spec: &DriftSpec, watermark: EventTime) -> bool {
+        let (from, until) = match spec.reference {
+            Reference::Stretch { from, until } => (from, until),
+            Reference::First(span) => {
+                let mut counted = self.windows.iter().filter(|(_, w)| !w.counts.is_empty());
+                let Some((earliest, _)) = counted.next() else {
+                    return false;
+                };
+                let from = spec.windows.start(*earliest);
+                (from, from.plus(span))
+            }
+        };
+        if watermark < until {
+            return false;
+        }
+        self.frozen = Some((from, until));
+        if let Reference::First(_) = spec.reference {
+            for (index, window) in &self.windows {
+                let start = spec.windows.start(*index);
+                if from <= start && start < until {
+                    self.reference.extend(window.counts.iter());
+                }
+            }
+        }
+        true
+    }
+
     /// Brings the rows of these windows, or of all, up to date.
     fn revise(&mut self, changed: Option<&BTreeSet<i64>>, emit: &mut Emit<'_>) {
         let indexes: Vec<i64> = match changed {
@@ -231,6 +284,7 @@ impl Emit<'_> {
             kl: word(&|shares| divergence::kl(shares, self.spec.direction)),
             rows: current.rows(),
             reference_rows: reference.rows(),
+            categories: shares.as_ref().map_or(current.categories(), Vec::len) as i64,
         })
     }
 
@@ -242,15 +296,8 @@ impl Emit<'_> {
             let Some(row) = row else { continue };
             let start = self.spec.windows.start(index);
             let columns = self.out.begin("", start, diff);
-            let words = [
-                start.0,
-                index,
-                self.spec.monitors[self.monitor].name,
-                row.psi,
-                row.kl,
-                row.rows,
-                row.reference_rows,
-            ];
+            let name = self.spec.monitors[self.monitor].name;
+            let words = [start.0, index, name].into_iter().chain(row.words());
             for (column, word) in columns.iter_mut().zip(words) {
                 column.push(word);
             }

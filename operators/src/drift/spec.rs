@@ -70,20 +70,42 @@ fn clamp(value: i128) -> i64 {
     value.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
 }
 
-/// What the windows are compared with.
+/// What the windows are compared with: a stretch of time, frozen when the watermark has passed it.
+/// No row leaves before that.
 ///
-/// Only a closed stretch of history is there so far. Others (a sliding stretch, a stored profile)
-/// are further variants.
+/// Others (a sliding stretch, a stored profile) are further variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reference {
-    /// All facts with `from <= at < until`. It need not begin or end with a window. It is frozen
-    /// when the watermark reaches `until`; no row leaves before that.
+    /// All facts with `from <= at < until`. It need not begin or end with a window.
     Stretch {
         /// Its first moment.
         from: EventTime,
         /// The first moment after it.
         until: EventTime,
     },
+    /// So long from the beginning of the window of the earliest fact that the monitor counts; a
+    /// whole number of windows. Once it is frozen, it stays where it is, even if that fact is
+    /// taken back.
+    First(Span),
+}
+
+impl Reference {
+    /// Whether `at` is inside, if that can be said of a time by itself, and the part of
+    /// `[start, end)` around `at` of which the same is true.
+    pub(super) fn part(
+        &self,
+        at: EventTime,
+        (start, end): (EventTime, EventTime),
+    ) -> (bool, EventTime, EventTime) {
+        match *self {
+            Reference::Stretch { from, .. } if at < from => (false, start, end.min(from)),
+            Reference::Stretch { from, until } if at < until => {
+                (true, start.max(from), end.min(until))
+            }
+            Reference::Stretch { until, .. } => (false, start.max(until), end),
+            Reference::First(_) => (false, start, end),
+        }
+    }
 }
 
 /// When rows leave, and what becomes of corrections.
@@ -132,11 +154,20 @@ impl DriftSpec {
                 self.windows.every
             ));
         }
-        let Reference::Stretch { from, until } = self.reference;
-        if from >= until {
-            return Err(format!(
-                "the reference ends ({until}) before it begins ({from})"
-            ));
+        match self.reference {
+            Reference::Stretch { from, until } if from >= until => {
+                return Err(format!(
+                    "the reference ends ({until}) before it begins ({from})"
+                ));
+            }
+            Reference::First(span) if span <= Span::ZERO || span.0 % self.windows.every.0 != 0 => {
+                return Err(format!(
+                    "a reference of the first {span} is not a whole number of windows of {}; \
+                     say when it begins, or take a multiple",
+                    self.windows.every
+                ));
+            }
+            _ => {}
         }
         let (Smoothing::AddToCounts(least) | Smoothing::Floor(least)) = self.smoothing;
         if !(least.is_finite() && least >= 0.0) {
@@ -157,23 +188,17 @@ impl DriftSpec {
             name: name.to_owned(),
             key: None,
             columns: vec![
-                column("window_start", Kind::Time(unit)),
+                column("start", Kind::Time(unit)),
                 column("window", Kind::Int),
-                column("monitor", Kind::Text),
+                column("column", Kind::Text),
                 column("psi", Kind::Float),
                 column("kl", Kind::Float),
                 column("rows", Kind::Int),
                 column("reference_rows", Kind::Int),
+                column("categories", Kind::Int),
             ],
             identity: vec![0, 2],
         }
-    }
-
-    /// When the reference ends.
-    #[must_use]
-    pub fn reference_end(&self) -> EventTime {
-        let Reference::Stretch { until, .. } = self.reference;
-        until
     }
 
     /// The watermark from which on a stretch that ends at `end` takes no more corrections.
@@ -237,6 +262,8 @@ mod tests {
         let bad = [
             DriftSpec { reference: empty, ..good.clone() },
             DriftSpec { windows: none, ..good.clone() },
+            DriftSpec { reference: Reference::First(Span(25)), ..good.clone() },
+            DriftSpec { reference: Reference::First(Span::ZERO), ..good.clone() },
             DriftSpec { smoothing: Smoothing::Floor(f64::NAN), ..good.clone() },
             DriftSpec { smoothing: Smoothing::AddToCounts(-0.5), ..good.clone() },
         ];

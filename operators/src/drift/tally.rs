@@ -16,7 +16,7 @@ use super::spec::{DriftSpec, Monitor, Nulls, Reference, Windows};
 pub struct Delta {
     /// Which monitor, by its place in the spec.
     pub monitor: u32,
-    /// Whether the rows belong to the reference too.
+    /// Whether the rows belong to a [`Reference::Stretch`] too.
     pub in_reference: bool,
     /// The window's number.
     pub window: i64,
@@ -134,20 +134,13 @@ impl Tally {
 
     fn cell(&self, at: EventTime) -> Cell {
         let window = self.windows.index(at);
-        let (start, end) = (self.windows.start(window), self.windows.end(window));
-        let Reference::Stretch { from, until } = self.reference;
-        let (cell_from, cell_until) = if at < from {
-            (start, end.min(from))
-        } else if at < until {
-            (start.max(from), end.min(until))
-        } else {
-            (start.max(until), end)
-        };
+        let whole = (self.windows.start(window), self.windows.end(window));
+        let (in_reference, from, until) = self.reference.part(at, whole);
         Cell {
-            from: cell_from,
-            until: cell_until,
+            from,
+            until,
             window,
-            in_reference: from <= at && at < until,
+            in_reference,
         }
     }
 }
