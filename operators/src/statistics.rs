@@ -78,7 +78,14 @@ impl Histogram {
         let mut histogram = Histogram::default();
         for _ in 0..from.length("the number of categories")? {
             let category = from.word("a category")?;
-            histogram.add(category, from.word("the rows of a category")?);
+            let count = from.word("the rows of a category")?;
+            if count == 0 || histogram.rows.checked_add(count).is_none() {
+                return Err(CodecError {
+                    what: "rows of categories that add up",
+                    left: 0,
+                });
+            }
+            histogram.add(category, count);
         }
         Ok(histogram)
     }
@@ -251,5 +258,9 @@ mod tests {
             Ok(histogram)
         );
         assert!(Histogram::decode(&mut Reader::new(&to.bytes[..5])).is_err());
+        let mut to = Writer::default();
+        to.length(2);
+        [1, i64::MAX, 2, 1].map(|word| to.word(word));
+        assert!(Histogram::decode(&mut Reader::new(&to.bytes)).is_err());
     }
 }

@@ -304,3 +304,116 @@ impl Emit<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidegate_schemas::time::Span;
+
+    use super::*;
+    use crate::drift::spec::{Monitor, Nulls, Windows};
+    use crate::statistics::Smoothing;
+    use crate::statistics::divergence::Direction;
+
+    /// Windows of 10; the reference is window 0.
+    fn ledger(firing: Firing) -> Ledger {
+        Ledger::new(DriftSpec {
+            monitors: vec![Monitor {
+                name: 70,
+                column: 0,
+                filter: None,
+                nulls: Nulls::Skip,
+            }],
+            windows: Windows {
+                origin: EventTime(0),
+                every: Span(10),
+            },
+            reference: Reference::First(Span(10)),
+            smoothing: Smoothing::AddToCounts(0.5),
+            direction: Direction::CurrentFromReference,
+            min_rows: 2,
+            firing,
+        })
+    }
+
+    /// Applies (window, count) of one category and closes the tick; answers
+    /// (diff, window, rows, reference rows) of each row.
+    fn tick(ledger: &mut Ledger, counts: &[(i64, i64)], watermark: i64) -> Vec<[i64; 4]> {
+        for (window, count) in counts {
+            ledger.apply(Delta {
+                monitor: 0,
+                in_reference: false,
+                window: *window,
+                category: 5,
+                count: *count,
+            });
+        }
+        let mut rows = Rows::new(8);
+        ledger.close(EventTime(watermark), &mut rows);
+        let word = |column: usize, row: usize| rows.columns[column].words[row];
+        (0..rows.len())
+            .map(|row| {
+                let diff = i64::from(rows.heads[row].diff);
+                [diff, word(1, row), word(5, row), word(6, row)]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn final_rows_leave_once_and_nothing_that_comes_after_changes_them() {
+        let mut ledger = ledger(Firing::Final);
+        assert!(tick(&mut ledger, &[(0, 3), (1, 2), (2, 1)], 9).is_empty());
+        assert_eq!(tick(&mut ledger, &[], 10), [[1, 0, 3, 3]]);
+        let late = [(0, 7), (1, 1)];
+        assert_eq!(tick(&mut ledger, &late, 20), [[1, 1, 3, 3]]);
+        assert!(tick(&mut ledger, &[(1, -1), (0, -1)], i64::MAX).is_empty());
+        assert_eq!(ledger.windows_kept(), 0);
+    }
+
+    #[test]
+    fn changing_rows_follow_corrections_until_they_are_settled() {
+        let mut ledger = ledger(Firing::Changes { keep: Span(15) });
+        let first = tick(&mut ledger, &[(0, 3), (1, 2)], 10);
+        assert_eq!(first, [[1, 0, 3, 3], [1, 1, 2, 3]]);
+        let window = tick(&mut ledger, &[(1, 1)], 10);
+        assert_eq!(window, [[-1, 1, 2, 3], [1, 1, 3, 3]]);
+        let reference = tick(&mut ledger, &[(0, 1)], 24);
+        #[rustfmt::skip]
+        assert_eq!(reference, [[-1, 0, 3, 3], [1, 0, 4, 4], [-1, 1, 3, 3], [1, 1, 3, 4]]);
+        // The watermark is 15 past the end of window 0 after this tick, so it is settled then.
+        let last = tick(&mut ledger, &[(0, 1), (1, -2)], 25);
+        #[rustfmt::skip]
+        assert_eq!(last, [[-1, 0, 4, 4], [1, 0, 5, 5], [-1, 1, 3, 4]]);
+        assert_eq!(tick(&mut ledger, &[(0, 9), (1, 1)], 35), [[1, 1, 2, 5]]);
+        assert!(tick(&mut ledger, &[(0, -5), (1, -2)], 36).is_empty());
+        assert_eq!(ledger.windows_kept(), 0);
+    }
+
+    #[test]
+    fn the_same_facts_again_and_back_change_nothing() {
+        let mut ledger = ledger(Firing::Changes { keep: Span(15) });
+        tick(&mut ledger, &[(0, 3), (1, 2)], 10);
+        assert!(tick(&mut ledger, &[(1, 4), (0, 1), (1, -4), (0, -1)], 11).is_empty());
+    }
+
+    #[test]
+    fn an_empty_reference_gives_rows_without_measures() {
+        let mut ledger = ledger(Firing::Final);
+        ledger.spec.reference = Reference::Stretch {
+            from: EventTime(-10),
+            until: EventTime(0),
+        };
+        for category in [5, 6] {
+            ledger.apply(Delta {
+                monitor: 0,
+                in_reference: false,
+                window: 0,
+                category,
+                count: 1,
+            });
+        }
+        let mut rows = Rows::new(8);
+        ledger.close(EventTime(10), &mut rows);
+        let words: Vec<i64> = rows.columns.iter().map(|c| c.words[0]).collect();
+        assert_eq!(words, [0, 0, 70, NULL, NULL, 2, 0, 2]);
+    }
+}
