@@ -12,6 +12,7 @@ pub mod logic;
 pub mod parcel;
 pub mod program;
 pub mod sessions;
+pub mod tables;
 pub mod statistics;
 pub mod triggers;
 pub mod entity;

@@ -216,7 +216,7 @@ impl Compiled {
             Fold::Sum => nearest_word(joined(slots[place], slots[place + 1])),
             Fold::Mean { unit } => {
                 let sum = joined(slots[place], slots[place + 1]);
-                float_word(sum as f64 / unit / slots[place + 2] as f64)
+                float_word(sum as f64 / (slots[place + 2] as f64 * unit))
             }
             Fold::Extent if slots[place] == NULL => NULL,
             Fold::Extent => slots[place + 1].saturating_sub(slots[place]),

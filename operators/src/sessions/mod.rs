@@ -29,6 +29,7 @@
 //! - The *open* output: every session. A session that grew has its old row taken back and its new
 //!   one added, at the time of its last fact, once an instant; when it is over the open row is
 //!   replaced by the closed one.
+//!   Firing on the watermark it takes rows back too, so it is for changes and upserts.
 //!
 //! # State
 //! One open session per key: 64 bytes, of which four words hold the accumulators. Count, any,

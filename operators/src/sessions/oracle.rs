@@ -144,7 +144,9 @@ fn words(column: &SessionColumn, facts: &[Fact<'_>]) -> Vec<i64> {
                 Kind::Span => 1_000_000.0,
                 _ => 1.0,
             };
-            Some(float_word(sum(of) as f64 / unit / values(of).len() as f64))
+            Some(float_word(
+                sum(of) as f64 / (values(of).len() as f64 * unit),
+            ))
         }
         SessionOp::Min(of) => values(of).into_iter().min(),
         SessionOp::Max(of) => values(of).into_iter().max(),

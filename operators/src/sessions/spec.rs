@@ -60,7 +60,7 @@ pub enum SessionOp {
     Duration,
     /// The exact sum, kept in 128 bits; one beyond the reach of a word stops at its end.
     Sum(Measure),
-    /// Sum by count, as a float.
+    /// Sum by count, as a float: Σx ÷ (n · 10^scale), bit for bit as features have it.
     Mean(Measure),
     /// The smallest.
     Min(Measure),
