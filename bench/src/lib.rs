@@ -3,4 +3,8 @@
 //! Every engine that is compared reads the files of [`generate`]; no figure is taken on data that another one did not read.
 
 pub mod error;
+pub mod floor;
 pub mod generate;
+pub mod peers;
+pub mod process;
+pub mod tidegate;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidegate_bench::{error::Error, generate};
+use tidegate_bench::{error::Error, floor, generate, peers};
 
 /// Measures Tidegate: makes the workload, runs it and its peers over the same files, and reports ratios.
 #[derive(Parser)]
@@ -16,17 +16,23 @@ struct Cli {
 const EXAMPLES: &str = "Start with:
   tidegate-bench generate --size S --out data/S
   tidegate-bench peers --dir data/S --check
-  tidegate-bench floor --dir data/S";
+  tidegate-bench floor --size M";
 
 #[derive(Subcommand)]
 enum Command {
     /// Write the workload: events as Parquet and JSON lines, and the thresholds' changelog.
     Generate(generate::Args),
+    /// Run Tidegate and its peers over the same files and print one table.
+    Peers(peers::Args),
+    /// Measure the plain loop over facts in memory: the limit.
+    Floor(floor::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Generate(args) => generate::run(&args),
+        Command::Peers(args) => peers::run(&args),
+        Command::Floor(args) => floor::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
