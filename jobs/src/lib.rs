@@ -2,3 +2,4 @@
 
 pub mod expressions;
 pub mod normalise;
+pub mod sinks;

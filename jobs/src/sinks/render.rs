@@ -1,0 +1,371 @@
+//! Rows as Arrow: the words of an output become typed columns.
+//!
+//! Nothing is interpreted per value where a whole column can be moved: keys are two copies (bytes
+//! and offsets), numbers one pass. A column without nulls gets no null mask.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
+    StructArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt64Array,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit as ArrowUnit};
+use hashbrown::HashMap;
+use tidegate_schemas::fact::NULL;
+use tidegate_schemas::names::{Names, Texts};
+use tidegate_schemas::rows::{Column, Kind, OutputSchema, Rows};
+use tidegate_schemas::time::TimeUnit;
+
+use super::error::Problem;
+
+/// The Arrow schema of an output: the key, if there is one, then the columns.
+///
+/// | kind | Arrow type | null |
+/// |---|---|---|
+/// | key | Utf8 | never |
+/// | `Int` | Int64 | yes |
+/// | `Id` | UInt64 | never |
+/// | `Fixed`, `Float`, `Span` (seconds) | Float64 | yes |
+/// | `Bool` | Boolean | yes |
+/// | `Text` | Utf8 | yes |
+/// | `Time` | Timestamp in its unit, no zone (UTC) | yes |
+/// | `List` | List of its kind | never; the list may be empty and may hold nulls |
+/// | `Histogram` | List of Struct (`value`, `count` Int64) | as `List` |
+#[must_use]
+pub fn arrow_schema(output: &OutputSchema) -> SchemaRef {
+    let key = output
+        .key
+        .iter()
+        .map(|name| Field::new(name, DataType::Utf8, false));
+    let columns = output.columns.iter().map(|column| {
+        let always = matches!(column.kind, Kind::Id | Kind::List(_) | Kind::Histogram(_));
+        Field::new(&column.name, arrow_type(&column.kind), !always)
+    });
+    Arc::new(Schema::new(key.chain(columns).collect::<Vec<_>>()))
+}
+
+fn arrow_type(kind: &Kind) -> DataType {
+    match kind {
+        Kind::Int => DataType::Int64,
+        Kind::Id => DataType::UInt64,
+        Kind::Fixed { .. } | Kind::Float | Kind::Span => DataType::Float64,
+        Kind::Bool => DataType::Boolean,
+        Kind::Text => DataType::Utf8,
+        Kind::Time(unit) => DataType::Timestamp(arrow_unit(*unit), None),
+        Kind::List(item) => DataType::List(item_field(arrow_type(item))),
+        Kind::Histogram(value) => DataType::List(item_field(DataType::Struct(bar_fields(value)))),
+    }
+}
+
+fn arrow_unit(unit: TimeUnit) -> ArrowUnit {
+    match unit {
+        TimeUnit::Second => ArrowUnit::Second,
+        TimeUnit::Millisecond => ArrowUnit::Millisecond,
+        TimeUnit::Microsecond => ArrowUnit::Microsecond,
+        TimeUnit::Nanosecond => ArrowUnit::Nanosecond,
+    }
+}
+
+fn item_field(item: DataType) -> Arc<Field> {
+    Arc::new(Field::new_list_field(item, true))
+}
+
+fn bar_fields(value: &Kind) -> Fields {
+    Fields::from(vec![
+        Field::new("value", arrow_type(value), true),
+        Field::new("count", DataType::Int64, false),
+    ])
+}
+
+/// Turns the rows of one output into record batches.
+///
+/// # State
+/// The texts of the codes it has met: at most the vocabulary of [`Names`].
+///
+/// # Example
+/// ```
+/// use std::sync::Arc;
+/// use tidegate_jobs::sinks::render::Renderer;
+/// use tidegate_schemas::names::Names;
+/// use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema, Rows};
+/// use tidegate_schemas::time::EventTime;
+///
+/// let output = OutputSchema {
+///     name: "features.contact".to_owned(),
+///     key: Some("customer_id".to_owned()),
+///     columns: vec![OutputColumn { name: "contacts_24h".to_owned(), kind: Kind::Int }],
+///     identity: vec![],
+/// };
+/// let mut rows = Rows::new(1);
+/// rows.begin("c1", EventTime(0), 1)[0].push(3);
+///
+/// let mut renderer = Renderer::new(&output, Arc::new(Names::default()));
+/// let batch = renderer.render(&rows).unwrap();
+/// assert_eq!((batch.num_rows(), batch.num_columns()), (1, 2));
+/// assert_eq!(batch.schema().field(0).name(), "customer_id");
+/// ```
+#[derive(Debug)]
+pub struct Renderer {
+    schema: SchemaRef,
+    keyed: bool,
+    columns: Vec<(String, Kind)>,
+    texts: TextCache,
+    out_of_range: u64,
+}
+
+impl Renderer {
+    /// A renderer of an output, reading texts from `names`.
+    #[must_use]
+    pub fn new(output: &OutputSchema, names: Arc<Names>) -> Renderer {
+        Renderer {
+            schema: arrow_schema(output),
+            keyed: output.key.is_some(),
+            columns: output
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.kind.clone()))
+                .collect(),
+            texts: TextCache {
+                names,
+                known: HashMap::new(),
+            },
+            out_of_range: 0,
+        }
+    }
+
+    /// The schema of the batches.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How many times could not be shown in nanoseconds (before 1677 or after 2262) and were
+    /// shown as null.
+    #[must_use]
+    pub fn out_of_range(&self) -> u64 {
+        self.out_of_range
+    }
+
+    /// The rows as a batch, whatever their differences.
+    ///
+    /// # Errors
+    /// When the rows do not have the output's columns, or hold a code that has no text.
+    pub fn render(&mut self, rows: &Rows) -> Result<RecordBatch, Problem> {
+        if rows.columns.len() != self.columns.len() {
+            return Err(Problem::Shape {
+                what: format!(
+                    "{} columns came, {} are declared",
+                    rows.columns.len(),
+                    self.columns.len()
+                ),
+            });
+        }
+        let mut arrays = Vec::with_capacity(self.columns.len() + 1);
+        if self.keyed {
+            arrays.push(keys(&rows.keys)?);
+        }
+        for ((name, kind), column) in self.columns.iter().zip(&rows.columns) {
+            arrays.push(match kind {
+                Kind::List(item) => list(
+                    column,
+                    1,
+                    self.texts
+                        .array(name, item, &column.words, &mut self.out_of_range)?,
+                )?,
+                Kind::Histogram(value) => {
+                    let (values, counts) = bars(&column.words);
+                    let values = self
+                        .texts
+                        .array(name, value, &values, &mut self.out_of_range)?;
+                    list(column, 2, bar_array(value, values, counts)?)?
+                }
+                plain => self
+                    .texts
+                    .array(name, plain, &column.words, &mut self.out_of_range)?,
+            });
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|e| Problem::shape(&e))
+    }
+}
+
+/// The texts of codes, without asking the shared dictionary twice.
+#[derive(Debug)]
+struct TextCache {
+    names: Arc<Names>,
+    known: HashMap<i64, Arc<str>>,
+}
+
+impl TextCache {
+    /// Words of a plain kind as an array.
+    fn array(
+        &mut self,
+        column: &str,
+        kind: &Kind,
+        words: &[i64],
+        out_of_range: &mut u64,
+    ) -> Result<ArrayRef, Problem> {
+        Ok(match kind {
+            Kind::Int => Arc::new(Int64Array::new(words.to_vec().into(), nulls(words))),
+            Kind::Id => {
+                let ids: Vec<u64> = words.iter().map(|word| *word as u64).collect();
+                Arc::new(UInt64Array::new(ids.into(), None))
+            }
+            Kind::Fixed { scale } => Arc::new(decimals(words, *scale)),
+            Kind::Span => Arc::new(decimals(words, 6)),
+            Kind::Float => {
+                let floats: Vec<f64> = words.iter().map(|w| f64::from_bits(*w as u64)).collect();
+                Arc::new(Float64Array::new(floats.into(), nulls(words)))
+            }
+            Kind::Bool => Arc::new(BooleanArray::new(
+                BooleanBuffer::collect_bool(words.len(), |row| words[row] == 1),
+                nulls(words),
+            )),
+            Kind::Text => Arc::new(self.texts(column, words)?),
+            Kind::Time(unit) => times(words, *unit, out_of_range),
+            Kind::List(_) | Kind::Histogram(_) => {
+                return Err(Problem::Shape {
+                    what: format!("column `{column}` is a list of lists"),
+                });
+            }
+        })
+    }
+
+    fn texts(&mut self, column: &str, words: &[i64]) -> Result<StringArray, Problem> {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::with_capacity(words.len());
+        for word in words {
+            if *word != NULL {
+                bytes.extend_from_slice(self.text(column, *word)?.as_bytes());
+            }
+            ends.push(bytes.len());
+        }
+        let offsets = offsets(ends.into_iter())?;
+        StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls(words))
+            .map_err(|e| Problem::shape(&e))
+    }
+
+    fn text(&mut self, column: &str, code: i64) -> Result<&str, Problem> {
+        // Looked up twice when new: the entry interface would keep the map borrowed on failure.
+        if !self.known.contains_key(&code) {
+            let text = self.names.text(code).ok_or_else(|| Problem::UnknownCode {
+                column: column.to_owned(),
+                code,
+            })?;
+            self.known.insert(code, text);
+        }
+        Ok(&self.known[&code])
+    }
+}
+
+fn keys(texts: &Texts) -> Result<ArrayRef, Problem> {
+    let (bytes, ends) = texts.parts();
+    let offsets = offsets(ends.iter().map(|end| *end as usize))?;
+    StringArray::try_new(offsets, Buffer::from_slice_ref(bytes.as_bytes()), None)
+        .map(|keys| Arc::new(keys) as ArrayRef)
+        .map_err(|e| Problem::shape(&e))
+}
+
+/// Ends that only grow, as Arrow wants them: with a leading zero, and below 2 GiB.
+fn offsets(ends: impl ExactSizeIterator<Item = usize>) -> Result<OffsetBuffer<i32>, Problem> {
+    let mut all = Vec::with_capacity(ends.len() + 1);
+    all.push(0);
+    let mut last = 0;
+    all.extend(ends.map(|end| {
+        last = end;
+        end as i32
+    }));
+    if i32::try_from(last).is_err() {
+        return Err(Problem::Shape {
+            what: format!("{last} bytes or list items in one column of one block; at most 2 GiB"),
+        });
+    }
+    Ok(OffsetBuffer::new(ScalarBuffer::from(all)))
+}
+
+/// Which words are values; `None` when all are.
+fn nulls(words: &[i64]) -> Option<NullBuffer> {
+    // Without an early exit the search is vectorised, and nulls are usually late or absent.
+    words
+        .iter()
+        .fold(false, |any, word| any | (*word == NULL))
+        .then(|| {
+            NullBuffer::new(BooleanBuffer::collect_bool(words.len(), |row| {
+                words[row] != NULL
+            }))
+        })
+}
+
+/// Fixed-point words as the nearest floats.
+fn decimals(words: &[i64], scale: u8) -> Float64Array {
+    let power = 10f64.powi(i32::from(scale));
+    let mut values: Vec<f64> = words.iter().map(|word| *word as f64 / power).collect();
+    // Both sides of the division are exact below 2^53 and 10^22, so that its one rounding is the
+    // right one. Beyond that the digits are read as text.
+    let exact = scale <= 22;
+    let largest = words.iter().fold(0, |most, word| {
+        most.max(if *word == NULL {
+            0
+        } else {
+            word.unsigned_abs()
+        })
+    });
+    if !exact || largest > 1 << 53 {
+        for (value, word) in values.iter_mut().zip(words) {
+            if *word != NULL && (!exact || word.unsigned_abs() > 1 << 53) {
+                *value = format!("{word}e-{scale}").parse().unwrap_or(*value);
+            }
+        }
+    }
+    Float64Array::new(values.into(), nulls(words))
+}
+
+fn times(words: &[i64], unit: TimeUnit, out_of_range: &mut u64) -> ArrayRef {
+    let floor = |by: i64| -> Vec<i64> { words.iter().map(|word| word.div_euclid(by)).collect() };
+    match unit {
+        TimeUnit::Second => Arc::new(TimestampSecondArray::new(
+            floor(1_000_000).into(),
+            nulls(words),
+        )),
+        TimeUnit::Millisecond => Arc::new(TimestampMillisecondArray::new(
+            floor(1_000).into(),
+            nulls(words),
+        )),
+        TimeUnit::Microsecond => Arc::new(TimestampMicrosecondArray::new(
+            words.to_vec().into(),
+            nulls(words),
+        )),
+        TimeUnit::Nanosecond => {
+            let scaled: Vec<i64> = words
+                .iter()
+                .map(|word| word.checked_mul(1_000).unwrap_or(NULL))
+                .collect();
+            let nulls_before = nulls(words).map_or(0, |nulls| nulls.null_count());
+            let nulls = nulls(&scaled);
+            *out_of_range +=
+                (nulls.as_ref().map_or(0, NullBuffer::null_count) - nulls_before) as u64;
+            Arc::new(TimestampNanosecondArray::new(scaled.into(), nulls))
+        }
+    }
+}
+
+/// The values and the counts of histogram words.
+fn bars(words: &[i64]) -> (Vec<i64>, Vec<i64>) {
+    words.chunks_exact(2).map(|pair| (pair[0], pair[1])).unzip()
+}
+
+fn bar_array(value: &Kind, values: ArrayRef, counts: Vec<i64>) -> Result<ArrayRef, Problem> {
+    let counts: ArrayRef = Arc::new(Int64Array::from(counts));
+    StructArray::try_new(bar_fields(value), vec![values, counts], None)
+        .map(|bars| Arc::new(bars) as ArrayRef)
+        .map_err(|e| Problem::shape(&e))
+}
+
+/// A column of lists whose items take `width` words each.
+fn list(column: &Column, width: usize, items: ArrayRef) -> Result<ArrayRef, Problem> {
+    let offsets = offsets(column.ends.iter().map(|end| *end as usize / width))?;
+    ListArray::try_new(item_field(items.data_type().clone()), offsets, items, None)
+        .map(|lists| Arc::new(lists) as ArrayRef)
+        .map_err(|e| Problem::shape(&e))
+}

@@ -1,0 +1,311 @@
+//! `select`: which columns a sink writes, under which names, computed by which SQL.
+//!
+//! A column's name comes before SQL: names may hold points (`limits.threshold`) and may be words of
+//! SQL (`start`, `end`, `rows`), alone or within an expression, and they are case-sensitive. What is
+//! a plain name is moved, not evaluated.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::logical_expr::{Expr, Volatility};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
+
+use super::error::Problem;
+
+/// A compiled `select`.
+#[derive(Debug)]
+pub(super) struct Select {
+    items: Vec<Item>,
+    schema: SchemaRef,
+}
+
+#[derive(Debug)]
+enum Item {
+    Column(usize),
+    Computed(Arc<dyn PhysicalExpr>, String),
+}
+
+impl Select {
+    /// Compiles a list over the columns of `input`. The columns named in `always` are added at the
+    /// end when the list does not mention them.
+    pub(super) fn new(
+        list: &[String],
+        input: &SchemaRef,
+        always: &[&str],
+    ) -> Result<Select, Problem> {
+        let mut compiler = Compiler {
+            input,
+            datafusion: None,
+        };
+        let mut items = Vec::new();
+        let mut fields: Vec<Field> = Vec::new();
+        for text in list {
+            let (item, field) = compiler.item(text)?;
+            if fields.iter().any(|known| known.name() == field.name()) {
+                return Err(compiler.wrong(
+                    text,
+                    format!("the name `{}` is taken", field.name()),
+                    "give it another name with `as`",
+                ));
+            }
+            items.push(item);
+            fields.push(field);
+        }
+        if items.is_empty() {
+            return Err(Problem::settings(
+                "`select` is empty",
+                "name a column, or leave `select` out to write all",
+            ));
+        }
+        for name in always {
+            let Some((index, field)) = input.column_with_name(name) else {
+                continue;
+            };
+            let mentioned = items
+                .iter()
+                .any(|item| matches!(item, Item::Column(known) if *known == index));
+            if mentioned {
+                continue;
+            }
+            if fields.iter().any(|known| known.name() == name) {
+                return Err(Problem::settings(
+                    format!("`select` gives the name `{name}` to another column"),
+                    format!("the sink's mode writes its own `{name}`: choose another name"),
+                ));
+            }
+            items.push(Item::Column(index));
+            fields.push(field.clone());
+        }
+        Ok(Select {
+            items,
+            schema: Arc::new(Schema::new(fields)),
+        })
+    }
+
+    /// The schema of what is written.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Under which names the input's column `index` is written unchanged.
+    pub(super) fn names_of(&self, index: usize) -> impl Iterator<Item = &String> {
+        let fields = self.schema.fields().iter();
+        self.items
+            .iter()
+            .zip(fields)
+            .filter_map(move |(item, field)| match item {
+                Item::Column(column) if *column == index => Some(field.name()),
+                _ => None,
+            })
+    }
+
+    /// The selected columns of a batch.
+    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, Problem> {
+        let rows = batch.num_rows();
+        let columns = self
+            .items
+            .iter()
+            .map(|item| match item {
+                Item::Column(index) => Ok(Arc::clone(batch.column(*index))),
+                Item::Computed(expression, text) => expression
+                    .evaluate(batch)
+                    .and_then(|value| value.into_array(rows))
+                    .map_err(|e| Problem::Select {
+                        expression: text.clone(),
+                        what: e.strip_backtrace(),
+                        hint:
+                            "guard the values it cannot take, for example with `case` or `nullif`"
+                                .to_owned(),
+                    }),
+            })
+            .collect::<Result<Vec<ArrayRef>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|e| Problem::shape(&e))
+    }
+}
+
+struct Compiler<'a> {
+    input: &'a SchemaRef,
+    /// Made for the first expression: most lists have none.
+    datafusion: Option<(SessionContext, DFSchema)>,
+}
+
+impl Compiler<'_> {
+    fn item(&mut self, text: &str) -> Result<(Item, Field), Problem> {
+        let whole = text.trim();
+        if let Some((index, field)) = self.input.column_with_name(whole) {
+            return Ok((Item::Column(index), field.clone()));
+        }
+        let tokens = Tokenizer::new(&GenericDialect {}, whole)
+            .tokenize()
+            .map_err(|e| self.wrong(text, e.to_string(), "check its quotes"))?;
+        let (value, alias) = split_alias(&tokens);
+        if let Some((index, field)) = self.plain(value) {
+            let name = alias.map_or_else(|| field.name().clone(), str::to_owned);
+            return Ok((Item::Column(index), field.clone().with_name(name)));
+        }
+        let Some(name) = alias else {
+            return Err(self.wrong(
+                text,
+                "it is neither a column nor has it a name".to_owned(),
+                format!("write `{whole} as NAME`; {}", self.columns()),
+            ));
+        };
+        let (expression, field) = self.compile(text, &self.with_names_quoted(value))?;
+        let item = Item::Computed(expression, whole.to_owned());
+        Ok((item, field.with_name(name)))
+    }
+
+    /// The column that the tokens name and nothing else, quoted or not.
+    fn plain(&self, tokens: &[Token]) -> Option<(usize, &Field)> {
+        let name = match tokens {
+            [Token::Word(word)] => word.value.clone(),
+            many => many.iter().map(Token::to_string).collect(),
+        };
+        self.input.column_with_name(name.trim())
+    }
+
+    /// The expression with every name that SQL would misread in quotes.
+    fn with_names_quoted(&self, tokens: &[Token]) -> String {
+        let mut sql = String::new();
+        let mut open_cases = 0;
+        let mut next = 0;
+        while let Some(token) = tokens.get(next) {
+            let name = self.longest_name(&tokens[next..]);
+            let case = matches!(token, Token::Word(word) if word.keyword == Keyword::CASE);
+            let end = matches!(token, Token::Word(word) if word.keyword == Keyword::END);
+            match name {
+                Some((name, length)) if !(end && open_cases > 0) => {
+                    sql.push_str(&format!("\"{}\"", name.replace('"', "\"\"")));
+                    next += length;
+                }
+                _ => {
+                    open_cases += usize::from(case);
+                    open_cases -= usize::from(end && open_cases > 0);
+                    sql.push_str(&token.to_string());
+                    next += 1;
+                }
+            }
+        }
+        sql
+    }
+
+    /// The longest `word.word.word` at the beginning of the tokens that is a column and has to be
+    /// quoted, with the number of its tokens.
+    fn longest_name(&self, tokens: &[Token]) -> Option<(String, usize)> {
+        let mut name = String::new();
+        let mut longest = None;
+        for (index, token) in tokens.iter().enumerate() {
+            match token {
+                Token::Word(Word {
+                    value,
+                    quote_style: None,
+                    ..
+                }) if index % 2 == 0 => name.push_str(value),
+                Token::Period if index % 2 == 1 => {
+                    name.push('.');
+                    continue;
+                }
+                _ => break,
+            }
+            if self.input.column_with_name(&name).is_some() {
+                longest = Some((name.clone(), index + 1));
+            }
+        }
+        // Words with a meaning in SQL stay SQL's (`date '2024-01-01'`, `and`), save `end`, which
+        // has none outside `case`, and which every session has.
+        let is_sql = matches!(&tokens[0], Token::Word(word)
+            if word.keyword != Keyword::NoKeyword && word.keyword != Keyword::END);
+        // A name before a bracket is a function's.
+        let called = |length: usize| matches!(tokens.get(length), Some(Token::LParen));
+        longest.filter(|(_, length)| !(*length == 1 && (is_sql || called(1))))
+    }
+
+    fn compile(
+        &mut self,
+        text: &str,
+        sql: &str,
+    ) -> Result<(Arc<dyn PhysicalExpr>, Field), Problem> {
+        if self.datafusion.is_none() {
+            let schema = DFSchema::try_from(Schema::clone(self.input))
+                .map_err(|e| self.wrong(text, e.strip_backtrace(), "rename a column"))?;
+            self.datafusion = Some((SessionContext::new(), schema));
+        }
+        let compiled = self.datafusion.as_ref().map(|(context, schema)| {
+            let logical = context.parse_sql_expr(sql, schema)?;
+            let unrepeatable = unrepeatable(&logical)?;
+            let physical = context.create_physical_expr(logical, schema)?;
+            let kind = physical.data_type(self.input)?;
+            let nullable = physical.nullable(self.input)?;
+            Ok((physical, Field::new("", kind, nullable), unrepeatable))
+        });
+        match compiled {
+            Some(Ok((physical, field, None))) => Ok((physical, field)),
+            Some(Ok((_, _, Some(function)))) => Err(self.wrong(
+                text,
+                format!("`{function}` gives another answer each time it is asked"),
+                "outputs depend on their events alone, so that a replay gives them again",
+            )),
+            Some(Err(e)) => {
+                let e: datafusion::error::DataFusionError = e;
+                Err(self.wrong(text, e.strip_backtrace(), self.columns()))
+            }
+            None => Err(self.wrong(text, "it was not compiled".to_owned(), self.columns())),
+        }
+    }
+
+    fn columns(&self) -> String {
+        let names: Vec<_> = self
+            .input
+            .fields()
+            .iter()
+            .map(|f| f.name().as_str())
+            .collect();
+        format!("the columns are {}", names.join(", "))
+    }
+
+    fn wrong(&self, text: &str, what: String, hint: impl Into<String>) -> Problem {
+        Problem::Select {
+            expression: text.trim().to_owned(),
+            what,
+            hint: hint.into(),
+        }
+    }
+}
+
+/// A function in the expression whose answer does not depend on its arguments alone.
+fn unrepeatable(expression: &Expr) -> Result<Option<String>, datafusion::error::DataFusionError> {
+    let mut found = None;
+    expression.apply(|part| {
+        if let Expr::ScalarFunction(call) = part
+            && call.func.signature().volatility != Volatility::Immutable
+        {
+            found = Some(call.func.name().to_owned());
+        }
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
+/// The expression and the name behind its last `as` (`cast(a as b)` has none: it ends in a bracket).
+fn split_alias(tokens: &[Token]) -> (&[Token], Option<&str>) {
+    let solid: Vec<usize> = (0..tokens.len())
+        .filter(|index| !matches!(tokens[*index], Token::Whitespace(_)))
+        .collect();
+    if let [.., last, mark, name] = solid[..]
+        && let (Token::Word(mark_word), Token::Word(name_word)) = (&tokens[mark], &tokens[name])
+        && mark_word.keyword == Keyword::AS
+        && mark_word.quote_style.is_none()
+    {
+        return (&tokens[..=last], Some(&name_word.value));
+    }
+    (tokens, None)
+}

@@ -1,0 +1,163 @@
+//! Batches into files: begins them, rolls them over, makes them appear.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::error::Problem;
+use super::parquet::ParquetFile;
+use super::parts::{self, Opened, Target};
+use super::place::Out;
+use super::spec::{Format, Roll, SinkSpec};
+use super::text::{Lines, TextFile};
+
+/// Writes the batches of one sink. Dropped without [`Writer::finish`], it takes back what has not
+/// appeared yet.
+#[derive(Debug)]
+pub(super) struct Writer {
+    format: Format,
+    schema: SchemaRef,
+    keys: Vec<String>,
+    target: Target,
+    roll: Option<Roll>,
+    first_line: Option<String>,
+    open: Option<Part>,
+    files: Vec<PathBuf>,
+}
+
+/// The file being written.
+#[derive(Debug)]
+struct Part {
+    encoder: Encoder,
+    rows: u64,
+    since: Instant,
+}
+
+#[derive(Debug)]
+enum Encoder {
+    Parquet(Box<ParquetFile>),
+    Text(TextFile),
+}
+
+impl Writer {
+    /// Opens the place; `keys` are the columns that hold keys.
+    pub(super) fn open(
+        spec: &SinkSpec,
+        schema: SchemaRef,
+        keys: Vec<String>,
+    ) -> Result<Writer, Problem> {
+        let Opened {
+            target,
+            roll,
+            first_line,
+        } = parts::open(spec)?;
+        let mut writer = Writer {
+            format: spec.format,
+            schema,
+            keys,
+            target,
+            roll,
+            first_line,
+            open: None,
+            files: Vec::new(),
+        };
+        if let Target::One(out) = &mut writer.target
+            && let Some(out) = out.take()
+        {
+            // A single file appears even when no row comes.
+            writer.open = Some(writer.begin(out)?);
+        }
+        Ok(writer)
+    }
+
+    fn begin(&mut self, out: Out) -> Result<Part, Problem> {
+        let first_line = self.first_line.take();
+        let text = |lines, out| TextFile::begin(lines, &self.schema, out, first_line.as_deref());
+        let encoder = match self.format {
+            Format::Parquet => {
+                Encoder::Parquet(Box::new(ParquetFile::begin(&self.schema, &self.keys, out)?))
+            }
+            Format::Jsonl => Encoder::Text(text(Lines::Json, out)?),
+            Format::Csv => Encoder::Text(text(Lines::Csv, out)?),
+        };
+        Ok(Part {
+            encoder,
+            rows: 0,
+            since: Instant::now(),
+        })
+    }
+
+    /// Writes rows; begins a part when there is none, and ends it when it is full.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let mut part = match (self.open.take(), &mut self.target) {
+            (Some(part), _) => part,
+            (None, Target::Parts(parts)) => {
+                let out = parts.begin()?;
+                self.begin(out)?
+            }
+            (None, Target::One(_)) => return Err(Problem::Closed),
+        };
+        match &mut part.encoder {
+            Encoder::Parquet(file) => file.write(batch)?,
+            Encoder::Text(file) => file.write(batch)?,
+        }
+        part.rows += batch.num_rows() as u64;
+        match self.roll {
+            Some(roll) if part.rows >= roll.rows => self.end(part),
+            _ => {
+                self.open = Some(part);
+                Ok(())
+            }
+        }
+    }
+
+    /// Shows a reader what was written so far, where the place can.
+    pub(super) fn flush(&mut self) -> Result<(), Problem> {
+        match &mut self.open {
+            Some(Part {
+                encoder: Encoder::Text(file),
+                ..
+            }) => file.flush(),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the open part has to be ended at the latest.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let roll = self.roll?;
+        let part = self.open.as_ref()?;
+        part.since.checked_add(roll.every)
+    }
+
+    /// Ends the open part if its time has come.
+    pub(super) fn roll(&mut self, now: Instant) -> Result<(), Problem> {
+        if self.deadline().is_some_and(|deadline| deadline <= now)
+            && let Some(part) = self.open.take()
+        {
+            return self.end(part);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, part: Part) -> Result<(), Problem> {
+        let file = match part.encoder {
+            Encoder::Parquet(file) => file.finish()?,
+            Encoder::Text(file) => file.finish()?,
+        };
+        self.files.extend(file);
+        Ok(())
+    }
+
+    /// Ends everything; answers the files that appeared.
+    pub(super) fn finish(mut self) -> Result<Vec<PathBuf>, Problem> {
+        if let Some(part) = self.open.take() {
+            self.end(part)?;
+        }
+        Ok(self.files)
+    }
+}
