@@ -244,10 +244,6 @@ impl AggregateKeys {
         }
         let windows = self.windows.iter().flat_map(|windows| windows.iter());
         let spans: Vec<_> = windows.map(Window::span).collect();
-        if self.windows.is_some() && spans.is_empty() {
-            let message = "the list of windows is empty".to_owned();
-            wrong("windows", message, "write it like [\"24h\", \"7d\"]");
-        }
         if (1..spans.len()).any(|i| spans[..i].contains(&spans[i])) {
             let message = "two windows have the same length".to_owned();
             wrong("windows", message, "leave one of them out");

@@ -116,49 +116,78 @@ fn child<'a>(
     }
 }
 
-/// Replaces `${NAME}` and `${NAME:-default}` in every text, save in tests: their rows are data.
-pub(super) fn fill_environment(
-    root: &mut Node,
-    env: Environment<'_>,
-    origin: &Origin,
-) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if let Value::Table(table) = &mut root.value {
-        for (key, node) in &mut table.0 {
-            if key.name != "test" {
-                fill_node(node, env, origin, &mut problems);
+/// The variables that were filled in, by name, and what is wrong with others.
+#[derive(Default)]
+pub(super) struct Filled {
+    values: Vec<(String, String)>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Filled {
+    /// The shortest value that is looked for: shorter ones are in too many words by chance.
+    const SHORTEST: usize = 4;
+
+    /// Takes values out of a problem that speaks of them in another place, say as the name of a column.
+    pub(super) fn hide(&self, problem: &mut Problem) {
+        let long = |value: &&(String, String)| value.1.len() >= Filled::SHORTEST;
+        for (name, value) in self.values.iter().filter(long) {
+            for text in [Some(&mut problem.message), problem.help.as_mut()] {
+                if let Some(text) = text.filter(|text| text.contains(value)) {
+                    *text = text.replace(value, &format!("${{{name}}}"));
+                }
             }
         }
     }
-    problems
 }
 
-fn fill_node(node: &mut Node, env: Environment<'_>, origin: &Origin, problems: &mut Vec<Problem>) {
+/// Replaces `${NAME}` and `${NAME:-default}` in every text, save in tests: their rows are data.
+pub(super) fn fill_environment(root: &mut Node, env: Environment<'_>, origin: &Origin) -> Filled {
+    let mut filled = Filled::default();
+    if let Value::Table(table) = &mut root.value {
+        for (key, node) in &mut table.0 {
+            if key.name != "test" {
+                fill_node(node, env, origin, &mut filled);
+            }
+        }
+    }
+    filled
+}
+
+fn fill_node(node: &mut Node, env: Environment<'_>, origin: &Origin, filled: &mut Filled) {
     match &mut node.value {
         Value::List(list) => {
             for inner in list {
-                fill_node(inner, env, origin, problems);
+                fill_node(inner, env, origin, filled);
             }
         }
         Value::Table(table) => {
             for (_, inner) in &mut table.0 {
-                fill_node(inner, env, origin, problems);
+                fill_node(inner, env, origin, filled);
             }
         }
         Value::Text(text) if text.contains("${") => {
-            let (filled, wrong) = fill(text, env);
+            let mut asked = |name: &str| {
+                let value = env(name)?;
+                filled.values.push((name.to_owned(), value.clone()));
+                Some(value)
+            };
+            let (full, wrong) = fill(text, &mut asked);
             for (message, help) in wrong {
-                problems.push(origin.problem(Some(node.place), message).help(help));
+                let problem = origin.problem(Some(node.place), message).help(help);
+                filled.problems.push(problem);
             }
-            node.written = Some(std::mem::replace(text, filled.clone()));
-            node.loose = Some(filled);
+            node.written = Some(std::mem::replace(text, full.clone()));
+            node.loose = Some(full);
         }
         _ => {}
     }
 }
 
 /// The text with its variables filled in, and what is wrong with them. `$${` stands for `${`.
-fn fill(text: &str, env: Environment<'_>) -> (String, Vec<(String, String)>) {
+fn fill(
+    text: &str,
+    env: &mut dyn FnMut(&str) -> Option<String>,
+) -> (String, Vec<(String, String)>) {
     let mut filled = String::new();
     let mut wrong = Vec::new();
     let mut rest = text;
@@ -217,8 +246,8 @@ mod tests {
     use super::*;
 
     fn filled(text: &str) -> (String, usize) {
-        let env = |name: &str| (name == "A").then(|| "x".to_owned());
-        let (filled, wrong) = fill(text, &env);
+        let mut env = |name: &str| (name == "A").then(|| "x".to_owned());
+        let (filled, wrong) = fill(text, &mut env);
         (filled, wrong.len())
     }
 

@@ -1,14 +1,14 @@
 //! Reads a job file: syntax, overrides, environment, shape, and what its sections must agree on.
 
 use super::Job;
-use super::check::{Declared, check, check_aggregates};
+use super::check::{Declared, Faulty, aggregates, check, references};
 use super::conform::{Whole, conform};
 use super::fill::{Environment, fill_environment, override_keys};
 use super::problems::{Origin, Problem, Problems};
 use super::read::read;
 use super::shape::Shapes;
 use super::text::Place;
-use super::tree::{Key, Node, Table, Value, parse};
+use super::tree::{Key, Node, Table, UNCLOSED, Value, parse};
 
 /// The longest job file that is read.
 const LONGEST: usize = 8 << 20;
@@ -65,11 +65,15 @@ pub fn load(
         return Err(with_broken_syntax(&mut root, syntax, &origin));
     }
     let mut problems = override_keys(&mut root, overrides, &origin);
-    let unfilled = fill_environment(&mut root, env, &origin);
+    let filled = fill_environment(&mut root, env, &origin);
     let declared = Declared::of(&root);
+    problems.extend(references(&root, &declared, &origin));
+    // Once as it stands, since sections that do not conform are taken out; once after values from outside
+    // have got their types. What is told twice comes out once.
+    problems.extend(aggregates(&mut root, Faulty::Keep, &origin));
     problems.extend(conform(&mut root, Shapes::job(), &origin, Whole::Yes));
-    problems.extend(check_aggregates(&mut root, &origin));
-    let broken = !problems.is_empty() || !unfilled.is_empty();
+    problems.extend(aggregates(&mut root, Faulty::TakeOut, &origin));
+    let broken = !problems.is_empty() || !filled.problems.is_empty();
     if broken {
         stand_in_for_job_section(&mut root);
     }
@@ -86,12 +90,17 @@ pub fn load(
         }
     };
     // A text whose variables are missing is not worth a second complaint.
-    problems.retain(|problem| {
-        !unfilled
+    let told = |place| {
+        filled
+            .problems
             .iter()
-            .any(|other| other.place() == problem.place())
-    });
-    problems.extend(unfilled);
+            .any(|problem| problem.place() == place)
+    };
+    problems.retain(|problem| !told(problem.place()));
+    for problem in &mut problems {
+        filled.hide(problem);
+    }
+    problems.extend(filled.problems);
     match result {
         Some(job) => Problems(problems).into_result(job),
         None => Err(Problems(problems).sorted()),
@@ -122,9 +131,7 @@ fn utf8<'a>(file: &str, text: &'a [u8]) -> Result<&'a str, Problems> {
 /// The problems of the syntax, and those of the rest that do not follow from them.
 fn with_broken_syntax(root: &mut Node, syntax: Vec<Problem>, origin: &Origin) -> Problems {
     let lines: Vec<_> = syntax.iter().filter_map(line).collect();
-    let swallowed = syntax
-        .iter()
-        .any(|problem| problem.message.starts_with("unclosed"));
+    let swallowed = syntax.iter().any(|problem| problem.message == UNCLOSED);
     let mut problems = syntax;
     if !swallowed {
         let found = conform(root, Shapes::job(), origin, Whole::No);

@@ -232,7 +232,8 @@ impl Problems {
     }
 
     pub(super) fn sorted(mut self) -> Problems {
-        self.0.sort_by_key(|problem| problem.place);
+        let order = |problem: &Problem| (problem.place, problem.message.clone());
+        self.0.sort_by_cached_key(order);
         self.0.dedup();
         self
     }

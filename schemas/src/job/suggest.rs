@@ -15,7 +15,10 @@ pub(super) fn closest<'a>(
         let longest = lower.chars().count().max(other.chars().count());
         let edits = strsim::damerau_levenshtein(&lower, &other);
         let begins = lower.len() >= 4 && (other.starts_with(&lower) || lower.starts_with(&other));
-        (edits <= longest / 3 || (begins && other.len() >= 4)).then_some(edits)
+        // Of two candidates, the one that differs in separators alone is meant.
+        let bare = |word: &str| word.replace(['_', '-', '.', ' '], "");
+        let letters = strsim::damerau_levenshtein(&bare(&lower), &bare(&other));
+        (edits <= longest / 3 || (begins && other.len() >= 4)).then_some((letters, edits))
     };
     candidates
         .into_iter()
@@ -56,6 +59,7 @@ mod tests {
         assert_eq!(closest("pattern", keys), None);
         assert_eq!(closest("", keys), None);
         assert_eq!(closest("late", ["lateness"]), Some("lateness"));
+        assert_eq!(closest("lastk", ["last", "last_k"]), Some("last_k"));
     }
 
     #[test]

@@ -127,38 +127,85 @@ pub(super) fn parse(origin: &Origin, text: &str) -> (Node, Vec<Problem>) {
         .collect();
     found.extend(reading.problems);
     found.sort();
-    swallow_cascades(&mut found, &reading.lists);
+    swallow_cascade(&mut found, text);
     found.dedup_by_key(|(place, _)| origin.line(*place));
     let problem = |(place, message): (Place, String)| syntax_problem(origin, place, &message);
     let root = Node::new(Value::Table(root), Place::default());
     (root, found.into_iter().map(problem).collect())
 }
 
-/// An unclosed list swallows what follows, and the parser then stumbles over each line of it: only the
-/// first complaint and that it was not closed are worth telling.
-fn swallow_cascades(found: &mut Vec<(Place, String)>, lists: &[Place]) {
-    let unclosed: Vec<Place> = found
-        .iter()
-        .filter(|(_, message)| message.starts_with("unclosed array"))
-        .filter_map(|(at, _)| {
-            let around = |list: &&Place| list.start <= at.start && at.start <= list.end;
-            lists.iter().filter(around).min_by_key(|list| list.start)
-        })
-        .copied()
-        .collect();
-    for list in unclosed {
-        let inside = |place: &Place| list.start <= place.start && place.start <= list.end;
-        let mut first = true;
-        found.retain(|(place, _)| !inside(place) || std::mem::take(&mut first));
-        found.push((
-            Place {
-                end: list.start + 1,
-                ..list
-            },
-            "unclosed list, expected `]`".to_owned(),
-        ));
+/// The message of [`swallow_cascade`].
+pub(super) const UNCLOSED: &str = "this bracket is not closed, or a comma is missing in it";
+
+/// A bracket that is not closed swallows the sections behind it, and the parser then stumbles over each of
+/// their lines: only the bracket is worth telling.
+fn swallow_cascade(found: &mut Vec<(Place, String)>, text: &str) {
+    let of_brackets = |message: &str| {
+        let begins = [
+            "missing comma",
+            "missing key for inline",
+            "unclosed array",
+            "unclosed inline",
+            "unexpected `=`",
+        ];
+        begins.iter().any(|begin| message.starts_with(begin))
+    };
+    let swallows = found.iter().any(|(place, message)| {
+        let rest = text.get(place.start as usize..).unwrap_or_default();
+        of_brackets(message) && (rest.starts_with('[') || rest.trim_start().is_empty())
+    });
+    if let (true, Some(at)) = (swallows, unclosed_bracket(text)) {
+        let bracket = place(&(at..at + 1), 0);
+        found.retain(|(place, _)| place.start < bracket.start);
+        found.push((bracket, UNCLOSED.to_owned()));
     }
-    found.sort();
+}
+
+/// The first bracket that another kind of bracket or the end of the text closes.
+fn unclosed_bracket(text: &str) -> Option<usize> {
+    let mut open: Vec<(usize, u8)> = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = text.as_bytes().get(at..).filter(|rest| !rest.is_empty()) {
+        match rest[0] {
+            b'#' => {
+                at += rest
+                    .iter()
+                    .position(|byte| *byte == b'\n')
+                    .unwrap_or(rest.len())
+            }
+            b'"' | b'\'' => at += string_length(rest),
+            bracket @ (b'[' | b'{') => {
+                open.push((at, bracket));
+                at += 1;
+            }
+            bracket @ (b']' | b'}') => {
+                match open.pop() {
+                    Some((_, opened)) if opened + 2 == bracket => {}
+                    other => return other.map(|(at, _)| at),
+                }
+                at += 1;
+            }
+            _ => at += 1,
+        }
+    }
+    open.first().map(|(at, _)| *at)
+}
+
+/// How many bytes a string takes that begins `rest`; up to the end of the line when it is not closed.
+fn string_length(rest: &[u8]) -> usize {
+    let quote = rest[0];
+    let long = rest.starts_with(&[quote; 3]);
+    let mut at = if long { 3 } else { 1 };
+    while let Some(byte) = rest.get(at) {
+        match byte {
+            b'\\' if quote == b'"' => at += 2,
+            b'\n' if !long => return at,
+            byte if *byte == quote && !long => return at + 1,
+            byte if *byte == quote && rest[at..].starts_with(&[quote; 3]) => return at + 3,
+            _ => at += 1,
+        }
+    }
+    rest.len()
 }
 
 fn syntax_problem(origin: &Origin, place: Place, message: &str) -> Problem {
@@ -209,7 +256,6 @@ struct Reading {
     document: u32,
     offset: usize,
     problems: Vec<(Place, String)>,
-    lists: Vec<Place>,
 }
 
 impl Reading {
@@ -254,10 +300,7 @@ impl Reading {
             },
             DeValue::Boolean(yes) => Value::Bool(*yes),
             DeValue::Datetime(time) => Value::Time(time.to_string()),
-            DeValue::Array(list) => {
-                self.lists.push(place);
-                Value::List(self.list(list))
-            }
+            DeValue::Array(list) => Value::List(self.list(list)),
             DeValue::Table(table) => Value::Table(self.table(table)),
         };
         Node::new(value, place)
@@ -267,5 +310,36 @@ impl Reading {
         let message = "this number is out of range: whole numbers have 64 bits".to_owned();
         self.problems.push((place, message));
         instead
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bracket_that_is_not_closed_is_found_among_strings_and_comments() {
+        assert_eq!(unclosed_bracket("[a]\nb = [1, 2]"), None);
+        assert_eq!(unclosed_bracket("b = [1, 2\n[c]\nd = {}"), Some(4));
+        assert_eq!(unclosed_bracket("b = { c = [1 }\n"), Some(10));
+        assert_eq!(
+            unclosed_bracket("b = ['[', \"{\\\"[\"] # [\nc = \"\"\"\n[\"\"\""),
+            None
+        );
+        assert_eq!(unclosed_bracket("b = \"[\nc = ["), Some(11));
+        assert_eq!(unclosed_bracket("]"), None);
+    }
+
+    #[test]
+    fn overrides_are_toml_or_else_plain_texts() {
+        let value = |text: &str| parse_override(text, 1, 0).value;
+        assert_eq!(value("true"), Value::Bool(true));
+        assert_eq!(value("7"), Value::Int(7));
+        assert_eq!(value("\"7\""), Value::Text("7".to_owned()));
+        assert_eq!(value("30m"), Value::Text("30m".to_owned()));
+        assert_eq!(value("a/*.csv"), Value::Text("a/*.csv".to_owned()));
+        assert_eq!(value(""), Value::Text(String::new()));
+        assert!(matches!(value("[1, 2]"), Value::List(_)));
+        assert!(matches!(value("99999999999999999999"), Value::Text(_)));
     }
 }

@@ -91,23 +91,19 @@ impl<'a> Check<'a> {
 
     /// The entity of an entry; tells when it cannot be known which.
     fn entity(&mut self, here: &[&str; 2], named: Option<&Text>) -> Option<&'a Entity> {
-        match named {
-            Some(name) => self.refer(name, "entity", "there is no entity"),
-            None => {
-                let known: Vec<_> = self.declared.names("entity").collect();
-                match known.as_slice() {
-                    [_] => {}
-                    [] => self.tell_key(
-                        here,
-                        format!("`{}` needs an entity", here.join(".")),
-                        "say what it is kept for: [entity.customer] with key = \"customer_id\"",
-                    ),
-                    many => {
-                        let message = format!("`{}` needs the key `entity`", here.join("."));
-                        let help = format!("there are: {}", many.join(", "));
-                        self.tell_key(here, message, &help);
-                    }
-                }
+        let known: Vec<_> = self.declared.names("entity").collect();
+        match known.as_slice() {
+            _ if named.is_some() => {}
+            [_] => {}
+            [] => self.tell_key(
+                here,
+                format!("`{}` needs an entity", here.join(".")),
+                "say what it is kept for: [entity.customer] with key = \"customer_id\"",
+            ),
+            many => {
+                let message = format!("`{}` needs the key `entity`", here.join("."));
+                let help = format!("there are: {}", many.join(", "));
+                self.tell_key(here, message, &help);
             }
         }
         self.job.entity(named).map(|(_, entity)| entity)
@@ -117,12 +113,13 @@ impl<'a> Check<'a> {
     fn rows_of(&mut self, from: &'a [Text], entity: Option<&'a Entity>) {
         self.twice(from, "source");
         for name in from {
-            let Some(source) = self.row_source(name) else {
+            let source = self.job.sources.get(name.as_str());
+            let (Some(source), Some(entity)) = (source, entity) else {
                 continue;
             };
-            let Some(entity) = entity else {
+            if source.format.is_changelog() {
                 continue;
-            };
+            }
             if !source.columns.is_empty() && source.columns.get(entity.key.as_str()).is_none() {
                 let message = format!(
                     "source `{}` has no column `{}`, the key of the entity",

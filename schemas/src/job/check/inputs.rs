@@ -153,16 +153,9 @@ impl Check<'_> {
 
     pub(super) fn tables(&mut self) {
         for (name, table) in &self.job.tables {
-            if let Some(source) = self.source(&table.from) {
-                if source.format.is_changelog() {
-                    self.table_key(&table.key, table.from.as_str(), source);
-                } else {
-                    self.tell_with(
-                        table.from.place(),
-                        format!("`{}` is a source of events, not a changelog", table.from.written()),
-                        Some("give it a changelog format: changelog_csv, changelog_jsonl or changelog_parquet".to_owned()),
-                    );
-                }
+            let source = self.job.sources.get(table.from.as_str());
+            if let Some(source) = source.filter(|source| source.format.is_changelog()) {
+                self.table_key(&table.key, table.from.as_str(), source);
             }
             let source = self.job.sources.get(name);
             let implied =

@@ -3,6 +3,7 @@
 mod features;
 mod inputs;
 mod outputs;
+mod references;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::aggregate_keys::{AggregateKeys, Setting};
 use super::problems::{Origin, Problem};
 use super::read::read;
-use super::source::{Columns, Source};
+use super::source::Columns;
 use super::suggest;
 use super::text::{Place, Text};
 use super::tree::{Node, Value};
 use super::{Job, OutputKind};
 
-pub(super) use features::setting;
+use features::setting;
+pub(super) use references::references;
 
 /// The names in each section, with those of entries that are broken and so not in the job.
 #[derive(Clone, Debug, Default)]
@@ -79,8 +81,8 @@ pub(super) fn check(
     check.problems
 }
 
-/// Tells what is wrong with the keys of each aggregate, and takes those aggregates out of the tree.
-pub(super) fn check_aggregates(root: &mut Node, origin: &Origin) -> Vec<Problem> {
+/// Tells what is wrong with the keys of each aggregate that can be read.
+pub(super) fn aggregates(root: &mut Node, faulty: Faulty, origin: &Origin) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Value::Table(sections) = &mut root.value else {
         return problems;
@@ -102,7 +104,7 @@ pub(super) fn check_aggregates(root: &mut Node, origin: &Origin) -> Vec<Problem>
                     let found = aggregate_problems(node, setting, origin);
                     let good = found.is_empty();
                     problems.extend(found);
-                    good
+                    good || faulty == Faulty::Keep
                 });
             }
         }
@@ -110,10 +112,16 @@ pub(super) fn check_aggregates(root: &mut Node, origin: &Origin) -> Vec<Problem>
     problems
 }
 
+/// What to do with aggregates that have problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Faulty {
+    Keep,
+    TakeOut,
+}
+
 fn aggregate_problems(node: &Node, setting: Setting, origin: &Origin) -> Vec<Problem> {
-    let keys: AggregateKeys = match read(node) {
-        Ok(keys) => keys,
-        Err(_) => return vec![origin.problem(Some(node.place), "this aggregate cannot be read")],
+    let Ok(keys) = read::<AggregateKeys>(node) else {
+        return Vec::new();
     };
     let place = |key: Option<&str>| {
         let entry = key.and_then(|key| node.table()?.entry(key));
@@ -187,39 +195,6 @@ impl<'a> Check<'a> {
         place
     }
 
-    /// The source that is referred to; tells when there is none. `None` too when it is broken.
-    fn source(&mut self, name: &Text) -> Option<&'a Source> {
-        self.refer(name, "source", "there is no source");
-        self.job.sources.get(name.as_str())
-    }
-
-    /// A source of rows, not of a table's versions.
-    fn row_source(&mut self, name: &Text) -> Option<&'a Source> {
-        let source = self.source(name)?;
-        if source.format.is_changelog() {
-            let message = format!(
-                "`{}` is a changelog, not a source of events",
-                name.written()
-            );
-            let help = "a changelog is a table: name it in a trigger's `on`".to_owned();
-            self.tell_with(name.place(), message, Some(help));
-        }
-        Some(source)
-    }
-
-    /// Tells when `section` has no entry of that name.
-    fn refer(&mut self, name: &Text, section: &str, what: &str) {
-        if !self.declared.has(section, name.as_str()) {
-            let message = format!("{what} `{}`", name.written());
-            let help = if name.is_from_environment() {
-                None
-            } else {
-                suggest::help(name.as_str(), "there are", self.declared.names(section))
-            };
-            self.tell_with(name.place(), message, help);
-        }
-    }
-
     /// Tells when `columns` are declared and have no column of that name.
     fn column(&mut self, column: &Text, source: &str, columns: &Columns) {
         if !columns.is_empty() && columns.get(column.as_str()).is_none() {
@@ -283,11 +258,6 @@ impl<'a> Check<'a> {
             let help = "say where its rows come from: [source.NAME]";
             self.tell_key(&["job"], "the job has no source", help);
         }
-    }
-
-    /// Whether `name` is made by something of `kind`, broken or not.
-    fn makes(&self, kind: OutputKind, name: &str) -> bool {
-        self.declared.has(section_of(kind), name)
     }
 }
 

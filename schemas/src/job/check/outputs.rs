@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, section_of};
+use super::Check;
 use crate::job::sink::{Mode, Output, OutputKind, Sink, SinkFormat};
 use crate::job::suggest;
 use crate::job::test_case::{TestCase, TestRow, TestRows};
@@ -29,23 +29,6 @@ impl Check<'_> {
         let Some(output) = sink.from.output() else {
             return;
         };
-        if !self.makes(output.kind, &output.name) {
-            let section = section_of(output.kind);
-            let message = format!(
-                "there is no output `{}`: no [{section}.{}]",
-                text.written(),
-                output.name
-            );
-            let message = match text.is_from_environment() {
-                true => format!("there is no output `{}`", text.written()),
-                false => message,
-            };
-            let help = self
-                .output_help(&output)
-                .filter(|_| !text.is_from_environment());
-            self.tell_with(text.place(), message, help);
-            return;
-        }
         let as_they_come = matches!(output.kind, OutputKind::Late | OutputKind::Rejects);
         if as_they_come && sink.mode != Mode::Final {
             let message = format!(
@@ -53,27 +36,6 @@ impl Check<'_> {
                 output.kind.word()
             );
             self.tell_with(text.place(), message, Some("leave `mode` out".to_owned()));
-        }
-    }
-
-    /// What output may have been meant.
-    fn output_help(&self, output: &Output) -> Option<String> {
-        let all: Vec<String> = OutputKind::ALL
-            .iter()
-            .flat_map(|(word, kind)| {
-                let names = self.declared.names(section_of(*kind));
-                names.map(move |name| format!("{word}.{name}"))
-            })
-            .collect();
-        let of_kind = format!("{}.", output.kind.word());
-        let same_kind = all
-            .iter()
-            .filter(|name| name.starts_with(&of_kind))
-            .map(String::as_str);
-        let wanted = output.to_string();
-        match suggest::closest(&wanted, same_kind) {
-            Some(close) => Some(format!("did you mean `{close}`?")),
-            None => suggest::help(&wanted, "there are", all.iter().map(String::as_str)),
         }
     }
 
@@ -183,10 +145,10 @@ impl Check<'_> {
                     name: name.clone(),
                 };
                 let path = ["test", at, "expect", word, name];
-                if self.makes(*kind, name) {
+                if self.declared.makes(&output) {
                     self.expected_columns(&path, &output, rows);
                 } else {
-                    let help = self.output_help(&output);
+                    let help = self.declared.output_help(&output);
                     let place = self.key(&path);
                     self.tell_with(place, format!("there is no output `{output}`"), help);
                 }

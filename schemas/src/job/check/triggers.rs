@@ -4,13 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Check;
 use crate::job::drift::{Drift, Until};
-use crate::job::suggest;
 use crate::job::text::Sql;
 use crate::job::trigger::{EvaluateAt, Trigger};
 use crate::time::Span;
-
-/// The sections whose names a trigger's `on` may use.
-const ON: [&str; 3] = ["features", "sessions", "table"];
 
 impl Check<'_> {
     pub(super) fn triggers(&mut self) {
@@ -24,7 +20,7 @@ impl Check<'_> {
         }
     }
 
-    /// Each name in `on` is there, and all that belong to an entity belong to the same.
+    /// All in `on` that belong to an entity belong to the same, and something does.
     fn trigger_on(&mut self, name: &str, trigger: &Trigger) {
         let job = self.job;
         self.twice(trigger.on.iter(), "`on`:");
@@ -32,25 +28,6 @@ impl Check<'_> {
         let mut entity: Option<(&str, &str)> = None;
         let mut all_known = true;
         for on in trigger.on.iter() {
-            let known = ON
-                .iter()
-                .any(|section| self.declared.has(section, on.as_str()))
-                || tables.contains_key(on.as_str());
-            if !known {
-                all_known = false;
-                let message = format!(
-                    "there are no features, sessions or table `{}`",
-                    on.written()
-                );
-                let sections = ON.iter().flat_map(|section| self.declared.names(section));
-                let names: Vec<_> = sections.chain(tables.keys().copied()).collect();
-                let help = suggest::help(on.as_str(), "there are", names);
-                self.tell_with(
-                    on.place(),
-                    message,
-                    help.filter(|_| !on.is_from_environment()),
-                );
-            }
             let own = job.entity_behind(on.as_str()).map(|(own, _)| own);
             match (own, entity) {
                 (Some(own), Some((first, of))) if own != first => {
@@ -153,7 +130,6 @@ impl Check<'_> {
 
     pub(super) fn drift(&mut self) {
         for (name, drift) in &self.job.drift {
-            self.row_source(&drift.from);
             self.explain(&drift.of);
             if drift.every <= Span::ZERO {
                 let path = ["drift", name, "every"];
@@ -177,7 +153,7 @@ impl Check<'_> {
     }
 
     fn reference(&mut self, name: &str, drift: &Drift) {
-        let whole = |span: Span| drift.every > Span::ZERO && span.0 % drift.every.0 == 0;
+        let whole = |span: Span| drift.every <= Span::ZERO || span.0 % drift.every.0 == 0;
         let path = |key| ["drift", name, "reference", key];
         let (message, key) = match (drift.reference.from, drift.reference.until) {
             (Some(Until::After(_)), _) => ("`from` must be a time, not a duration", "from"),
