@@ -21,7 +21,7 @@ pub(super) fn override_keys(
         let node = parse_override(value, document, path.len() + 1);
         let segments = segments(path, document);
         if let Err(problem) = set(root, &segments, node, origin) {
-            problems.push(problem);
+            problems.push(*problem);
         }
     }
     problems
@@ -46,7 +46,7 @@ fn segments(path: &str, document: u32) -> Vec<Key> {
 }
 
 /// Sets the node at the path `keys`.
-fn set(root: &mut Node, keys: &[Key], value: Node, origin: &Origin) -> Result<(), Problem> {
+fn set(root: &mut Node, keys: &[Key], value: Node, origin: &Origin) -> Result<(), Box<Problem>> {
     let named = match keys.first() {
         Some(first) if first.name == "job" => 1,
         _ => 2,
@@ -55,7 +55,8 @@ fn set(root: &mut Node, keys: &[Key], value: Node, origin: &Origin) -> Result<()
     for (depth, key) in keys.iter().enumerate() {
         if key.name.is_empty() {
             let problem = origin.problem(Some(key.place), "a key is missing here");
-            return Err(problem.help("write it like --set source.events.path=events.jsonl"));
+            let help = "write it like --set source.events.path=events.jsonl";
+            return Err(Box::new(problem.help(help)));
         }
         node = child(node, &keys[..=depth], depth >= named, origin)?;
     }
@@ -69,7 +70,7 @@ fn child<'a>(
     keys: &[Key],
     may_be_new: bool,
     origin: &Origin,
-) -> Result<&'a mut Node, Problem> {
+) -> Result<&'a mut Node, Box<Problem>> {
     let (key, above) = match keys {
         [above @ .., key] => (key, above),
         [] => return Ok(node),
@@ -82,7 +83,8 @@ fn child<'a>(
         };
         let message = format!("there is no `{}` in {place}", key.name);
         let help = suggest::help(&key.name, "there are", known.iter().map(String::as_str));
-        origin.problem(Some(key.place), message).maybe_help(help)
+        let problem = origin.problem(Some(key.place), message);
+        Box::new(problem.maybe_help(help))
     };
     match &mut node.value {
         Value::Table(table) => {
@@ -109,9 +111,8 @@ fn child<'a>(
         _ => {
             let above = above.last().map_or("", |key| key.name.as_str());
             let message = format!("`{above}` holds a single value");
-            Err(origin
-                .problem(Some(key.place), message)
-                .help("set it without a further `.`"))
+            let problem = origin.problem(Some(key.place), message);
+            Err(Box::new(problem.help("set it without a further `.`")))
         }
     }
 }

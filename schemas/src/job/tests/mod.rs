@@ -1,5 +1,8 @@
 //! The job file as a whole: what is read, and that every kind of mistake is told with its place.
 
+#![allow(clippy::unwrap_used)]
+
+mod agreement;
 mod mistakes;
 mod mutations;
 mod outside;

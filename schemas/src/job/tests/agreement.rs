@@ -1,0 +1,500 @@
+//! What the sections of a job must agree on is told, with its line and column.
+
+use super::mistakes::{expect, help_of};
+
+#[test]
+fn keys_that_an_op_needs_or_refuses() {
+    let contacts = "{ name = \"contacts\",       op = \"count\", where = \"kind = 'contact_opened'\", windows = [\"1h\", \"24h\", \"7d\"] }";
+    for (written, message) in [
+        (
+            "«{ name = 'a', op = 'count' }",
+            "`a`: op `count` needs `windows`",
+        ),
+        (
+            "«{ name = 'a', op = 'sum', windows = '1h' }",
+            "`a`: op `sum` needs `of`",
+        ),
+        (
+            "«{ name = 'a', op = 'last_k', of = 'topic', windows = '1h' }",
+            "`a`: op `last_k` needs `k`",
+        ),
+        (
+            "{ name = 'a', op = 'sum', of = 'x', «k = 3, windows = '1h' }",
+            "`a`: op `sum` takes no `k`",
+        ),
+        (
+            "{ name = 'a', op = 'sum', of = 'x', «order = 'newest_first', windows = '1h' }",
+            "`a`: op `sum` takes no `order`",
+        ),
+        (
+            "{ name = 'a', op = 'sum', of = 'x', «kind = 'sample', windows = '1h' }",
+            "`a`: op `sum` takes no `kind`",
+        ),
+        (
+            "{ name = 'a', op = 'last', of = 'x', «scale = 3, windows = '1h' }",
+            "`a`: op `last` takes no `scale`",
+        ),
+        (
+            "{ name = 'a', op = 'sum', of = 'x', «nulls = 'keep', windows = '1h' }",
+            "`a`: op `sum` takes no `nulls`",
+        ),
+        (
+            "{ name = 'a', op = 'last', of = 'x', «empty = 'zero', windows = '1h' }",
+            "`a`: an empty `last` cannot be zero",
+        ),
+        (
+            "«{ name = 'a', op = 'ratio', where = 'x', windows = '1h' }",
+            "`a`: op `ratio` needs `per`",
+        ),
+        (
+            "«{ name = 'a', op = 'any', windows = '1h' }",
+            "`a`: op `any` needs `where`",
+        ),
+        (
+            "«{ name = 'a', op = 'decayed_sum', of = 'x' }",
+            "`a`: op `decayed_sum` needs `half_life`",
+        ),
+        (
+            "{ name = 'a', op = 'decayed_sum', of = 'x', half_life = '1d', «windows = '1h' }",
+            "`a`: op `decayed_sum` takes no `windows`",
+        ),
+        (
+            "{ name = 'a', op = 'count', windows = '1h', «half_life = '1h' }",
+            "`a`: op `count` takes no `half_life`",
+        ),
+        (
+            "{ name = 'a', op = 'count', «windows = ['24h', '1d'] }",
+            "`a`: two windows have the same length",
+        ),
+        (
+            "{ name = 'a', op = 'count', «windows = [] }",
+            "`features.contact.add.a.windows` needs at least 1",
+        ),
+        (
+            "{ name = 'a', op = 'count', windows = ['1h', '30d'], «hop = '1h' }",
+            "`a`: `hop` must be shorter than the shortest window, 1h",
+        ),
+        (
+            "{ name = 'a', «op = 'time_since_last', windows = '1h' }",
+            "`a`: op `time_since_last` needs anchor rows: between rows it would change all the time",
+        ),
+        (
+            "{ name = 'a', «op = 'list', of = 'x', k = 2, windows = '1h' }",
+            "`a`: op `list` is for sessions",
+        ),
+    ] {
+        let written = match message.contains("at least") {
+            true => written.replace("«windows = ", "windows = «"),
+            false => written.to_owned(),
+        };
+        expect(&[(contacts, &written)], &[message]);
+    }
+}
+
+#[test]
+fn sessions_take_no_windows() {
+    expect(
+        &[(
+            "op = \"list\", of",
+            "op = \"list\", «windows = [\"1h\"], «hop = \"1m\", of",
+        )],
+        &[
+            "`path`: `windows` has no meaning in sessions",
+            "`path`: `hop` has no meaning in sessions",
+        ],
+    );
+    expect(
+        &[(
+            "op = \"list\", of = \"kind\", k = 50",
+            "«op = \"decayed_sum\", of = \"x\", half_life = \"1d\"",
+        )],
+        &["`path`: op `decayed_sum` has no meaning in sessions"],
+    );
+}
+
+#[test]
+fn references_to_what_is_not_there() {
+    expect(
+        &[("from = \"events\"\ngap", "from = «\"event\"\ngap")],
+        &["there is no source `event`"],
+    );
+    expect(
+        &[("from = \"events\"\ngap", "from = «\"limits\"\ngap")],
+        &["`limits` is a changelog, not a source of events"],
+    );
+    expect(
+        &[(
+            "from = \"events\"\ngap",
+            "from = \"events\"\nentity = «\"client\"\ngap",
+        )],
+        &["there is no entity `client`"],
+    );
+    expect(
+        &[(
+            "on = [\"contact\", \"visit\"",
+            "on = [\"contact\", «\"visits\"",
+        )],
+        &["there are no features, sessions or table `visits`"],
+    );
+    expect(
+        &[("from = \"trigger.rescue\"", "from = «\"trigger.resuce\"")],
+        &["there is no output `trigger.resuce`"],
+    );
+    expect(
+        &[("from = \"trigger.rescue\"", "from = «\"triggers.rescue\"")],
+        &["there are no outputs of the kind `triggers`"],
+    );
+    expect(
+        &[("expect.trigger.rescue", "expect.trigger.«resuce")],
+        &["there is no output `trigger.resuce`"],
+    );
+    expect(
+        &[("tables.limits", "tables.«limit")],
+        &["there is no table `limit`"],
+    );
+    expect(
+        &[("fired_at = 2026", "«fire_at = 2026")],
+        &["the output `trigger.rescue` has no column `fire_at`"],
+    );
+    expect(
+        &[("carry = [\"event_id\"", "carry = [«\"event\"")],
+        &["source `events` has no column `event`"],
+    );
+    expect(
+        &[("key = \"event_id\"", "key = «\"event-id\"")],
+        &["source `events` has no column `event-id`"],
+    );
+    expect(
+        &[
+            ("key = \"customer_id\"", "key = \"customer\""),
+            ("from = \"events\"\nbounds", "from = «\"events\"\nbounds"),
+            ("from = \"events\"\nat", "from = «\"events\"\nat"),
+            ("from = \"events\"\ngap", "from = «\"events\"\ngap"),
+            ("[{ customer_id =", "[{ «customer_id ="),
+        ],
+        &[
+            "source `events` has no column `customer`, the key of the entity",
+            "source `events` has no column `customer`, the key of the entity",
+            "source `events` has no column `customer`, the key of the entity",
+            "the output `trigger.rescue` has no column `customer_id`",
+        ],
+    );
+    assert_eq!(
+        help_of("from = \"events\"\ngap", "from = \"event\"\ngap"),
+        "did you mean `events`?"
+    );
+    assert_eq!(
+        help_of("\"trigger.rescue\"", "\"trigger.resuce\""),
+        "did you mean `trigger.rescue`?"
+    );
+    assert_eq!(
+        help_of("\"event_id\", keep", "\"event-id\", keep"),
+        "did you mean `event_id`?"
+    );
+}
+
+#[test]
+fn what_is_broken_is_not_missed_as_well() {
+    // The source cannot be read, but those who refer to it are right.
+    expect(
+        &[(
+            "format = \"jsonl\"\npath = \"events",
+            "«fromat = \"jsonl\"\nformat = \"jsonl\"\npath = \"events",
+        )],
+        &["unknown key `fromat` in `source.events`"],
+    );
+    expect(
+        &[("key = [\"segment\"]", "key = «\"segment\"")],
+        &["`source.limits.key` must be a list, not a text"],
+    );
+    expect(
+        &[("at_gap = \"new\"", "at_gap = «7")],
+        &["`sessions.visit.at_gap` must be one of `new`, `same`, not a whole number"],
+    );
+}
+
+#[test]
+fn names_that_clash() {
+    expect(
+        &[("{ name = \"handle_mean\"", "{ name = «\"contacts\"")],
+        &["the column `contacts_7d` is there already: it is that of `contacts`"],
+    );
+    expect(
+        &[("{ name = \"path\"", "{ name = «\"rows\"")],
+        &["the column `rows` is there already: it is a column that sessions have of themselves"],
+    );
+    expect(
+        &[(
+            "carry = [\"event_id\", \"channel\"",
+            "carry = [\"event_id\", «\"ts\"",
+        )],
+        &["the column `ts` is there already: it is the event time"],
+    );
+    expect(
+        &[
+            ("[sessions.visit]", "[sessions.«contact]"),
+            ("\"visit\", \"limits\"", "\"limits\""),
+        ],
+        &[
+            "[sessions.contact] and [features.contact] have the same name, and triggers could not tell their columns apart",
+        ],
+    );
+    expect(
+        &[("[sessions.visit]", "[sessions.visit]\n[sessions.«visit]")],
+        &["duplicate key"],
+    );
+    expect(
+        &[
+            ("path = \"interventions.jsonl\"", "path = \"x\""),
+            ("format = \"stdout\"", "format = \"csv\"\npath = «\"x\""),
+        ],
+        &["the sink `interventions` writes to the same path"],
+    );
+    expect(
+        &[(
+            "explain = [\"contacts_24h\",",
+            "explain = [\"contacts_24h\", «\"a + 1 as contacts_24h\",",
+        )],
+        &["two columns have the name `contacts_24h`"],
+    );
+}
+
+#[test]
+fn sources_say_what_their_format_needs() {
+    expect(
+        &[
+            ("[source.events]", "[source.«events]"),
+            ("\ncolumns = { event_id", "\n# columns = { event_id"),
+        ],
+        &["source `events` needs `columns`: its format does not say their types"],
+    );
+    expect(
+        &[(
+            "expect = [\"channel",
+            "«key = [\"event_id\"]\n«delete_when = \"true\"\nexpect = [\"channel",
+        )],
+        &["`key` is for changelogs", "`delete_when` is for changelogs"],
+    );
+    expect(
+        &[
+            ("[source.limits]", "[source.«limits]"),
+            ("key = [\"segment\"]\n", ""),
+            (", \"limits\"]", "]"),
+            (", \"limits.contacts_24h\"", ""),
+            ("tables.limits", "tables.«limits"),
+        ],
+        &[
+            "the changelog `limits` needs `key`: the columns that name a row of the table",
+            "there is no table `limits`",
+        ],
+    );
+    expect(
+        &[("ts = \"timestamp_ms\"", "«ts = \"i64\"")],
+        &["`ts` is the event time of source `events` and must be a timestamp, not i64"],
+    );
+    expect(
+        &[(
+            "columns = { ts = \"timestamp\", segment",
+            "«columns = { segment",
+        )],
+        &["source `limits` has no column `ts`, the event time of the job"],
+    );
+    expect(
+        &[(
+            "path = \"limits.csv\"",
+            "path = \"limits.csv\"\ndelimiter = «\"||\"",
+        )],
+        &["`delimiter` must be one ASCII character"],
+    );
+    expect(
+        &[
+            (
+                "path = \"events/*.jsonl\"",
+                "path = \"-\"\ndelimiter = «\";\"\n«header = false",
+            ),
+            ("path = \"limits.csv\"", "path = «\"-\""),
+        ],
+        &[
+            "`delimiter` is for CSV",
+            "`header` is for CSV",
+            "standard input already feeds the source `events`",
+        ],
+    );
+    expect(
+        &[
+            (
+                "key = [\"segment\"]",
+                "key = [\"segment\", «\"segment\"]\n«dedupe = { key = \"segment\", keep = \"1h\" }",
+            ),
+            (
+                "on = [\"contact\", \"visit\", \"limits\"]",
+                "on = [\"contact\", \"visit\", «\"limits\"]",
+            ),
+        ],
+        &[
+            "column `segment` is named twice",
+            "a changelog takes no `dedupe`: a version that comes twice changes nothing",
+            "table `limits` has more than one key column",
+        ],
+    );
+}
+
+#[test]
+fn tables_read_changelogs() {
+    let table = "[table.«thresholds]\nfrom = \"limits\"\nkey = [\"segment\"]\n\n[entity";
+    let plain = table.replace('«', "");
+    expect(
+        &[
+            ("key = [\"segment\"]\n", ""),
+            ("[entity", &plain),
+            (", \"limits\"]", ", \"thresholds\"]"),
+            ("tables.limits", "tables.thresholds"),
+        ],
+        &[],
+    );
+    expect(
+        &[("[entity", &plain.replace("\"limits\"", "«\"events\""))],
+        &["`events` is a source of events, not a changelog"],
+    );
+    expect(
+        &[("[entity", &table.replace("thresholds", "limits"))],
+        &["the source `limits` has a `key` and so is a table of the same name already"],
+    );
+    expect(
+        &[("[entity", &plain.replace("\"segment\"", "«\"segmnet\""))],
+        &["source `limits` has no column `segmnet`"],
+    );
+}
+
+#[test]
+fn features_need_to_know_their_entity() {
+    expect(
+        &[
+            (
+                "[entity.customer]",
+                "[entity.agent]\nkey = \"channel\"\n[entity.customer]",
+            ),
+            ("[features.contact]", "[features.«contact]"),
+            (
+                "[features.training]",
+                "[features.training]\nentity = \"customer\"",
+            ),
+            ("[sessions.visit]", "[sessions.visit]\nentity = \"agent\""),
+            (
+                "on = [\"contact\", \"visit\", \"limits\"]",
+                "on = [\"training\", «\"visit\", \"limits\"]",
+            ),
+        ],
+        &[
+            "`features.contact` needs the key `entity`",
+            "`visit` is kept for `agent`, but `training` for `customer`",
+        ],
+    );
+    expect(
+        &[
+            ("carry = [\"event_id\", \"channel\"]", ""),
+            ("at = \"kind = 'contact_opened'\"", "«carry = [\"channel\"]"),
+            ("op = \"time_since_last\"", "«op = \"time_since_last\""),
+        ],
+        &[
+            "`carry` needs `at`: only anchor rows can carry columns of theirs",
+            "`since_login`: op `time_since_last` needs anchor rows: between rows it would change all the time",
+        ],
+    );
+}
+
+#[test]
+fn triggers_need_an_entity_a_segment_and_anchors() {
+    expect(
+        &[(
+            "on = [\"contact\", \"visit\", \"limits\"]",
+            "«on = \"limits\"",
+        )],
+        &["trigger `rescue` needs features or sessions in `on`"],
+    );
+    expect(
+        &[
+            ("[trigger.rescue]", "[trigger.«rescue]"),
+            ("\nsegment = \"case", "\n# segment = \"case"),
+            ("segment = {}, ", "«segment = {}, "),
+        ],
+        &[
+            "table `limits` is keyed by `segment`: trigger `rescue` needs `segment` to look it up",
+            "the output `trigger.rescue` has no column `segment`",
+        ],
+    );
+    expect(
+        &[(
+            "cooldown = \"24h\"",
+            "«at = \"anchors\"\ncooldown = \"24h\"",
+        )],
+        &["at = \"anchors\" needs features with anchor rows in `on`"],
+    );
+    expect(
+        &[
+            ("cooldown = \"24h\"", "at = \"anchors\"\ncooldown = \"24h\""),
+            ("on = [\"contact\"", "on = [\"training\""),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn drift_needs_a_reference_of_whole_windows() {
+    for (reference, message) in [
+        (
+            "{ «until = \"90m\" }",
+            "the reference must be a whole number of windows long",
+        ),
+        ("{ «until = \"0s\" }", "the reference is empty"),
+        (
+            "{ «from = \"7d\", until = \"7d\" }",
+            "`from` must be a time, not a duration",
+        ),
+        (
+            "{ from = 2026-01-02T00:00:00Z, «until = \"2026-01-01T00:00:00Z\" }",
+            "the reference ends before it begins",
+        ),
+        (
+            "{ until = «\"soon\" }",
+            "`soon` is neither a duration such as 7d nor a time such as 2026-01-31T00:00:00Z",
+        ),
+        ("«{ }", "`drift.topic.reference` needs the key `until`"),
+    ] {
+        expect(&[("{ until = \"7d\" }", reference)], &[message]);
+    }
+    expect(
+        &[("every = \"1h\"", "«every = \"0s\"")],
+        &["`every` must be longer than nothing"],
+    );
+    expect(
+        &[("measures = [\"psi\"", "«measures = [\"kl\"")],
+        &["the measure `kl` is named twice"],
+    );
+}
+
+#[test]
+fn sinks_have_a_path_that_fits_their_format() {
+    expect(
+        &[("format = \"stdout\"", "format = \"stdout\"\npath = «\"x\"")],
+        &["format stdout takes no `path`"],
+    );
+    expect(
+        &[
+            ("[sink.late]", "[sink.«late]"),
+            ("format = \"stdout\"", "format = \"csv\""),
+        ],
+        &["`sink.late` needs the key `path`"],
+    );
+    expect(
+        &[("format = \"stdout\"", "format = \"parquet\"\npath = «\"-\"")],
+        &["Parquet cannot be written to standard output"],
+    );
+    expect(
+        &[(
+            "from = \"late.events\"",
+            "from = «\"late.events\"\nmode = \"changes\"",
+        )],
+        &["late rows are final when they come: they take no other `mode`"],
+    );
+}
