@@ -220,6 +220,7 @@ fn an_episode_opens_and_closes_with_its_condition() {
 #[test]
 fn nulls_and_missing_rows_open_nothing_and_close_what_is_open() {
     let mut play = Play::with_limits(spec(), &[(0, 7, Some(3))]);
+    play.tables.apply(&limit_row(0, 9, NULL, Some(1)));
     play.instant(10, &[], [9, NULL]);
     play.instant(20, &[], [9, 8]);
     play.instant(30, &[], [NULL, 7]);
@@ -460,6 +461,16 @@ fn only_keys_that_look_a_row_up_are_affected_by_it() {
     assert!(play.trigger.affected(&play.state, &row(15, 5)));
     assert!(!play.trigger.affected(&play.state, &row(30, 7)));
     assert!(play.trigger.affected(&play.state, &row(30, 8)));
+    // At anchors, only what an evaluation has seen can be wrong.
+    let anchored = TriggerSpec {
+        anchor: Some(0),
+        ..spec()
+    };
+    let mut play = Play::new(anchored);
+    play.instant(10, &[(1, true)], [1, 7]);
+    play.instant(20, &[(2, false)], [1, 7]);
+    assert!(play.trigger.affected(&play.state, &row(10, 7)));
+    assert!(!play.trigger.affected(&play.state, &row(11, 7)));
 }
 
 #[test]
@@ -502,6 +513,14 @@ fn a_row_found_by_an_input_may_make_the_segment_that_finds_another() {
     );
     play.pass(100);
     assert_eq!(play.rows(), [(NULL, 20, NULL, 70, 3, 3)]);
+    // Whichever of the two changes first is waited for.
+    for (first, table_of_first) in [(30, 0), (40, 1)] {
+        play.tables.apply(&TableRow {
+            table: table_of_first,
+            ..limit_row(first, 10, [70, 5][table_of_first], None)
+        });
+        assert_eq!(play.next(), Some(30));
+    }
 }
 
 #[test]
