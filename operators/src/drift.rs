@@ -11,10 +11,10 @@
 //!   taking back the counts takes back the row.
 //! - State needs a codec, and a spine has none.
 //! - It is slower. Measured on 10M facts of 30 days, two monitors of 6 and 40 categories, hourly
-//!   windows, against the same counts put through two `reduce`s and a `join` (the same rows came
-//!   out): with ticks of 1,000 facts 37 against 102 ns a fact, with 10,000 19 against 26, with
-//!   100,000 16 against 18, on a busy machine. Undisturbed 21, 12 and 11, of which counting takes
-//!   9 to 10, that is 5 ns per fact and monitor.
+//!   windows, one worker, against the same counts put through two `reduce`s and a `join` (the same
+//!   number of changes came out): with ticks of 1,000 facts 25 against 73 ns a fact, with 10,000 13
+//!   against 19, with 100,000 equal at 12. Counting takes 9 to 11 of these, 5 ns per fact and
+//!   monitor.
 //!
 //! By monitor, and not by (monitor, window), because then the reference is where its windows are.
 //! After counting there is little left to share: the 10M facts above became 0.04M to 0.6M counts.

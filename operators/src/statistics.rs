@@ -260,7 +260,9 @@ mod tests {
         assert!(Histogram::decode(&mut Reader::new(&to.bytes[..5])).is_err());
         let mut to = Writer::default();
         to.length(2);
-        [1, i64::MAX, 2, 1].map(|word| to.word(word));
+        for word in [1, i64::MAX, 2, 1] {
+            to.word(word);
+        }
         assert!(Histogram::decode(&mut Reader::new(&to.bytes)).is_err());
     }
 }
