@@ -3,3 +3,4 @@
 pub mod expressions;
 pub mod normalise;
 pub mod sinks;
+pub mod sources;

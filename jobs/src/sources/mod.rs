@@ -1,0 +1,95 @@
+//! Where rows come from: Parquet, delimited text and JSON lines, from files, globs, directories and pipes.
+//!
+//! A [`Source`] yields batches of the declared columns in the order of arrival, each with its position, and the rows that
+//! did not fit beside them: nothing read is dropped, `rows_in` of a batch always counts its good rows and its rejects.
+//!
+//! | Input | Becomes |
+//! |---|---|
+//! | a value that is no number, time, … as declared; out of range; null where null is not allowed | a [`Reject`] naming the column |
+//! | broken JSON, invalid UTF-8, a wrong number of fields, a line past the limit | a [`Reject`] of the line |
+//! | blank lines | nothing; they still count as lines |
+//! | a missing, unreadable, damaged or truncated file; a declared column that is not there | a [`SourceError`], after everything readable |
+//!
+//! The rules of each type are with [`ColumnType`]. An empty CSV field is null, or empty text in a text column that may not be
+//! null. A followed file is read in whole lines: a last line without line end waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+mod batch;
+mod columns;
+mod conform;
+mod csv_records;
+mod declare;
+mod error;
+mod files;
+mod foreign;
+mod input;
+mod json_lines;
+mod json_scan;
+mod numbers;
+mod parquet_groups;
+mod parquet_plan;
+mod text;
+mod text_file;
+mod texts;
+mod times;
+
+pub use batch::{Position, Reject, RowNumbers, SourceBatch};
+pub use declare::{ColumnType, CsvOptions, Declared, DeclaredColumn, Format, Lifetime};
+pub use error::SourceError;
+pub use foreign::panic_is_contained;
+
+/// A source that waits this long for something new says that it is idle.
+pub const IDLE_AFTER: Duration = Duration::from_millis(20);
+
+/// What a source has to say.
+#[derive(Debug)]
+pub enum Event {
+    /// The next rows.
+    Batch(SourceBatch),
+    /// Nothing came for [`IDLE_AFTER`]; more may come.
+    Idle,
+    /// There is no more. Said again when asked again.
+    End,
+}
+
+/// How far a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read, as they lie on disk.
+    pub bytes: u64,
+    /// Bytes there are; none when that cannot be known.
+    pub total_bytes: Option<u64>,
+    /// Rows and rejects delivered.
+    pub rows: u64,
+}
+
+/// An open source.
+pub trait Source: Send {
+    /// The next batch as soon as there is one: of live input what is there now, otherwise a full one where possible. Returns
+    /// within about [`IDLE_AFTER`] when nothing comes.
+    ///
+    /// # Errors
+    /// When the input cannot be read on. What was read before has been delivered, and the source ends.
+    fn next(&mut self) -> Result<Event, SourceError>;
+
+    /// How far it is.
+    fn progress(&self) -> Progress;
+}
+
+/// Opens a source.
+///
+/// # Errors
+/// When the declaration contradicts itself, or a path leads nowhere. Files are opened one by one as they are read.
+pub fn open(declared: Declared) -> Result<Box<dyn Source>, SourceError> {
+    declared.check()?;
+    let declared = Arc::new(declared);
+    Ok(match declared.format {
+        Format::Parquet => Box::new(parquet_groups::ParquetSource::new(declared)?),
+        Format::Csv(_) | Format::JsonLines => Box::new(text::TextSource::new(declared)?),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! One text file being read: its bytes become records, however they are cut into reads.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use super::batch::{Fault, Place, Rows};
+use super::csv_records::CsvRecords;
+use super::declare::{Declared, Format, Lifetime};
+use super::error::SourceError;
+use super::files::{Found, cannot_open};
+use super::input::{Fate, Got, Input};
+use super::json_lines::JsonLines;
+
+/// Bytes asked for in one read: small enough to stay in the processor's cache while decoded.
+const READ_BYTES: usize = 256 << 10;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The reader of one file's records.
+pub(super) trait Records: Send {
+    /// Reads complete records at the start of `text` into `rows` until the batch is full, and returns the bytes used;
+    /// `place` moves along. With `last`, what has no line end is complete too.
+    fn read(
+        &mut self,
+        text: &[u8],
+        last: bool,
+        file: &Arc<str>,
+        place: &mut Place,
+        rows: &mut Rows,
+    ) -> Result<usize, SourceError>;
+
+    /// Why a line is rejected that passed the limit before it ended.
+    fn overlong(&self, file: &Arc<str>) -> Result<Fault, SourceError>;
+
+    /// Passes over a line, or what there is of it: the bytes passed, and whether the line ended.
+    fn skip_line(&mut self, text: &[u8], place: &mut Place) -> (usize, bool);
+
+    /// Forgets a record begun: the next read starts with a record.
+    fn restart(&mut self);
+}
+
+/// Why the reading of a file pauses.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Filled {
+    /// The batch is full.
+    Batch,
+    /// Nothing more is there now.
+    Nothing,
+    /// The file is read to its end.
+    End,
+}
+
+/// A file being read: its input, and the text not yet used.
+pub(super) struct OpenFile {
+    name: Arc<str>,
+    input: Input,
+    records: Box<dyn Records>,
+    text: Vec<u8>,
+    /// The part of `text` read and not yet used.
+    from: usize,
+    to: usize,
+    place: Place,
+    max_record_bytes: usize,
+    /// The rest of a rejected line is passed over.
+    skipping: bool,
+    /// All of the input is in `text`.
+    complete: bool,
+    /// Opens the file anew, when another took its name.
+    again: Option<(Found, Arc<AtomicU64>)>,
+    replaced: bool,
+    declared: Arc<Declared>,
+}
+
+impl OpenFile {
+    pub(super) fn new(
+        declared: &Arc<Declared>,
+        found: Found,
+        counter: &Arc<AtomicU64>,
+    ) -> Result<Self, SourceError> {
+        let name = match &found {
+            Found::Stdin => Arc::from("-"),
+            Found::File { name, .. } => Arc::clone(name),
+        };
+        let follow = declared.lifetime != Lifetime::Finite;
+        let input =
+            Input::open(&found, follow, counter).map_err(|error| cannot_open(&name, error))?;
+        let again = follow.then(|| (found, Arc::clone(counter)));
+        Ok(Self {
+            again,
+            ..Self::over(declared, name, input)
+        })
+    }
+
+    /// Reads an input already open.
+    fn over(declared: &Arc<Declared>, name: Arc<str>, input: Input) -> Self {
+        Self {
+            name,
+            input,
+            records: records(declared),
+            text: Vec::new(),
+            from: 0,
+            to: 0,
+            place: START,
+            max_record_bytes: declared.max_record_bytes,
+            skipping: false,
+            complete: false,
+            again: None,
+            replaced: false,
+            declared: Arc::clone(declared),
+        }
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Waits for more at most so long; may return earlier without.
+    pub(super) fn wait(&mut self, at_most: Duration) {
+        self.input.wait(at_most);
+    }
+
+    /// Reads into `rows` until the batch is full or there is nothing more.
+    pub(super) fn fill(&mut self, rows: &mut Rows) -> Result<Filled, SourceError> {
+        loop {
+            self.use_text(rows)?;
+            if rows.is_full() {
+                return Ok(Filled::Batch);
+            }
+            if self.complete {
+                return Ok(Filled::End);
+            }
+            self.make_room();
+            match self.input.read(&mut self.text[self.to..]) {
+                Ok(Got::Bytes(bytes)) => self.to += bytes,
+                Ok(Got::Nothing) if self.replaced => self.begin_anew(rows)?,
+                Ok(Got::Nothing) => return Ok(Filled::Nothing),
+                Ok(Got::End) => self.complete = true,
+                Err(source) => {
+                    let error = SourceError::Read {
+                        file: self.name.to_string(),
+                        line: self.place.line,
+                        byte: self.place.byte,
+                        source,
+                    };
+                    self.set_rest_aside(rows);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Uses the complete records of the text, all of it when the input is complete.
+    fn use_text(&mut self, rows: &mut Rows) -> Result<(), SourceError> {
+        if self.place == START && !self.skipping {
+            let start = &self.text[self.from..self.to.min(self.from + BYTE_ORDER_MARK.len())];
+            if start == BYTE_ORDER_MARK {
+                self.from += BYTE_ORDER_MARK.len();
+                self.place.byte += BYTE_ORDER_MARK.len() as u64;
+            } else if !self.complete && BYTE_ORDER_MARK.starts_with(start) {
+                return Ok(());
+            }
+            self.records.restart();
+        }
+        loop {
+            if self.skipping {
+                let (used, ended) = self
+                    .records
+                    .skip_line(&self.text[self.from..self.to], &mut self.place);
+                self.from += used;
+                self.skipping = !ended;
+            }
+            if self.skipping || self.from == self.to || rows.is_full() {
+                return Ok(());
+            }
+            let text = &self.text[self.from..self.to];
+            let used = self
+                .records
+                .read(text, self.complete, &self.name, &mut self.place, rows)?;
+            self.from += used;
+            if used > 0 || self.complete || rows.is_full() {
+                // With the input complete all text is used but what a full batch leaves.
+                if self.complete && used > 0 {
+                    continue;
+                }
+                return Ok(());
+            }
+            if text.len() <= self.max_record_bytes {
+                return Ok(());
+            }
+            let fault = self.records.overlong(&self.name)?;
+            rows.reject(
+                &self.name,
+                self.place,
+                &text[..self.max_record_bytes],
+                fault,
+            );
+            self.records.restart();
+            self.skipping = true;
+        }
+    }
+
+    /// Room for a read behind the text.
+    fn make_room(&mut self) {
+        if self.from > 0 {
+            self.text.copy_within(self.from..self.to, 0);
+            self.to -= self.from;
+            self.from = 0;
+        }
+        if self.text.len() < self.to + READ_BYTES {
+            self.text
+                .resize((self.to + READ_BYTES).next_power_of_two(), 0);
+        }
+    }
+
+    /// The input broke off: what it left of a line is no row, but it is not dropped either.
+    fn set_rest_aside(&self, rows: &mut Rows) {
+        let rest = &self.text[self.from..self.to];
+        if !rest.trim_ascii().is_empty() && !self.skipping {
+            let fault = Fault {
+                column: None,
+                reason: "the input breaks off inside this line".into(),
+            };
+            rows.reject(&self.name, self.place, rest, fault);
+        }
+    }
+
+    /// Notices that another file took the name of this one. It is read to its end first.
+    pub(super) fn inspect(&mut self) -> Result<(), SourceError> {
+        let fate = self
+            .input
+            .inspect()
+            .map_err(|error| cannot_open(&self.name, error))?;
+        self.replaced = fate == Fate::Replaced;
+        Ok(())
+    }
+
+    /// Ends the file replaced and opens the one that has its name now.
+    fn begin_anew(&mut self, rows: &mut Rows) -> Result<(), SourceError> {
+        self.complete = true;
+        self.use_text(rows)?;
+        if rows.is_full() {
+            return Ok(());
+        }
+        if let Some((found, counter)) = &self.again {
+            self.input = Input::open(found, true, counter)
+                .map_err(|error| cannot_open(&self.name, error))?;
+        }
+        self.records = records(&self.declared);
+        (self.from, self.to, self.place) = (0, 0, START);
+        (self.skipping, self.complete, self.replaced) = (false, false, false);
+        Ok(())
+    }
+}
+
+const START: Place = Place { line: 1, byte: 0 };
+
+#[cfg(test)]
+#[path = "tests/splits.rs"]
+mod splits;
+
+fn records(declared: &Declared) -> Box<dyn Records> {
+    match declared.format {
+        Format::Csv(options) => Box::new(CsvRecords::new(declared, options)),
+        Format::JsonLines | Format::Parquet => Box::new(JsonLines::new(declared)),
+    }
+}
