@@ -219,15 +219,23 @@ impl State for All {
     }
 }
 
-/// Measures the four loops.
+/// The rows/s of each loop, by name: `lifetime`, `windows`, `sessions`, and `all` three in one hash map.
+pub fn rates(size: Size, seed: u64, passes: u32) -> [(&'static str, f64); 4] {
+    let facts = facts(size, seed);
+    [
+        ("lifetime", rate::<Lifetime>(&facts, passes)),
+        ("windows", rate::<Windows>(&facts, passes)),
+        ("sessions", rate::<Sessions>(&facts, passes)),
+        ("all", rate::<All>(&facts, passes)),
+    ]
+}
+
+/// Measures the four loops and prints them.
+///
+/// # Errors
+/// If standard output cannot be written to.
 pub fn run(args: &Args) -> Result<(), Error> {
-    let facts = facts(args);
-    let figures = [
-        ("lifetime", rate::<Lifetime>(&facts, args.passes)),
-        ("windows", rate::<Windows>(&facts, args.passes)),
-        ("sessions", rate::<Sessions>(&facts, args.passes)),
-        ("all", rate::<All>(&facts, args.passes)),
-    ];
+    let figures = rates(args.size, args.seed, args.passes);
     let mut text = String::new();
     if args.json {
         let object: serde_json::Map<_, _> = figures
@@ -252,12 +260,12 @@ const WHAT: [&str; 4] = [
     "the three in one hash map",
 ];
 
-fn facts(args: &Args) -> Vec<Fact> {
+fn facts(size: Size, seed: u64) -> Vec<Fact> {
     let hashed = |customer: u32| {
         let x = (u64::from(customer) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
     };
-    generate::rows(args.size, args.seed, Order::Usual)
+    generate::rows(size, seed, Order::Usual)
         .map(|e| Fact {
             key: hashed(e.customer),
             ts: e.ts,
@@ -286,14 +294,8 @@ mod tests {
 
     #[test]
     fn running_totals_equal_a_sum_over_the_panes() {
-        let args = Args {
-            size: Size(30_000),
-            seed: 1,
-            passes: 1,
-            json: true,
-        };
         let mut seen = Map::<(Vec<(i64, i64)>, Windows)>::default();
-        for fact in facts(&args) {
+        for fact in facts(Size(30_000), 1) {
             let (rows, windows) = seen.entry(fact.key).or_default();
             rows.push((fact.ts.div_euclid(PANE_MS), fact.value));
             windows.add(&fact);

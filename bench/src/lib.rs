@@ -2,9 +2,14 @@
 //!
 //! Every engine that is compared reads the files of [`generate`]; no figure is taken on data that another one did not read.
 
+pub mod columns;
 pub mod error;
 pub mod floor;
 pub mod generate;
+pub mod latency;
+pub mod live;
+pub mod memory;
 pub mod peers;
 pub mod process;
+pub mod throughput;
 pub mod tidegate;

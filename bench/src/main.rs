@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidegate_bench::{error::Error, floor, generate, peers};
+use tidegate_bench::{error::Error, floor, generate, latency, memory, peers, throughput};
 
 /// Measures Tidegate: makes the workload, runs it and its peers over the same files, and reports ratios.
 #[derive(Parser)]
@@ -26,6 +26,12 @@ enum Command {
     Peers(peers::Args),
     /// Measure the plain loop over facts in memory: the limit.
     Floor(floor::Args),
+    /// Measure Tidegate alone: rows/s from Parquet, from JSON lines, and live from standard input.
+    Throughput(throughput::Args),
+    /// Measure the time from a row to its intervention at an offered rate, open loop.
+    Latency(latency::Args),
+    /// Let one-off customers pass through and watch the memory.
+    Memory(memory::Args),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +39,9 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::Floor(args) => floor::run(&args),
+        Command::Throughput(args) => throughput::run(&args),
+        Command::Latency(args) => latency::run(&args),
+        Command::Memory(args) => memory::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

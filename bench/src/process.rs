@@ -86,9 +86,21 @@ pub struct Measured {
 /// # Errors
 /// If it cannot be started, fails, or takes longer than `limit` (it is then stopped).
 pub fn measure(line: &CommandLine, limit: Duration) -> Result<Measured, Error> {
+    measure_reading(line, Stdio::null(), limit)
+}
+
+/// As [`measure`], with something to read on standard input.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_reading(
+    line: &CommandLine,
+    stdin: Stdio,
+    limit: Duration,
+) -> Result<Measured, Error> {
     let cpu_before = cpu_seconds_of_children();
     let started = Instant::now();
-    let mut child = line.spawn(Stdio::null(), Stdio::piped())?;
+    let mut child = line.spawn(stdin, Stdio::piped())?;
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
     let mut peak_rss = 0;
@@ -150,8 +162,8 @@ pub fn memory(pid: u32, name: &str) -> Option<u64> {
         .map(|kib| kib * 1_024)
 }
 
-// The kernel counts in hundredths of a second, whatever its own clock.
-fn cpu_seconds_of_children() -> f64 {
+/// User and system seconds of all children that have ended. The kernel counts in hundredths of a second, whatever its own clock.
+pub(crate) fn cpu_seconds_of_children() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The second field is the name in brackets, and may hold spaces; cutime and cstime are fields 16 and 17.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);

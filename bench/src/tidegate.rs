@@ -1,6 +1,9 @@
 //! The one place that knows how the `tidegate` program is called.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 use crate::process::CommandLine;
 
@@ -22,6 +25,15 @@ pub struct Tidegate {
     pub more: Vec<String>,
 }
 
+/// Which of the files of a data set to read.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// `events.parquet`, as the job file has it.
+    Parquet,
+    /// `events.jsonl`.
+    Jsonl,
+}
+
 /// The sinks of the workload's job.
 pub const QUERIES: [&str; 4] = ["q1", "q2", "q3", "q4"];
 
@@ -30,6 +42,7 @@ impl Tidegate {
     pub fn replay(
         &self,
         data: &Path,
+        source: Source,
         answers: &Path,
         workers: usize,
         query: Option<&str>,
@@ -38,15 +51,25 @@ impl Tidegate {
         if let Some(query) = query {
             line = line.with(["--only", query]);
         }
-        line = set(
-            line,
-            "source.events.path",
-            &data.join("events.parquet").display().to_string(),
-        );
+        line = match source {
+            Source::Parquet => set(
+                line,
+                "source.events.path",
+                data.join("events.parquet").display(),
+            ),
+            Source::Jsonl => {
+                let line = set(line, "source.events.format", "jsonl");
+                set(
+                    line,
+                    "source.events.path",
+                    data.join("events.jsonl").display(),
+                )
+            }
+        };
         line = set(
             line,
             "source.limits.path",
-            &data.join("limits.csv").display().to_string(),
+            data.join("limits.csv").display(),
         );
         for q in QUERIES
             .iter()
@@ -55,7 +78,7 @@ impl Tidegate {
             line = set(
                 line,
                 &format!("sink.{q}.path"),
-                &answers.join(format!("{q}.parquet")).display().to_string(),
+                answers.join(format!("{q}.parquet")).display(),
             );
         }
         line.with(self.more.clone())
@@ -67,12 +90,12 @@ impl Tidegate {
         let mut line = self.start("run", workers);
         line = set(line, "source.events.format", "jsonl");
         line = set(line, "source.events.path", "-");
-        line = set(line, "source.limits.path", &limits.display().to_string());
+        line = set(line, "source.limits.path", limits.display());
         for q in &QUERIES[..3] {
             line = set(
                 line,
                 &format!("sink.{q}.path"),
-                &answers.join(format!("{q}.parquet")).display().to_string(),
+                answers.join(format!("{q}.parquet")).display(),
             );
         }
         line = set(line, "sink.q4.format", "jsonl");
@@ -91,7 +114,7 @@ impl Tidegate {
     }
 }
 
-fn set(line: CommandLine, key: &str, value: &str) -> CommandLine {
+fn set(line: CommandLine, key: &str, value: impl Display) -> CommandLine {
     line.with(["--set".to_owned(), format!("{key}={value}")])
 }
 
@@ -108,7 +131,13 @@ mod tests {
         };
         assert_eq!(
             tidegate
-                .replay(Path::new("S"), Path::new("out"), 2, Some("q2"))
+                .replay(
+                    Path::new("S"),
+                    Source::Parquet,
+                    Path::new("out"),
+                    2,
+                    Some("q2")
+                )
                 .to_string(),
             "tidegate replay workload.toml --workers 2 --only q2 --set source.events.path=S/events.parquet \
              --set source.limits.path=S/limits.csv --set sink.q2.path=out/q2.parquet -v"

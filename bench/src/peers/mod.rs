@@ -1,5 +1,6 @@
 //! `peers`: the same queries over the same files by Tidegate, DuckDB, Polars and a plain loop, each a whole process on as many CPUs.
 
+mod entrants;
 mod table;
 mod venv;
 
@@ -11,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use clap::ValueEnum;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
+pub use self::entrants::{Peer, Query};
 use self::{
     table::{Cell, Check, Run, render},
     venv::Venv,
@@ -21,7 +22,7 @@ use self::{
 use crate::{
     error::Error,
     process::{self, CommandLine},
-    tidegate::Tidegate,
+    tidegate::{Source, Tidegate},
 };
 
 /// The arguments of `peers`.
@@ -64,107 +65,6 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tidegate: Tidegate,
-}
-
-/// An engine to compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Peer {
-    /// DuckDB, and the reference for answers.
-    Duckdb,
-    /// Polars: Q1, Q2, Q3, and the three one after the other as `all`.
-    Polars,
-    /// The plain loop over facts in memory, one thread.
-    Floor,
-    /// The slow, obvious computation in Python, for small data.
-    Oracle,
-    /// Tidegate.
-    Tidegate,
-}
-
-/// A query of the workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs, reason = "their names are those of the workload's page")]
-pub enum Query {
-    Q1,
-    Q2,
-    Q3,
-    Q4,
-    All,
-}
-
-impl Query {
-    fn name(self) -> &'static str {
-        match self {
-            Query::Q1 => "q1",
-            Query::Q2 => "q2",
-            Query::Q3 => "q3",
-            Query::Q4 => "q4",
-            Query::All => "all",
-        }
-    }
-}
-
-impl Peer {
-    fn name(self) -> &'static str {
-        match self {
-            Peer::Duckdb => "duckdb",
-            Peer::Polars => "polars",
-            Peer::Floor => "floor",
-            Peer::Oracle => "oracle",
-            Peer::Tidegate => "tidegate",
-        }
-    }
-
-    /// The formulations of a query, of which the fastest counts; none if it cannot do it.
-    fn forms(self, query: Query, threads: usize) -> &'static [&'static str] {
-        match (self, query) {
-            (Peer::Duckdb, Query::Q1) => &["range", "asof"],
-            (Peer::Duckdb, Query::Q2) => &["group", "asof"],
-            (Peer::Duckdb, Query::All) => &["table-asof", "table-range", "scans-asof"],
-            (Peer::Polars, Query::Q1) => &["search", "rolling"],
-            (Peer::Polars, Query::All) => &["search", "rolling"],
-            (Peer::Polars, Query::Q4) => &[],
-            (Peer::Floor, Query::Q1) => {
-                if threads == 1 {
-                    &["windows"]
-                } else {
-                    &[]
-                }
-            }
-            (Peer::Floor, Query::Q2) => {
-                if threads == 1 {
-                    &["sessions"]
-                } else {
-                    &[]
-                }
-            }
-            (Peer::Floor, Query::All) => {
-                if threads == 1 {
-                    &["all"]
-                } else {
-                    &[]
-                }
-            }
-            (Peer::Floor, Query::Q3 | Query::Q4) => &[],
-            (Peer::Oracle, _) => {
-                if threads == 1 {
-                    &[""]
-                } else {
-                    &[]
-                }
-            }
-            (Peer::Duckdb | Peer::Polars | Peer::Tidegate, _) => &[""],
-        }
-    }
-
-    /// The queries whose answers it leaves after `query`.
-    fn answers(self, query: Query) -> &'static str {
-        match (self, query) {
-            (Peer::Polars, Query::All) => "q1,q2,q3",
-            (_, Query::All) => "q1,q2,q3,q4",
-            _ => query.name(),
-        }
-    }
 }
 
 /// Runs the peers and prints the table.
@@ -315,7 +215,7 @@ impl Bench<'_> {
                 return self
                     .args
                     .tidegate
-                    .replay(&self.args.dir, answers, threads, only)
+                    .replay(&self.args.dir, Source::Parquet, answers, threads, only)
                     .pinned(threads);
             }
         };
@@ -403,7 +303,8 @@ fn own_work(stdout: &str) -> Option<f64> {
     serde_json::from_str::<serde_json::Value>(line).ok()?["work_seconds"].as_f64()
 }
 
-fn rows_of(path: &Path) -> Result<u64, Error> {
+/// How many rows a Parquet file holds.
+pub(crate) fn rows_of(path: &Path) -> Result<u64, Error> {
     let file = File::open(path).map_err(Error::read(path))?;
     let reader = SerializedFileReader::new(file).map_err(Error::read(path))?;
     Ok(u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0))
@@ -417,14 +318,5 @@ mod tests {
     fn own_work_is_the_last_line_of_json() {
         assert_eq!(own_work("hello\n{\"work_seconds\": 1.5}\n"), Some(1.5));
         assert_eq!(own_work("hello\n"), None);
-    }
-
-    #[test]
-    fn every_engine_answers_what_it_has_forms_for() {
-        for query in [Query::Q1, Query::Q2, Query::Q3, Query::Q4, Query::All] {
-            assert!(!Peer::Tidegate.forms(query, 2).is_empty());
-            assert!(!Peer::Duckdb.forms(query, 2).is_empty());
-            assert!(Peer::Tidegate.answers(query).starts_with('q'));
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The one table: what each run took, and how Tidegate compares.
 
 use super::{Peer, Query};
-use crate::process::Measured;
+use crate::{columns, process::Measured};
 
 /// The best run of a peer at a query.
 pub(super) struct Cell {
@@ -64,39 +64,15 @@ pub(super) fn render(cells: &[Cell], rows: u64) -> String {
         .map(str::to_owned),
     ];
     lines.extend(cells.iter().map(|cell| line(cell, cells, rows)));
-    let widths: Vec<usize> = (0..10)
-        .map(|at| {
-            lines
-                .iter()
-                .map(|line| line[at].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for line in lines {
-        let padded: Vec<String> = line
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(at, (word, &width))| {
-                if matches!(at, 4..=8) {
-                    format!("{word:>width$}")
-                } else {
-                    format!("{word:<width$}")
-                }
-            })
-            .collect();
-        text += padded.join("  ").trim_end();
-        text.push('\n');
-    }
-    text
+    columns::align(&lines, 4..9)
 }
 
 fn line(cell: &Cell, cells: &[Cell], rows: u64) -> [String; 10] {
     let (own, cpu, peak) = match &cell.run {
         Run::Whole(measured, own) => (
-            own.map_or(String::new(), |seconds| short(rows as f64 / seconds)),
+            own.map_or(String::new(), |seconds| {
+                columns::rate(rows as f64 / seconds)
+            }),
             format!("{:.1}", measured.cpu_seconds),
             (measured.peak_rss >> 20).to_string(),
         ),
@@ -115,7 +91,7 @@ fn line(cell: &Cell, cells: &[Cell], rows: u64) -> [String; 10] {
         cell.threads.to_string(),
         cell.peer.name().to_owned(),
         cell.form.to_owned(),
-        cell.rate(rows).map_or("failed".to_owned(), short),
+        cell.rate(rows).map_or("failed".to_owned(), columns::rate),
         own,
         cpu,
         peak,
@@ -129,13 +105,4 @@ fn ratio(cell: &Cell, cells: &[Cell], rows: u64) -> Option<f64> {
         .iter()
         .find(|c| c.peer == Peer::Tidegate && c.query == cell.query && c.threads == cell.threads)?;
     (cell.peer != Peer::Tidegate).then_some(tidegate.rate(rows)? / cell.rate(rows)?)
-}
-
-/// A rate in words: `812k`, `1.31M`.
-pub(super) fn short(rate: f64) -> String {
-    if rate >= 1e6 {
-        format!("{:.2}M", rate / 1e6)
-    } else {
-        format!("{:.0}k", rate / 1e3)
-    }
 }

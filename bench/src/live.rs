@@ -1,0 +1,180 @@
+//! A program that is fed while it runs: rows in on standard input, lines out on standard output, each with the time it came.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdin, Stdio},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    error::Error,
+    process::{self, CommandLine},
+};
+
+/// A running program.
+pub struct Live {
+    line: CommandLine,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Option<JoinHandle<Vec<Said>>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// A line of output and when it was there.
+pub struct Said {
+    /// When the line had been read.
+    pub at: Instant,
+    /// The line, without its end.
+    pub line: Vec<u8>,
+}
+
+impl Live {
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(line: CommandLine) -> Result<Live, Error> {
+        let mut child = line.spawn(Stdio::piped(), Stdio::piped())?;
+        let stdin = child.stdin.take();
+        let stdout = child
+            .stdout
+            .take()
+            .map(|stdout| thread::spawn(move || listen(BufReader::new(stdout))));
+        let stderr = child.stderr.take().map(process::collect);
+        Ok(Live {
+            line,
+            child,
+            stdin,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Sends rows; returns once the pipe has taken them.
+    ///
+    /// # Errors
+    /// If the program no longer reads.
+    pub fn send(&mut self, rows: &[u8]) -> Result<(), Error> {
+        let sent = match &mut self.stdin {
+            Some(stdin) => stdin.write_all(rows),
+            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
+        match sent {
+            Ok(()) => Ok(()),
+            Err(source) => {
+                let said = self
+                    .end(Duration::from_secs(10))
+                    .err()
+                    .map_or(String::new(), |error| error.to_string());
+                Err(self
+                    .line
+                    .failed(format_args!("it stopped reading: {source}"), &said))
+            }
+        }
+    }
+
+    /// The resident memory now, in bytes.
+    pub fn memory(&self) -> u64 {
+        process::memory(self.child.id(), "VmRSS").unwrap_or(0)
+    }
+
+    /// The highest resident memory so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        process::memory(self.child.id(), "VmHWM").unwrap_or(0)
+    }
+
+    /// Closes the input, waits for the end, and returns what was said: lines of standard output, text of standard error.
+    ///
+    /// # Errors
+    /// If the program fails, or does not end within `patience` (it is then stopped).
+    pub fn end(&mut self, patience: Duration) -> Result<(Vec<Said>, String), Error> {
+        drop(self.stdin.take());
+        let asked = Instant::now();
+        let status = loop {
+            let ended = self.child.try_wait().map_err(|source| Error::Start {
+                command: self.line.to_string(),
+                source,
+            })?;
+            match ended {
+                Some(status) => break status,
+                None if asked.elapsed() > patience => {
+                    let _ = self.child.kill();
+                    let _ = self.child.wait();
+                    return Err(self.line.failed(
+                        format_args!("not done {} s after its input ended", patience.as_secs()),
+                        "",
+                    ));
+                }
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let said = self
+            .stdout
+            .take()
+            .and_then(|t| t.join().ok())
+            .unwrap_or_default();
+        let errors = self
+            .stderr
+            .take()
+            .and_then(|t| t.join().ok())
+            .unwrap_or_default();
+        if status.success() {
+            Ok((said, errors))
+        } else {
+            Err(self.line.failed(status, &errors))
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Nothing to do if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(mut from: impl BufRead) -> Vec<Said> {
+    let mut said = Vec::new();
+    let mut line = Vec::new();
+    // An error ends the listening as the end of output does: the exit status tells what happened.
+    while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        let at = Instant::now();
+        line.pop_if(|last| *last == b'\n');
+        said.push(Said {
+            at,
+            line: std::mem::take(&mut line),
+        });
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let mut cat = Live::start(CommandLine::new(["cat"])).unwrap();
+        cat.send(b"one\ntwo\n").unwrap();
+        assert!(cat.memory() > 0);
+        let (said, _) = cat.end(Duration::from_secs(10)).unwrap();
+        let lines: Vec<&[u8]> = said.iter().map(|s| s.line.as_slice()).collect();
+        assert_eq!(lines, [b"one", b"two"]);
+    }
+
+    #[test]
+    fn a_program_that_stops_reading_is_an_error_with_its_last_words() {
+        let mut program = Live::start(CommandLine::new([
+            "sh",
+            "-c",
+            "echo out of order >&2; exec <&-; exit 4",
+        ]))
+        .unwrap();
+        let error = (0..1_000)
+            .find_map(|_| program.send(&[b'x'; 4_096]).err())
+            .unwrap();
+        assert!(error.to_string().contains("out of order"), "{error}");
+    }
+}
