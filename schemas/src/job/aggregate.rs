@@ -127,7 +127,7 @@ pub enum Op {
         /// Which rows count below the line.
         per: Sql,
     },
-    /// The time since the newest row, in seconds.
+    /// The time since the newest earlier row, in seconds.
     TimeSinceLast,
     /// The longest time between neighbouring rows, in seconds.
     LongestGap,
@@ -216,13 +216,13 @@ pub enum OpName {
     MaxCountBy,
     /// How many rows satisfy `where`, divided by how many satisfy `per`. Each is counted by itself.
     Ratio,
-    /// The time since the newest earlier row, in seconds. Needs anchor rows; rows at the anchor's own instant do not count.
+    /// The time since the newest earlier row, in seconds; rows at the same instant do not count. As of the output row's time.
     TimeSinceLast,
     /// The longest time between neighbouring rows, in seconds; null below two rows.
     LongestGap,
     /// The entropy of the shares of `of`'s values, in natural units.
     Entropy,
-    /// The sum of `of` where a value loses half its weight every `half_life`, as of the entity's newest row.
+    /// The sum of `of` where a value loses half its weight every `half_life`. As of the output row's time.
     DecayedSum,
     /// Whether any row satisfies `where`.
     Any,

@@ -48,7 +48,7 @@ pub(super) struct AggregateKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 12))]
     scale: Option<u8>,
-    /// What a row whose `of` is null does. Default: skip.
+    /// For the ops of features that show values: what a row whose `of` is null does. Default: skip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nulls: Option<Nulls>,
     /// What comes out when no row counts. Default: zero for counts, any and lists, null for the others.
@@ -59,12 +59,8 @@ pub(super) struct AggregateKeys {
 /// Where an aggregate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
-    /// In features without anchor rows.
-    Current,
-    /// In features with anchor rows.
-    Anchored,
-    /// In sessions.
-    Session,
+    Features,
+    Sessions,
     /// Not known: only what holds everywhere is asked for.
     Anywhere,
 }
@@ -113,9 +109,9 @@ impl OpName {
 
     fn takes_windows(self, setting: Setting) -> Takes {
         match (setting, self) {
-            (Setting::Session, _) | (_, OpName::DecayedSum) => Takes::No,
+            (Setting::Sessions, _) | (_, OpName::DecayedSum) => Takes::No,
             (Setting::Anywhere, _) => Takes::May,
-            (Setting::Current | Setting::Anchored, _) => Takes::Must,
+            (Setting::Features, _) => Takes::Must,
         }
     }
 
@@ -135,9 +131,9 @@ impl OpName {
         )
     }
 
-    fn takes_nulls(self) -> bool {
+    fn takes_nulls(self, setting: Setting) -> bool {
         use OpName as O;
-        matches!(
+        let takes = matches!(
             self,
             O::First
                 | O::Last
@@ -149,7 +145,14 @@ impl OpName {
                 | O::Histogram
                 | O::MaxCountBy
                 | O::Entropy
-        )
+        );
+        takes && setting != Setting::Sessions
+    }
+
+    fn is_for_sessions(self) -> bool {
+        use OpName as O;
+        let plain = matches!(self, O::Count | O::Any | O::Sum | O::Mean | O::Min | O::Max);
+        plain || matches!(self, O::First | O::Last | O::CountDistinct | O::List)
     }
 
     /// Whether the empty value may be zero: not for moments and not for values of any type.
@@ -189,7 +192,7 @@ impl AggregateKeys {
             ("kind", self.kind.is_some(), only(op.takes_kind())),
             ("half_life", self.half_life.is_some(), must(decayed)),
             ("scale", self.scale.is_some(), only(op.takes_scale())),
-            ("nulls", self.nulls.is_some(), only(op.takes_nulls())),
+            ("nulls", self.nulls.is_some(), only(op.takes_nulls(setting))),
         ] {
             match takes {
                 Takes::No if given => found.push(refused(key, op, setting)),
@@ -204,16 +207,11 @@ impl AggregateKeys {
 
     fn setting_problem(&self, setting: Setting, found: &mut Vec<KeyProblem>) {
         let (message, help) = match (setting, self.op) {
-            (Setting::Session, OpName::TimeSinceLast | OpName::DecayedSum) => (
-                format!("op `{}` has no meaning in sessions", self.op),
-                "put it into [features.*]",
+            (Setting::Sessions, op) if !op.is_for_sessions() => (
+                format!("op `{op}` is for features"),
+                "sessions have count, any, sum, mean, min, max, first, last, count_distinct, list",
             ),
-            (Setting::Current, OpName::TimeSinceLast) => (
-                "op `time_since_last` needs anchor rows: between rows it would change all the time"
-                    .to_owned(),
-                "give the features an `at`",
-            ),
-            (Setting::Current | Setting::Anchored, OpName::List) => (
+            (Setting::Features, OpName::List) => (
                 "op `list` is for sessions".to_owned(),
                 "use first_k or last_k",
             ),
@@ -271,7 +269,7 @@ impl AggregateKeys {
 }
 
 fn refused(key: &'static str, op: OpName, setting: Setting) -> KeyProblem {
-    let in_session = setting == Setting::Session && (key == "windows" || key == "hop");
+    let in_session = setting == Setting::Sessions && (key == "windows" || key == "hop");
     let (message, help) = match (key, op) {
         _ if in_session => (
             format!("`{key}` has no meaning in sessions"),
@@ -399,7 +397,7 @@ impl From<Aggregate> for AggregateKeys {
             kind,
             half_life,
             scale: aggregate.scale,
-            nulls: op.takes_nulls().then_some(aggregate.nulls),
+            nulls: (aggregate.nulls == Nulls::Keep).then_some(aggregate.nulls),
             empty: Some(aggregate.empty),
         }
     }

@@ -14,8 +14,9 @@ use crate::time::{EventTime, Span};
 
 /// `[drift.NAME]`: histograms of expressions per tumbling window, compared with a frozen reference.
 ///
-/// Output: one row for each window `[start, start + every)` and expression: `start`, `column`, `rows`, `reference_rows`,
-/// `categories`, and one column for each measure.
+/// Output: one row for each window `[start, start + every)` and expression: `start`, `window` (its number), `column`
+/// (the expression's name), `psi` (population stability index: sum of (p - q) ln(p / q)), `kl` (Kullback-Leibler
+/// divergence: sum of p ln(p / q)), `rows`, `reference_rows`, `categories`; p is the window and q the reference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drift {
@@ -28,16 +29,12 @@ pub struct Drift {
     pub filter: Option<Sql>,
     /// The stretch of time that is the reference; it is frozen.
     pub reference: Reference,
-    /// The length of a window. Windows begin at whole multiples of it since 1970-01-01T00:00:00Z.
+    /// The length of a window. Windows begin at the reference's `from`, or else at 1970-01-01T00:00:00Z, and every so long before and after.
     pub every: Span,
     /// Added to the count of every category on both sides, so that an empty one has a logarithm. Default: 0.5.
     #[serde(default = "a_half")]
     #[schemars(range(min = 0))]
     pub smoothing: f64,
-    /// What is measured, in natural logarithms; p is the window, q the reference. Default: all.
-    #[serde(default = "Measure::all")]
-    #[schemars(length(min = 1))]
-    pub measures: Vec<Measure>,
 }
 
 fn a_half() -> f64 {
@@ -48,10 +45,10 @@ fn a_half() -> f64 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// Where it begins: RFC 3339. Default: the window of the earliest row.
+    /// Where it begins: a time in RFC 3339. Default: the window of the earliest row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Until>,
-    /// Where it ends: a duration after its beginning, or a time in RFC 3339.
+    /// Where it ends: a duration after its beginning (a whole number of windows when there is no `from`), or a time in RFC 3339.
     pub until: Until,
 }
 
@@ -110,32 +107,5 @@ impl JsonSchema for Until {
             "type": "string",
             "description": "A duration such as 7d, or a time such as 2026-01-31T00:00:00Z."
         })
-    }
-}
-
-/// How far a window's distribution p is from the reference's q.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Population stability index: sum of (p - q) ln(p / q).
-    Psi,
-    /// Kullback-Leibler divergence: sum of p ln(p / q).
-    Kl,
-}
-
-impl Measure {
-    /// Every measure.
-    #[must_use]
-    pub fn all() -> Vec<Measure> {
-        vec![Measure::Psi, Measure::Kl]
-    }
-
-    /// The name of its column.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Measure::Psi => "psi",
-            Measure::Kl => "kl",
-        }
     }
 }

@@ -20,7 +20,8 @@ pub struct Entity {
 ///
 /// Without `at`, the output `features.NAME` holds the current values of each entity, which also fall when rows
 /// leave a window. With `at`, it holds one row for each row that satisfies `at`, with the values of that moment
-/// (point in time: training rows); the current values are then the output `current.NAME`.
+/// (point in time: training rows), the row's id, and what it carries; the current values are then the output
+/// `current.NAME`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Features {
@@ -58,7 +59,8 @@ pub enum Bounds {
 
 /// `[sessions.NAME]`: stretches of rows of one entity without a long gap.
 ///
-/// Columns: the entity's key, `start`, `end` (time of the last row), `rows`, the aggregates, `closed`.
+/// Columns: the entity's key, `start`, `end` (time of the last row), `rows`, the aggregates, `closed`, and `cut` when
+/// there is a `max_length`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
@@ -75,10 +77,10 @@ pub struct Sessions {
     /// What a row exactly `gap` after the last one does. Default: new.
     #[serde(default)]
     pub at_gap: AtGap,
-    /// A row that would make a session longer than this begins a new one, and the cut is counted. Default: no limit.
+    /// A row that would make a session longer than this begins a new one, and the session that ends so is marked as cut. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<Span>,
-    /// The aggregates over the rows of a session. They take no windows: the session is the window.
+    /// The aggregates over the rows of a session: count, any, sum, mean, min, max, first, last, count_distinct, list. They take no windows: the session is the window.
     #[serde(default)]
     pub add: Vec<Aggregate>,
 }

@@ -19,6 +19,29 @@ pub struct TableView<'a> {
     pub delete_when: Option<&'a Sql>,
 }
 
+/// The columns of a trigger's output between the entity's key and what explains it.
+const FIRING: [&str; 7] = [
+    "event_id",
+    "fired_at",
+    "closed_at",
+    "state",
+    "segment",
+    "arm",
+    "action",
+];
+
+/// The columns of a drift's output.
+const MEASURED: [&str; 8] = [
+    "start",
+    "window",
+    "column",
+    "psi",
+    "kl",
+    "rows",
+    "reference_rows",
+    "categories",
+];
+
 impl Job {
     /// All tables by name.
     #[must_use]
@@ -98,6 +121,9 @@ impl Job {
                 let mut columns = owned(&[entity.key.as_str(), "start", "end", "rows"]);
                 columns.extend(sessions.add.iter().flat_map(Aggregate::columns));
                 columns.push("closed".to_owned());
+                if sessions.max_length.is_some() {
+                    columns.push("cut".to_owned());
+                }
                 Some(columns)
             }
             OutputKind::Trigger => {
@@ -106,29 +132,12 @@ impl Job {
                     .on
                     .iter()
                     .find_map(|on| self.entity_behind(on.as_str()));
-                let mut columns = owned(&[entity?.1.key.as_str(), "fired_at"]);
-                let optional = [
-                    ("segment", trigger.segment.is_some()),
-                    ("action", trigger.action.is_some()),
-                    ("arm", trigger.holdout.is_some()),
-                ];
-                let given = optional.iter().filter(|(_, given)| *given);
-                columns.extend(given.map(|(name, _)| (*name).to_owned()));
+                let mut columns = owned(&[entity?.1.key.as_str()]);
+                columns.extend(owned(&FIRING));
                 columns.extend(trigger.explain.iter().map(Sql::column_name));
                 Some(columns)
             }
-            OutputKind::Drift => {
-                let drift = self.drift.get(&output.name)?;
-                let mut columns =
-                    owned(&["start", "column", "rows", "reference_rows", "categories"]);
-                columns.extend(
-                    drift
-                        .measures
-                        .iter()
-                        .map(|measure| measure.name().to_owned()),
-                );
-                Some(columns)
-            }
+            OutputKind::Drift => self.drift.get(&output.name).map(|_| owned(&MEASURED)),
             OutputKind::Late | OutputKind::Rejects => None,
         }
     }
@@ -140,17 +149,31 @@ impl Job {
             .from
             .first()
             .map(|source| self.event_time(source.as_str()));
-        let mut columns = owned(&[entity.key.as_str(), time?.as_str()]);
+        let mut columns = owned(&[entity.key.as_str()]);
         if output.kind == OutputKind::Features && features.at.is_some() {
-            columns.extend(
-                features
-                    .carry
-                    .iter()
-                    .map(|column| column.as_str().to_owned()),
-            );
+            let id = self.id_column(&features.from);
+            columns.extend(owned(&[id, time?.as_str()]));
+            let carried = features.carry.iter().map(Text::as_str);
+            columns.extend(carried.filter(|column| *column != id).map(str::to_owned));
+        } else {
+            columns.push(time?.as_str().to_owned());
         }
         columns.extend(features.add.iter().flat_map(Aggregate::columns));
         Some(columns)
+    }
+
+    /// The column that shows the id of a row of these sources: the one that tells its events apart, or else
+    /// `row_id`.
+    #[must_use]
+    pub fn id_column(&self, from: &[Text]) -> &str {
+        let source = from
+            .iter()
+            .find_map(|source| self.sources.get(source.as_str()));
+        let dedupe = source.and_then(|source| source.dedupe.as_ref());
+        match dedupe.map(|dedupe| &dedupe.key[..]) {
+            Some([key]) => key.as_str(),
+            _ => "row_id",
+        }
     }
 
     /// The entity of the features or sessions of that name.

@@ -17,10 +17,10 @@ pub struct Sink {
     pub from: OutputName,
     /// How the rows are written.
     pub format: SinkFormat,
-    /// The file. `-` is standard output. Not for format stdout.
+    /// The file; `-` is standard output. With {part} in it, or when it ends in /, many files. Not for format stdout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Text>,
-    /// Which rows are written. Default: final.
+    /// Which rows are written. Default: final. Current values are never final: they need another.
     #[serde(default)]
     pub mode: Mode,
     /// The columns to write: `sql` or `sql as name`. Default: all of the output.
@@ -38,7 +38,7 @@ pub enum SinkFormat {
     Jsonl,
     /// Comma-separated values with a header.
     Csv,
-    /// A readable table on standard output.
+    /// One JSON object a line, on standard output.
     Stdout,
 }
 
@@ -51,7 +51,7 @@ pub enum Mode {
     Final,
     /// Every change as it happens, with a column `diff`: 1 when a row begins to be so, -1 when it is taken back.
     Changes,
-    /// The newest version of each row, by identity, with the columns `version` and `retracted`.
+    /// The newest version of each row, by identity.
     Upserts,
 }
 

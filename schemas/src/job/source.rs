@@ -41,16 +41,9 @@ pub struct Source {
     /// For a changelog: a row that satisfies this removes the table's row of its key. Default: no row does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_when: Option<Sql>,
-    /// For CSV: what separates the fields, one character. Default: a comma.
+    /// For CSV, whose first line names the columns: what separates the fields, one character. Default: a comma.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<Text>,
-    /// For CSV: whether the first line names the columns; otherwise the fields are those of `columns`, in order. Default: true.
-    #[serde(default = "yes")]
-    pub header: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// How the rows of a source are written.

@@ -10,8 +10,8 @@ use crate::time::Span;
 /// `[trigger.NAME]`: a condition over current features, sessions and tables, and what to do when it holds.
 ///
 /// An *episode* opens when `when` becomes true and ends when `clear_when` does. The output has one row for each
-/// episode that was not held back by `cooldown`: the entity's key, `fired_at`, `segment`, `action`, `arm`, the
-/// columns of `explain`.
+/// episode that was not held back by `cooldown`: the entity's key, `event_id` (of the anchor row), `fired_at`,
+/// `closed_at`, `state`, `segment`, `arm`, `action`, and the columns of `explain`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
@@ -22,7 +22,7 @@ pub struct Trigger {
     pub at: EvaluateAt,
     /// The condition. Null counts as false.
     pub when: Sql,
-    /// Which segment the entity is in: the key by which tables that are not keyed by the entity are looked up.
+    /// Which segment the entity is in. A table is looked up by those of its key columns that features and sessions in `on` have, and by the segment for the other one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<Sql>,
     /// What ends an episode. Default: `when` no longer holds.
@@ -37,7 +37,7 @@ pub struct Trigger {
     /// What to do: goes out with the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<Text>,
-    /// Columns or expressions that go out with the row as reasons: `sql` or `sql as name`.
+    /// Columns that go out with the row as reasons: `column` or `column as name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub explain: Vec<Sql>,
 }

@@ -8,16 +8,13 @@ use crate::job::aggregate::Aggregate;
 use crate::job::aggregate_keys::Setting;
 use crate::job::suggest;
 use crate::job::text::Text;
-use crate::job::tree::Node;
 use crate::time::Span;
 
-/// What the aggregates of a section's entry stand in; `None` when the section has none.
-pub(in crate::job) fn setting(section: &str, entry: &Node) -> Option<Setting> {
-    let anchored = entry.table().is_some_and(|keys| keys.get("at").is_some());
+/// What the aggregates of a section stand in; `None` when it has none.
+pub(in crate::job) fn setting(section: &str) -> Option<Setting> {
     match section {
-        "features" if anchored => Some(Setting::Anchored),
-        "features" => Some(Setting::Current),
-        "sessions" => Some(Setting::Session),
+        "features" => Some(Setting::Features),
+        "sessions" => Some(Setting::Sessions),
         _ => None,
     }
 }
@@ -55,6 +52,12 @@ impl<'a> Check<'a> {
             for column in &features.carry {
                 self.take(&mut taken, column.as_str(), column);
             }
+            if features.at.is_some() {
+                taken.reserve(
+                    self.job.id_column(&features.from),
+                    "the id of the anchor row",
+                );
+            }
             self.take_aggregates(&mut taken, &features.add);
         }
     }
@@ -82,7 +85,7 @@ impl<'a> Check<'a> {
             if let Some(entity) = entity {
                 taken.reserve(entity.key.as_str(), "the entity's key");
             }
-            for column in ["start", "end", "rows", "closed"] {
+            for column in ["start", "end", "rows", "closed", "cut"] {
                 taken.reserve(column, "a column that sessions have of themselves");
             }
             self.take_aggregates(&mut taken, &sessions.add);

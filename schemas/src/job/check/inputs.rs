@@ -15,7 +15,7 @@ impl Check<'_> {
             } else {
                 self.events(name, source);
             }
-            self.source_options(name, source);
+            self.source_options(source);
             for path in source.path.iter() {
                 if path.as_str().is_empty() {
                     self.tell(path.place(), "the path is empty");
@@ -123,7 +123,7 @@ impl Check<'_> {
         }
     }
 
-    fn source_options(&mut self, name: &str, source: &Source) {
+    fn source_options(&mut self, source: &Source) {
         let is_csv = source.format.rows() == Format::Csv;
         if let Some(delimiter) = &source.delimiter {
             if !is_csv {
@@ -131,13 +131,6 @@ impl Check<'_> {
             } else if !matches!(delimiter.as_str().as_bytes(), [byte] if byte.is_ascii()) {
                 self.tell(delimiter.place(), "`delimiter` must be one ASCII character");
             }
-        }
-        if !source.header && !is_csv {
-            self.tell_key(
-                &["source", name, "header"],
-                "`header` is for CSV",
-                "leave it out",
-            );
         }
         if source.follow && source.format.rows() == Format::Parquet {
             let file = |path: &&Text| {

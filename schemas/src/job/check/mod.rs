@@ -88,13 +88,11 @@ pub(super) fn aggregates(root: &mut Node, faulty: Faulty, origin: &Origin) -> Ve
         return problems;
     };
     for (section, node) in &mut sections.0 {
-        let Value::Table(entries) = &mut node.value else {
+        let (Some(setting), Value::Table(entries)) = (setting(&section.name), &mut node.value)
+        else {
             continue;
         };
         for (_, entry) in &mut entries.0 {
-            let Some(setting) = setting(&section.name, entry) else {
-                continue;
-            };
             let Value::Table(keys) = &mut entry.value else {
                 continue;
             };

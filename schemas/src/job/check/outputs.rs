@@ -29,12 +29,22 @@ impl Check<'_> {
         let Some(output) = sink.from.output() else {
             return;
         };
+        let features = self.job.features.get(&output.name);
+        let current = match output.kind {
+            OutputKind::Current => true,
+            OutputKind::Features => features.is_some_and(|features| features.at.is_none()),
+            _ => false,
+        };
+        if current && sink.mode == Mode::Final {
+            let message = "current values are never final";
+            let help = "write mode = \"upserts\" or \"changes\"".to_owned();
+            self.tell_with(text.place(), message, Some(help));
+        }
         let as_they_come = matches!(output.kind, OutputKind::Late | OutputKind::Rejects);
         if as_they_come && sink.mode != Mode::Final {
-            let message = format!(
-                "{} rows are final when they come: they take no other `mode`",
-                output.kind.word()
-            );
+            let word = output.kind.word();
+            let message =
+                format!("{word} rows are final when they come: they take no other `mode`");
             self.tell_with(text.place(), message, Some("leave `mode` out".to_owned()));
         }
     }

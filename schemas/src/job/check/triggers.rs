@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Check;
 use crate::job::drift::{Drift, Until};
+use crate::job::sink::{Output, OutputKind};
 use crate::job::text::Sql;
 use crate::job::trigger::{EvaluateAt, Trigger};
 use crate::time::Span;
@@ -52,24 +53,27 @@ impl Check<'_> {
         }
     }
 
-    /// A table is looked up by the entity's key or by the segment.
+    /// A table is looked up by columns that features and sessions have, and by the segment.
     fn trigger_tables(&mut self, name: &str, trigger: &Trigger) {
         let job = self.job;
-        let tables = job.all_tables();
-        let entity = trigger
-            .on
-            .iter()
-            .find_map(|on| job.entity_behind(on.as_str()));
-        let Some((_, entity)) = entity else {
+        if trigger.segment.is_some() || self.broken {
             return;
-        };
+        }
+        let mut known = BTreeSet::new();
         for on in trigger.on.iter() {
-            let Some(table) = tables.get(on.as_str()) else {
-                continue;
-            };
-            match table.key {
-                [key] if *key == entity.key || trigger.segment.is_some() => {}
-                [key] => self.tell_key(
+            for kind in [OutputKind::Current, OutputKind::Sessions] {
+                let name = on.as_str().to_owned();
+                known.extend(
+                    job.output_columns(&Output { kind, name })
+                        .into_iter()
+                        .flatten(),
+                );
+            }
+        }
+        let tables = job.all_tables();
+        for table in trigger.on.iter().filter_map(|on| tables.get(on.as_str())) {
+            for key in table.key.iter().filter(|key| !known.contains(key.as_str())) {
+                self.tell_key(
                     &["trigger", name],
                     format!(
                         "table `{}` is keyed by `{}`: trigger `{name}` needs `segment` to look it up",
@@ -77,12 +81,7 @@ impl Check<'_> {
                         key.written()
                     ),
                     "write segment = \"...\", an expression whose value is the table's key",
-                ),
-                _ => {
-                    let message = format!("table `{}` has more than one key column", table.name);
-                    let help = "a trigger looks tables up by the entity's key or by `segment`";
-                    self.tell_with(on.place(), message, Some(help.to_owned()));
-                }
+                );
             }
         }
     }
@@ -140,15 +139,6 @@ impl Check<'_> {
                 );
             }
             self.reference(name, drift);
-            let mut seen = Vec::new();
-            for measure in &drift.measures {
-                if seen.contains(measure) {
-                    let path = ["drift", name, "measures"];
-                    let message = format!("the measure `{}` is named twice", measure.name());
-                    self.tell_key(&path, message, "leave one of them out");
-                }
-                seen.push(*measure);
-            }
         }
     }
 
@@ -158,8 +148,12 @@ impl Check<'_> {
         let (message, key) = match (drift.reference.from, drift.reference.until) {
             (Some(Until::After(_)), _) => ("`from` must be a time, not a duration", "from"),
             (_, Until::After(span)) if span <= Span::ZERO => ("the reference is empty", "until"),
-            (_, Until::After(span)) if !whole(span) => (
-                "the reference must be a whole number of windows long",
+            (None, Until::After(span)) if !whole(span) => (
+                "a reference without `from` must be a whole number of windows long",
+                "until",
+            ),
+            (None, Until::At(_)) => (
+                "a reference that ends at a given time needs `from`",
                 "until",
             ),
             (Some(Until::At(from)), Until::At(until)) if until <= from => {
@@ -167,12 +161,10 @@ impl Check<'_> {
             }
             _ => return,
         };
-        let help = format!("a window is {} long", drift.every);
-        let help = if key == "from" {
-            "for example 2026-01-31T00:00:00Z"
-        } else {
-            &help
-        };
-        self.tell_key(&path(key), message, help);
+        let help = format!(
+            "a window is {} long, and a time is written 2026-01-31T00:00:00Z",
+            drift.every
+        );
+        self.tell_key(&path(key), message, &help);
     }
 }

@@ -75,10 +75,6 @@ fn keys_that_an_op_needs_or_refuses() {
             "`a`: `hop` must be shorter than the shortest window, 1h",
         ),
         (
-            "{ name = 'a', «op = 'time_since_last', windows = '1h' }",
-            "`a`: op `time_since_last` needs anchor rows: between rows it would change all the time",
-        ),
-        (
             "{ name = 'a', «op = 'list', of = 'x', k = 2, windows = '1h' }",
             "`a`: op `list` is for sessions",
         ),
@@ -108,7 +104,7 @@ fn sessions_take_no_windows() {
             "op = \"list\", of = \"kind\", k = 50",
             "«op = \"decayed_sum\", of = \"x\", half_life = \"1d\"",
         )],
-        &["`path`: op `decayed_sum` has no meaning in sessions"],
+        &["`path`: op `decayed_sum` is for features"],
     );
 }
 
@@ -310,31 +306,23 @@ fn sources_say_what_their_format_needs() {
         &[
             (
                 "path = \"events/*.jsonl\"",
-                "path = \"-\"\ndelimiter = «\";\"\n«header = false",
+                "path = \"-\"\ndelimiter = «\";\"",
             ),
             ("path = \"limits.csv\"", "path = «\"-\""),
         ],
         &[
             "`delimiter` is for CSV",
-            "`header` is for CSV",
             "standard input already feeds the source `events`",
         ],
     );
     expect(
-        &[
-            (
-                "key = [\"segment\"]",
-                "key = [\"segment\", «\"segment\"]\n«dedupe = { key = \"segment\", keep = \"1h\" }",
-            ),
-            (
-                "on = [\"contact\", \"visit\", \"limits\"]",
-                "on = [\"contact\", \"visit\", «\"limits\"]",
-            ),
-        ],
+        &[(
+            "key = [\"segment\"]",
+            "key = [\"segment\", «\"segment\"]\n«dedupe = { key = \"segment\", keep = \"1h\" }",
+        )],
         &[
             "column `segment` is named twice",
             "a changelog takes no `dedupe`: a version that comes twice changes nothing",
-            "table `limits` has more than one key column",
         ],
     );
 }
@@ -394,12 +382,8 @@ fn features_need_to_know_their_entity() {
         &[
             ("carry = [\"event_id\", \"channel\"]", ""),
             ("at = \"kind = 'contact_opened'\"", "«carry = [\"channel\"]"),
-            ("op = \"time_since_last\"", "«op = \"time_since_last\""),
         ],
-        &[
-            "`carry` needs `at`: only anchor rows can carry columns of theirs",
-            "`since_login`: op `time_since_last` needs anchor rows: between rows it would change all the time",
-        ],
+        &["`carry` needs `at`: only anchor rows can carry columns of theirs"],
     );
 }
 
@@ -416,12 +400,8 @@ fn triggers_need_an_entity_a_segment_and_anchors() {
         &[
             ("[trigger.rescue]", "[trigger.«rescue]"),
             ("\nsegment = \"case", "\n# segment = \"case"),
-            ("segment = {}, ", "«segment = {}, "),
         ],
-        &[
-            "table `limits` is keyed by `segment`: trigger `rescue` needs `segment` to look it up",
-            "the output `trigger.rescue` has no column `segment`",
-        ],
+        &["table `limits` is keyed by `segment`: trigger `rescue` needs `segment` to look it up"],
     );
     expect(
         &[(
@@ -444,7 +424,7 @@ fn drift_needs_a_reference_of_whole_windows() {
     for (reference, message) in [
         (
             "{ «until = \"90m\" }",
-            "the reference must be a whole number of windows long",
+            "a reference without `from` must be a whole number of windows long",
         ),
         ("{ «until = \"0s\" }", "the reference is empty"),
         (
@@ -464,12 +444,15 @@ fn drift_needs_a_reference_of_whole_windows() {
         expect(&[("{ until = \"7d\" }", reference)], &[message]);
     }
     expect(
-        &[("every = \"1h\"", "«every = \"0s\"")],
-        &["`every` must be longer than nothing"],
+        &[(
+            "{ until = \"7d\" }",
+            "{ from = 2026-01-01T00:00:00Z, until = \"90m\" }",
+        )],
+        &[],
     );
     expect(
-        &[("measures = [\"psi\"", "«measures = [\"kl\"")],
-        &["the measure `kl` is named twice"],
+        &[("every = \"1h\"", "«every = \"0s\"")],
+        &["`every` must be longer than nothing"],
     );
 }
 
@@ -496,5 +479,43 @@ fn sinks_have_a_path_that_fits_their_format() {
             "from = «\"late.events\"\nmode = \"changes\"",
         )],
         &["late rows are final when they come: they take no other `mode`"],
+    );
+}
+
+#[test]
+fn current_values_are_never_final() {
+    expect(
+        &[("from = \"late.events\"", "from = «\"current.training\"")],
+        &["current values are never final"],
+    );
+    expect(
+        &[("from = \"late.events\"", "from = «\"features.contact\"")],
+        &["current values are never final"],
+    );
+    expect(&[("\"late.events\"", "\"features.training\"")], &[]);
+    expect(
+        &[(
+            "\"late.events\"",
+            "\"features.contact\"\nmode = \"changes\"",
+        )],
+        &[],
+    );
+}
+
+#[test]
+fn sessions_have_their_own_ops_and_skip_nulls() {
+    expect(
+        &[(
+            "op = \"list\", of = \"kind\", k = 50",
+            "op = \"first\", of = \"kind\", «nulls = \"keep\"",
+        )],
+        &["`path`: op `first` takes no `nulls`"],
+    );
+    expect(
+        &[(
+            "op = \"list\", of = \"kind\", k = 50",
+            "«op = \"entropy\", of = \"kind\"",
+        )],
+        &["`path`: op `entropy` is for features"],
     );
 }

@@ -88,7 +88,7 @@ fn columns_are_named_by_aggregate_and_window() {
     );
     assert_eq!(
         columns("features.training"),
-        "customer_id ts event_id channel contacts_24h contacts since_login_30d effort"
+        "customer_id event_id ts channel contacts_24h contacts since_login_30d effort"
     );
     assert_eq!(
         columns("current.training"),
@@ -96,15 +96,15 @@ fn columns_are_named_by_aggregate_and_window() {
     );
     assert_eq!(
         columns("sessions.visit"),
-        "customer_id start end rows path contacts escalated closed"
+        "customer_id start end rows path contacts escalated closed cut"
     );
     assert_eq!(
         columns("trigger.rescue"),
-        "customer_id fired_at segment action arm contacts_24h same_topic_max_7d limits_contacts_24h"
+        "customer_id event_id fired_at closed_at state segment arm action contacts_24h same_topic_max_7d limits_contacts_24h"
     );
     assert_eq!(
         columns("drift.topic"),
-        "start column rows reference_rows categories psi kl"
+        "start window column psi kl rows reference_rows categories"
     );
     assert_eq!(job.output_columns(&"late.events".parse().unwrap()), None);
     assert_eq!(job.outputs().len(), 11);
