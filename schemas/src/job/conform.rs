@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::problems::{Origin, Problem};
 use super::shape::{Field, Form, Shape, Shapes};
 use super::suggest;
-use super::text::Place;
+use super::text::{Name, Place};
 use super::tree::{Key, Node, Table, Value};
 
 /// Tells every key and value of `root` that does not fit, and takes out the smallest thing around it
@@ -199,7 +199,9 @@ impl Check<'_> {
         let mut number = 0;
         list.retain_mut(|node| {
             let name = node.table().and_then(|table| table.get("name")?.shown());
-            let segment = name.map_or_else(|| number.to_string(), str::to_owned);
+            // Tests have sentences for names; they are told by their number.
+            let short = name.filter(|name| Name::is_valid(name));
+            let segment = short.map_or_else(|| number.to_string(), str::to_owned);
             number += 1;
             let fits = self.inside(segment, |check| check.node(node, item));
             good &= fits;
@@ -275,6 +277,9 @@ impl Check<'_> {
                 Shape::Text(_),
                 Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Time(_),
             ) => Some("put it in quotes".to_owned()),
+            ([.., expect, kind], Shape::Map(_), Value::List(_)) if expect == "expect" => {
+                Some(format!("say of which output: expect.{kind}.NAME = [...]"))
+            }
             _ => None,
         };
         self.tell(node.place, message, help);

@@ -183,6 +183,14 @@ fn tables_and_lists_taken_for_each_other() {
         &["`test` must be a list of tables, not a table"],
     );
     assert_eq!(help_of("[[test]]", "[test]"), "write [[test]]");
+    expect(
+        &[("expect.trigger.rescue = [", "expect.trigger_rescue = «[")],
+        &["`test.0.expect.trigger_rescue` must be a table, not a list"],
+    );
+    assert_eq!(
+        help_of("expect.trigger.rescue", "expect.trigger"),
+        "say of which output: expect.trigger.NAME = [...]"
+    );
     assert_eq!(
         help_of("[entity.customer]", "[entity]"),
         "give it a name: [entity.NAME], and its keys below"
