@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -42,13 +42,14 @@ impl Planner {
         Planner { context: SessionContext::new() }
     }
 
-    /// The logical form of `sql` over `schema`, types coerced.
+    /// The logical form of `sql` over the columns of `schema`.
     ///
     /// # Errors
     /// What DataFusion finds wrong with it.
-    pub fn logical(&self, sql: &str, schema: &Schema) -> Result<Expr, DataFusionError> {
-        let schema = DFSchema::try_from(schema.clone())?;
-        self.context.parse_sql_expr(sql, &schema)
+    pub fn logical_over(&self, sql: &str, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+        let logical = self.context.parse_sql_expr(sql, schema)?;
+        refuse_clocks_and_chance(&logical)?;
+        Ok(logical)
     }
 
     /// Plans `sql` over `schema`.
@@ -57,8 +58,7 @@ impl Planner {
     /// What DataFusion finds wrong with it: syntax, unknown columns and functions, types.
     pub fn plan(&self, sql: &str, schema: &SchemaRef) -> Result<Expression, DataFusionError> {
         let df_schema = DFSchema::try_from(schema.as_ref().clone())?;
-        let logical = self.context.parse_sql_expr(sql, &df_schema)?.unalias();
-        refuse_clocks_and_chance(&logical)?;
+        let logical = self.logical_over(sql, &df_schema)?.unalias();
         let physical = self.context.create_physical_expr(logical, &df_schema)?;
         let data_type = physical.data_type(schema)?;
         let columns: BTreeSet<usize> =
