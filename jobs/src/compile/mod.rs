@@ -34,7 +34,6 @@ use crate::normalise::{FactsPlan, Word};
 use crate::sinks::SinkSpec;
 use crate::sources::Declared;
 use source::SourceView;
-use stage::StageBuilder;
 
 /// A job, ready to run.
 pub struct Plan {
@@ -150,7 +149,7 @@ pub fn compile(job: &Job, selection: &Selection) -> Result<Plan, Problems> {
     // Once to see which columns are read, and once to read only those.
     let mut compiler = Compiler::new(job, selection, None);
     compiler.run();
-    compiler.problems.into_result(())?;
+    std::mem::take(&mut compiler.problems).into_result(())?;
     let used = compiler.used_columns();
     let mut compiler = Compiler::new(job, selection, Some(used));
     compiler.run();

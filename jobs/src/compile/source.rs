@@ -1,7 +1,6 @@
 //! Sources: their columns as Arrow reads them, and what every row must be.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit as ArrowUnit};
@@ -100,7 +99,7 @@ impl Compiler<'_> {
             Format::Jsonl => RowFormat::JsonLines,
             _ => RowFormat::Csv(self.csv_options(source)?),
         };
-        let wanted = self.columns.as_ref().and_then(|columns| columns.get(name));
+        let wanted = self.columns.as_ref().and_then(|columns| columns.get(name)).cloned();
         let mut columns = Vec::new();
         if source.columns.is_empty() {
             columns = self.columns_of_parquet(name, source)?;
@@ -112,7 +111,7 @@ impl Compiler<'_> {
             }
             columns.push(read);
         }
-        columns.retain(|column| wanted.is_none_or(|wanted| wanted.contains(&column.name)));
+        columns.retain(|column| wanted.as_ref().is_none_or(|wanted| wanted.contains(&column.name)));
         if format == RowFormat::Parquet {
             let keys: Vec<&str> = self.job.entities.values().map(|e| e.key.as_str()).collect();
             let ids = source.dedupe.iter().flat_map(|dedupe| dedupe.key.iter());

@@ -28,6 +28,7 @@ mod input;
 mod json_lines;
 mod json_scan;
 mod numbers;
+mod parquet_columns;
 mod parquet_groups;
 mod parquet_plan;
 mod text;
@@ -38,6 +39,7 @@ mod times;
 pub use batch::{Position, Reject, RowNumbers, SourceBatch};
 pub use declare::{ColumnType, CsvOptions, Declared, DeclaredColumn, Format, Lifetime};
 pub use error::SourceError;
+pub use parquet_columns::parquet_columns;
 pub use foreign::panic_is_contained;
 
 /// A source that waits this long for something new says that it is idle.

@@ -1,0 +1,310 @@
+//! Admission: which rows of a source count, decided row by row in the order of arrival.
+//!
+//! A row is rejected when its event time is null or an expectation does not hold; it is late when it
+//! is older than the newest row that was admitted before it, less the lateness. Rows that are not
+//! admitted move no clock. The decision does not depend on how rows are cut into batches.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, RecordBatch, StringArray,
+    UInt64Array,
+};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{
+    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+use datafusion::common::DataFusionError;
+use tidegate_schemas::time::{EventTime, Span};
+
+use crate::compile::SourcePlan;
+use crate::normalise::Fault;
+use crate::sources::{Reject, RowNumbers, SourceBatch};
+
+/// The stretch of event time that a replay looks at, `[from, to)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Its first moment.
+    pub from: EventTime,
+    /// The first moment after it.
+    pub to: EventTime,
+}
+
+impl Stretch {
+    /// All of time.
+    pub const ALL: Stretch = Stretch { from: EventTime::MIN, to: EventTime::MAX };
+}
+
+/// Rows that count.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Index of the source.
+    pub source: usize,
+    /// The rows.
+    pub batch: RecordBatch,
+    /// Their event times.
+    pub times: Vec<EventTime>,
+    /// How many rows of the source were admitted before.
+    pub ordinal: u64,
+    /// The file they came from.
+    pub file: Arc<str>,
+    /// The number of each in its file, where rows were left out; otherwise they are consecutive.
+    pub numbers: RowNumbers,
+    /// The newest event time that was admitted so far.
+    pub newest: EventTime,
+    /// Rows that were read for this, whatever became of them.
+    pub rows_in: u64,
+    /// Rows outside the stretch, which are not counted as read.
+    pub skipped: u64,
+    /// Rows that were rejected.
+    pub rejects: Vec<Reject>,
+    /// Rows that were late.
+    pub late: Option<RecordBatch>,
+}
+
+/// Decides for one source.
+pub struct Admission {
+    source: usize,
+    plan: SourcePlan,
+    lateness: Span,
+    stretch: Stretch,
+    newest: EventTime,
+    ordinal: u64,
+}
+
+/// What becomes of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    In,
+    Late,
+    Rejected,
+    Outside,
+}
+
+impl Admission {
+    /// Admission to the source with this index and plan.
+    #[must_use]
+    pub fn new(source: usize, plan: SourcePlan, lateness: Span, stretch: Stretch) -> Admission {
+        Admission { source, plan, lateness, stretch, newest: EventTime::MIN, ordinal: 0 }
+    }
+
+    /// Decides on a batch.
+    ///
+    /// # Errors
+    /// When DataFusion cannot evaluate an expectation.
+    pub fn admit(&mut self, arrived: SourceBatch) -> Result<Admitted, DataFusionError> {
+        let SourceBatch { position, batch, row_numbers, mut rejects, rows_in, .. } = arrived;
+        let rows = batch.num_rows();
+        let mut verdicts = vec![Verdict::In; rows];
+        let column = batch.column(self.plan.time);
+        let times = event_times(column);
+        let mut reject = |row: usize, column: Option<String>, reason: String| {
+            rejects.push(reject_of(&batch, row, &position.file, &row_numbers, column, reason));
+        };
+        if column.null_count() > 0 {
+            for row in (0..rows).filter(|row| column.is_null(*row)) {
+                verdicts[row] = Verdict::Rejected;
+                let name = batch.schema_ref().field(self.plan.time).name().clone();
+                reject(row, Some(name), "the event time is null".to_owned());
+            }
+        }
+        for (text, expression) in &self.plan.expect {
+            let truths = expression.truths(&batch)?;
+            if truths.true_count() == rows {
+                continue;
+            }
+            for row in (0..rows).filter(|row| !truths.value(*row)) {
+                if verdicts[row] == Verdict::In {
+                    verdicts[row] = Verdict::Rejected;
+                    reject(row, None, format!("it does not satisfy `{text}`"));
+                }
+            }
+        }
+        let mut newest = self.newest;
+        for (at, verdict) in times.iter().zip(&mut verdicts) {
+            if *verdict != Verdict::In {
+                continue;
+            }
+            if *at < self.stretch.from || *at >= self.stretch.to {
+                *verdict = Verdict::Outside;
+            } else if *at < newest.minus(self.lateness) {
+                *verdict = Verdict::Late;
+            } else {
+                newest = newest.max(*at);
+            }
+        }
+        self.newest = newest;
+        let skipped = count(&verdicts, Verdict::Outside);
+        let late = part(&batch, &verdicts, Verdict::Late)?;
+        let all_in = verdicts.iter().all(|verdict| *verdict == Verdict::In);
+        let (batch, times, numbers) = if all_in {
+            (batch, times, row_numbers)
+        } else {
+            let numbers = (0..rows)
+                .filter(|row| verdicts[*row] == Verdict::In)
+                .filter_map(|row| row_numbers.get(row))
+                .collect();
+            let times = times.iter().zip(&verdicts).filter(|(_, v)| **v == Verdict::In);
+            let times = times.map(|(at, _)| *at).collect();
+            let kept = part(&batch, &verdicts, Verdict::In)?.unwrap_or_else(|| batch.slice(0, 0));
+            (kept, times, RowNumbers::Each(numbers))
+        };
+        let ordinal = self.ordinal;
+        self.ordinal += batch.num_rows() as u64;
+        Ok(Admitted {
+            source: self.source,
+            batch,
+            times,
+            ordinal,
+            file: position.file,
+            numbers,
+            newest,
+            rows_in: rows_in - skipped,
+            skipped,
+            rejects,
+            late,
+        })
+    }
+}
+
+impl Admitted {
+    /// Turns rows that the watermark has passed into late rows: after a silence it can be ahead of
+    /// a source that speaks again.
+    ///
+    /// # Errors
+    /// When Arrow cannot filter the rows.
+    pub fn recheck(&mut self, watermark: EventTime) -> Result<(), DataFusionError> {
+        if self.times.iter().all(|at| *at >= watermark) {
+            return Ok(());
+        }
+        let verdict = |at: &EventTime| if *at < watermark { Verdict::Late } else { Verdict::In };
+        let verdicts: Vec<Verdict> = self.times.iter().map(verdict).collect();
+        let late = part(&self.batch, &verdicts, Verdict::Late)?;
+        self.late = match (self.late.take(), late) {
+            (Some(before), Some(more)) => {
+                Some(arrow::compute::concat_batches(self.batch.schema_ref(), [&before, &more])?)
+            }
+            (before, more) => before.or(more),
+        };
+        let numbers = self.times.iter().enumerate().filter(|(_, at)| **at >= watermark);
+        let numbers = numbers.filter_map(|(row, _)| self.numbers.get(row)).collect();
+        self.numbers = RowNumbers::Each(numbers);
+        let kept = part(&self.batch, &verdicts, Verdict::In)?;
+        self.batch = kept.unwrap_or_else(|| self.batch.slice(0, 0));
+        self.times.retain(|at| *at >= watermark);
+        Ok(())
+    }
+
+    /// The reject that a fault of one of the rows makes.
+    #[must_use]
+    pub fn reject(&self, fault: Fault) -> Reject {
+        let Fault { row, column, reason } = fault;
+        reject_of(&self.batch, row, &self.file, &self.numbers, column, reason)
+    }
+}
+
+fn count(verdicts: &[Verdict], wanted: Verdict) -> u64 {
+    verdicts.iter().filter(|verdict| **verdict == wanted).count() as u64
+}
+
+/// The rows with this verdict, if there are any.
+fn part(
+    batch: &RecordBatch,
+    verdicts: &[Verdict],
+    wanted: Verdict,
+) -> Result<Option<RecordBatch>, DataFusionError> {
+    if !verdicts.contains(&wanted) {
+        return Ok(None);
+    }
+    let mask: BooleanArray = verdicts.iter().map(|verdict| Some(*verdict == wanted)).collect();
+    Ok(Some(filter_record_batch(batch, &mask)?))
+}
+
+fn reject_of(
+    batch: &RecordBatch,
+    row: usize,
+    file: &Arc<str>,
+    numbers: &RowNumbers,
+    column: Option<String>,
+    reason: String,
+) -> Reject {
+    let number = numbers.get(row).unwrap_or_default();
+    Reject { file: Arc::clone(file), row: number, byte: 0, column, reason, raw: json_of(batch, row) }
+}
+
+/// A row as one line of JSON, at most 1 KiB of it.
+fn json_of(batch: &RecordBatch, row: usize) -> String {
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    let written = writer.write(&batch.slice(row, 1)).and_then(|()| writer.finish());
+    let mut text = match written {
+        Ok(()) => String::from_utf8_lossy(&writer.into_inner()).trim_end().to_owned(),
+        Err(error) => format!("the row cannot be shown: {error}"),
+    };
+    while text.len() > 1_024 {
+        text.pop();
+    }
+    text
+}
+
+/// A column of times in microseconds; a null is the beginning of time.
+fn event_times(column: &ArrayRef) -> Vec<EventTime> {
+    fn map<T: ArrowPrimitiveType<Native = i64>>(
+        column: &ArrayRef,
+        micros: impl Fn(i64) -> i64,
+    ) -> Vec<EventTime> {
+        let array: &PrimitiveArray<T> = column.as_primitive();
+        if array.null_count() == 0 {
+            return array.values().iter().map(|at| EventTime(micros(*at))).collect();
+        }
+        array.iter().map(|at| at.map_or(EventTime::MIN, |at| EventTime(micros(at)))).collect()
+    }
+    match column.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            map::<TimestampSecondType>(column, |at| at.saturating_mul(1_000_000))
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            map::<TimestampMillisecondType>(column, |at| at.saturating_mul(1_000))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            map::<TimestampNanosecondType>(column, |at| at.div_euclid(1_000))
+        }
+        _ => map::<TimestampMicrosecondType>(column, |at| at),
+    }
+}
+
+/// The columns of `rejects.*` outputs.
+#[must_use]
+pub fn reject_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("file", DataType::Utf8, false),
+        Field::new("row", DataType::UInt64, false),
+        Field::new("byte", DataType::UInt64, false),
+        Field::new("column", DataType::Utf8, true),
+        Field::new("reason", DataType::Utf8, false),
+        Field::new("raw", DataType::Utf8, false),
+    ]))
+}
+
+/// Rejects as rows of their output.
+///
+/// # Errors
+/// When Arrow cannot make a batch of them.
+pub fn reject_rows(rejects: &[Reject]) -> Result<RecordBatch, DataFusionError> {
+    let text = |of: fn(&Reject) -> &str| -> ArrayRef {
+        Arc::new(rejects.iter().map(|reject| Some(of(reject))).collect::<StringArray>())
+    };
+    let number = |of: fn(&Reject) -> u64| -> ArrayRef {
+        Arc::new(rejects.iter().map(of).collect::<UInt64Array>())
+    };
+    let column: StringArray = rejects.iter().map(|reject| reject.column.as_deref()).collect();
+    let columns = vec![
+        text(|reject| &reject.file),
+        number(|reject| reject.row),
+        number(|reject| reject.byte),
+        Arc::new(column),
+        text(|reject| &reject.reason),
+        text(|reject| &reject.raw),
+    ];
+    Ok(RecordBatch::try_new(reject_schema(), columns)?)
+}
