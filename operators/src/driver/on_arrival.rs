@@ -362,7 +362,11 @@ impl<L: Logic> OnArrival<L> {
                     Some(fact) => fact.at.next(),
                     None => recent.timers,
                 };
-                logic.wake(&recent.head).sooner(Wake::At(settles))
+                // The head may have gone on to a later wish while the base still waits for its own.
+                logic
+                    .wake(&recent.head)
+                    .sooner(logic.wake(&slot.state.base))
+                    .sooner(Wake::At(settles))
             }
         };
         match wake {

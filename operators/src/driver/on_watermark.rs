@@ -131,7 +131,8 @@ impl<L: Logic> OnWatermark<L> {
                     (fact.slot, fact.at, fact.id) == (gone.slot, gone.at, gone.id)
                 });
             if let Some(found) = found {
-                let fact = self.backlog.facts.swap_remove(found);
+                // The others stay in order: of two versions of a fact the older one is taken back.
+                let fact = self.backlog.facts.remove(found);
                 self.store.get_mut(fact.slot).waiting -= 1;
                 self.backlog.done(fact.block);
             }
