@@ -1,5 +1,6 @@
 //! Sessions case by case.
 
+mod arrival;
 mod random;
 
 use tidegate_schemas::fact::word_float;

@@ -31,7 +31,7 @@ fn random_op(random: &mut SmallRng) -> SessionOp {
     }
 }
 
-fn random_spec(random: &mut SmallRng) -> SessionsSpec {
+pub(super) fn random_spec(random: &mut SmallRng) -> SessionsSpec {
     let columns = random.random_range(0..7);
     SessionsSpec {
         filter: random.random_bool(0.3).then_some(0),
@@ -50,13 +50,17 @@ fn random_spec(random: &mut SmallRng) -> SessionsSpec {
     }
 }
 
-fn random_facts(random: &mut SmallRng) -> Vec<Owned> {
+pub(super) fn random_words(random: &mut SmallRng) -> Vec<i64> {
     let word = |random: &mut SmallRng| match random.random_range(0..10) {
         0 | 1 => NULL,
         2 => i64::MAX,
         3 => i64::MIN + 1,
         _ => random.random_range(-3..4),
     };
+    vec![word(random), word(random)]
+}
+
+fn random_facts(random: &mut SmallRng) -> Vec<Owned> {
     let mut at = random.random_range(-50..50);
     (0..random.random_range(0..30))
         .map(|id| {
@@ -66,7 +70,7 @@ fn random_facts(random: &mut SmallRng) -> Vec<Owned> {
                 at,
                 id,
                 bits: random.random_range(0..4),
-                words: vec![word(random), word(random)],
+                words: random_words(random),
             }
         })
         .collect()
