@@ -327,7 +327,7 @@ impl Plan {
             let (mut input, probe) = worker.dataflow::<Tick, _, _>(|scope| {
                 let (input, stream) = scope.new_input::<Vec<Parcel>>();
                 let emissions = plan.rows(stream).inspect(move |emission: &Emission| {
-                    let mut found = rows.lock().unwrap();
+                    let mut found = rows.lock().expect("no worker panics");
                     add(&mut found.0, &emission.live);
                     add(&mut found.1, &emission.settled);
                 });
@@ -346,8 +346,8 @@ impl Plan {
             input.close();
             worker.step_while(|| !probe.done());
         });
-        drop(guards.unwrap());
-        let (live, settled) = &*found.lock().unwrap();
+        drop(guards.expect("the workers start"));
+        let (live, settled) = &*found.lock().expect("no worker panics");
         let context = format!("{workers} workers, {context}");
         assert_same(settled, &expected, &format!("settled, {context}"));
         if self.firing == Firing::OnArrival {
