@@ -103,6 +103,13 @@ impl Entity {
         }
     }
 
+    /// Whether a cooldown or a table makes `at` a moment of a trigger.
+    fn triggers_are_due(&self, state: &State, at: EventTime) -> bool {
+        let mut triggers = self.triggers.iter().zip(&state.triggers);
+        triggers.any(|(trigger, state)| is_due(trigger.wake(state), at))
+            || self.watch(state).is_some_and(|change| change <= at)
+    }
+
     /// When a table that the key looks up changes next.
     fn watch(&self, state: &State) -> Option<EventTime> {
         if self.triggers.is_empty() {
@@ -157,17 +164,21 @@ impl Logic for Entity {
     fn on_timer(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
         self.prepare(state);
         self.evaluate_passed(state, at, out);
+        // A timer that only lets a passed moment be evaluated makes no new one.
+        let mut moves = false;
         for (features, state) in self.features.iter().zip(&mut state.features) {
             if is_due(features.wake(state), at) {
                 features.on_timer(state, at, out);
+                moves = !self.triggers.is_empty();
             }
         }
         for (sessions, state) in self.sessions.iter().zip(&mut state.sessions) {
             if is_due(sessions.wake(state), at) {
                 sessions.on_timer(state, at, out);
+                moves = !self.triggers.is_empty();
             }
         }
-        if !self.triggers.is_empty() && state.due.is_none_or(|due| due < at) {
+        if moves || self.triggers_are_due(state, at) {
             state.due = Some(at);
         }
     }
@@ -241,4 +252,80 @@ impl Logic for Entity {
 
 fn is_due(wake: Wake, at: EventTime) -> bool {
     matches!(wake, Wake::At(due) if due <= at)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_schemas::rows::Kind;
+    use tidegate_schemas::time::Span;
+
+    use super::*;
+    use crate::program::{Comparison, Expr, Program};
+    use crate::triggers::{CLOSED_AT, FIRED_AT, KeyPart, Lookup, REASONS, TriggerSpec};
+
+    /// Open while the only limit is at most 3, and at most once in 20.
+    fn low_limit() -> Trigger {
+        let compiled = |expr: &Expr| {
+            Program::compile(expr, &[Kind::Int, Kind::Int]).expect("it has a meaning")
+        };
+        let (limit, three) = (Box::new(Expr::Register(0)), Box::new(Expr::Int(3)));
+        let spec = TriggerSpec {
+            anchor: None,
+            inputs: 0,
+            lookups: vec![Lookup {
+                table: 0,
+                key: vec![KeyPart::Segment],
+                columns: 1,
+            }],
+            segment: Some(compiled(&Expr::Int(7))),
+            when: compiled(&Expr::Compare(Comparison::LessEqual, limit, three)),
+            clear_when: None,
+            cooldown: Some(Span(20)),
+            holdout: None,
+            action: None,
+            reasons: vec![],
+            output: 0,
+        };
+        Trigger::new(spec).expect("it fits together")
+    }
+
+    #[test]
+    fn timers_come_for_the_moments_of_a_trigger_and_then_no_more() {
+        let entity = Entity::new(vec![], vec![], vec![low_limit()], &[(1, 1)]);
+        let limits = [(0, 5), (20, 3), (30, 5), (35, 2), (50, 9)];
+        for (id, (at, limit)) in limits.into_iter().enumerate() {
+            entity.on_table(&TableRow {
+                table: 0,
+                key: [7].into(),
+                at: EventTime(at),
+                id: id as u64,
+                row: Some([limit].into()),
+                diff: 1,
+            });
+        }
+        let mut state = State::default();
+        let mut out = Outputs::new(&[REASONS]);
+        let fact = Fact {
+            at: EventTime(20),
+            id: 1,
+            bits: 0,
+            words: &[],
+        };
+        entity.on_fact(&mut state, fact, &mut out);
+        entity.on_instant(&mut state, EventTime(20), &mut out);
+        let mut timers = Vec::new();
+        while let Wake::At(at) = entity.wake(&state) {
+            assert!(timers.len() < 100, "no end of timers: {timers:?}");
+            timers.push(at.0);
+            entity.on_timer(&mut state, at, &mut out);
+        }
+        // Each moment without facts is one timer, and one behind it to look back at it.
+        assert_eq!(timers, [30, 31, 35, 36, 40, 41, 50, 51, 60, 61]);
+        assert_eq!(entity.wake(&state), Wake::Forget);
+        let rows = &out.rows[0];
+        let column = |column: usize| rows.columns[column].words.clone();
+        let closed: Vec<_> = column(CLOSED_AT).into_iter().filter(|at| *at > 0).collect();
+        assert_eq!(column(FIRED_AT), [20, 20, 20, 40, 40, 40]);
+        assert_eq!(closed, [30, 50]);
+    }
 }
