@@ -11,7 +11,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 
 /// Plans expressions. One is enough for a whole job.
 pub struct Planner {
@@ -39,7 +39,10 @@ impl Planner {
     /// A planner with DataFusion's functions.
     #[must_use]
     pub fn new() -> Planner {
-        Planner { context: SessionContext::new() }
+        // Columns keep their case, as the job and the data write them.
+        let config = SessionConfig::new()
+            .set_bool("datafusion.sql_parser.enable_ident_normalization", false);
+        Planner { context: SessionContext::new_with_config(config) }
     }
 
     /// The logical form of `sql` over the columns of `schema`.

@@ -3,5 +3,6 @@
 pub mod compile;
 pub mod expressions;
 pub mod normalise;
+pub mod runtime;
 pub mod sinks;
 pub mod sources;

@@ -20,8 +20,6 @@ pub(super) struct Registers {
     /// The name of the features or sessions.
     pub(super) block: String,
     pub(super) columns: Vec<OutputColumn>,
-    /// The anchor's filter, where there is one.
-    pub(super) anchor: Option<u8>,
 }
 
 impl Compiler<'_> {
@@ -145,7 +143,7 @@ impl Compiler<'_> {
             current_output,
             track_changes: self.is_followed(name),
         });
-        Some(Registers { block: name.to_owned(), columns, anchor })
+        Some(Registers { block: name.to_owned(), columns })
     }
 
     /// The name of the column that shows the event's id.

@@ -70,7 +70,7 @@ impl Compiler<'_> {
             self.sinks_for(OutputKind::Sessions, name, output, Some(false));
         }
         stage.plan.sessions.push(spec);
-        Some(Registers { block: name.to_owned(), columns, anchor: None })
+        Some(Registers { block: name.to_owned(), columns })
     }
 
     fn session_column(

@@ -27,7 +27,7 @@ use tidegate_schemas::time::EventTime;
 use category::Category;
 pub use layout::{Filter, FactsPlan, IdPlan, Word, WordKind};
 use words::Faults;
-pub use words::Fault;
+pub use words::{Fault, values_of};
 
 /// Turns batches of one source into facts of one entity.
 pub struct Normaliser {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::names::Names;
@@ -95,6 +96,23 @@ pub(super) fn fill(
         }
     }
     Ok(())
+}
+
+/// The words of every row of a batch, row by row. What does not fit a word is null.
+///
+/// # Errors
+/// When DataFusion cannot evaluate an expression.
+pub fn values_of(
+    words: &[Word],
+    batch: &RecordBatch,
+    names: &Names,
+) -> Result<Vec<i64>, DataFusionError> {
+    let mut values = vec![NULL; batch.num_rows() * words.len()];
+    for word in words {
+        let array = word.expression.values(batch)?;
+        fill(&array, word, names, &mut values, words.len(), &mut Faults::default())?;
+    }
+    Ok(values)
 }
 
 fn out_of_range(what: &str) -> String {

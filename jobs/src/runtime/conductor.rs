@@ -1,0 +1,176 @@
+//! The conductor: it brings the sources together, gives every batch its tick, moves the watermark,
+//! and sends the work to the workers in turn.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use tidegate_schemas::time::{EventTime, Tick};
+
+use super::admit::{Admitted, reject_rows};
+use super::clock::Clock;
+use super::error::RunError;
+use super::reader::Word;
+use super::watch::Watch;
+use crate::sinks::{SinkError, SinkSender};
+
+/// What a worker is told.
+pub(super) enum Work {
+    /// Rows that become facts at this tick.
+    Rows(Tick, Box<Admitted>),
+    /// The tick is complete, and the watermark is there.
+    Tick(Tick, EventTime),
+}
+
+/// The way to a worker: its channel, and its thread, which sleeps when it has nothing to do.
+pub(super) struct Line {
+    pub(super) to: Sender<Work>,
+    pub(super) thread: Thread,
+}
+
+impl Line {
+    /// Answers whether the worker still listens.
+    fn send(&self, work: Work) -> bool {
+        let sent = self.to.send(work).is_ok();
+        self.thread.unpark();
+        sent
+    }
+}
+
+/// Where the raw rows of a source go.
+#[derive(Default)]
+pub(super) struct RawSinks {
+    pub(super) late: Vec<SinkSender>,
+    pub(super) rejects: Vec<SinkSender>,
+}
+
+/// Brings rows from the sources to the workers.
+pub(super) struct Conductor {
+    pub(super) lines: Vec<Line>,
+    pub(super) clock: Clock,
+    pub(super) watch: Arc<Watch>,
+    pub(super) raw: Vec<RawSinks>,
+    pub(super) names: Vec<String>,
+    /// Whether ticks follow the wall clock (live runs) or just count (replays).
+    pub(super) live: bool,
+    pub(super) tick: Tick,
+    pub(super) sent: EventTime,
+}
+
+/// How often the clock is looked at when nothing comes.
+const PULSE: Duration = Duration::from_millis(100);
+
+impl Conductor {
+    /// Works until these sources have ended or the run is stopped.
+    pub(super) fn conduct(
+        &mut self,
+        from: &Receiver<(usize, Word)>,
+        mut open: usize,
+    ) -> Result<(), RunError> {
+        while open > 0 && !self.watch.is_stopped() {
+            match from.recv_timeout(PULSE) {
+                Ok((source, Word::Rows(rows))) => self.rows(source, rows)?,
+                Ok((_, Word::Idle)) | Err(RecvTimeoutError::Timeout) => self.pulse(),
+                Ok((source, Word::End)) => {
+                    self.clock.ended(source);
+                    open -= 1;
+                }
+                Ok((_, Word::Failed(error))) => return Err(error),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Says the last word: the watermark as it is when all sources have ended.
+    pub(super) fn finish(&mut self) -> Result<(), SinkError> {
+        if !self.watch.is_stopped() {
+            self.pulse();
+        }
+        let tick = self.next_tick();
+        for raw in &mut self.raw {
+            for sink in raw.late.iter_mut().chain(&mut raw.rejects) {
+                sink.complete(tick)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_tick(&self) -> Tick {
+        let next = self.tick + 1;
+        if !self.live {
+            return next;
+        }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        next.max(now.map_or(0, |now| now.as_millis() as u64))
+    }
+
+    fn rows(&mut self, source: usize, mut rows: Box<Admitted>) -> Result<(), RunError> {
+        let now = Instant::now();
+        let expression = |error| RunError::Expression {
+            source_name: self.names[source].clone(),
+            error,
+        };
+        rows.recheck(self.sent).map_err(expression)?;
+        self.tick = self.next_tick();
+        self.account(&rows);
+        self.write_raw(source, &mut rows)?;
+        self.clock.heard(source, rows.newest, now);
+        let watermark = self.clock.watermark(now);
+        self.watch.set_clock(watermark, self.clock.newest());
+        if !rows.times.is_empty() {
+            let worker = (self.tick % self.lines.len() as u64) as usize;
+            self.lines[worker].send(Work::Rows(self.tick, rows));
+        }
+        self.complete(watermark);
+        Ok(())
+    }
+
+    fn account(&self, rows: &Admitted) {
+        let late = rows.late.as_ref().map_or(0, |late| late.num_rows() as u64);
+        let watch = &self.watch;
+        watch.rows_in.fetch_add(rows.rows_in, Ordering::Relaxed);
+        watch.late.fetch_add(late, Ordering::Relaxed);
+        watch.rejected.fetch_add(rows.rejects.len() as u64, Ordering::Relaxed);
+        watch.skipped.fetch_add(rows.skipped, Ordering::Relaxed);
+    }
+
+    fn write_raw(&mut self, source: usize, rows: &mut Admitted) -> Result<(), RunError> {
+        let raw = &mut self.raw[source];
+        if let Some(late) = rows.late.take() {
+            for sink in &mut raw.late {
+                sink.write_batch(self.tick, late.clone())?;
+            }
+        }
+        if !rows.rejects.is_empty() && !raw.rejects.is_empty() {
+            let batch = reject_rows(&rows.rejects).map_err(|error| RunError::Expression {
+                source_name: self.names[source].clone(),
+                error,
+            })?;
+            for sink in &mut raw.rejects {
+                sink.write_batch(self.tick, batch.clone())?;
+            }
+        }
+        rows.rejects.clear();
+        Ok(())
+    }
+
+    /// Moves the watermark although nothing came.
+    fn pulse(&mut self) {
+        let watermark = self.clock.watermark(Instant::now());
+        if watermark > self.sent {
+            self.tick = self.next_tick();
+            self.watch.set_clock(watermark, self.clock.newest());
+            self.complete(watermark);
+        }
+    }
+
+    fn complete(&mut self, watermark: EventTime) {
+        self.sent = watermark;
+        for line in &self.lines {
+            line.send(Work::Tick(self.tick, watermark));
+        }
+    }
+}

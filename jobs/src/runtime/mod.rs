@@ -1,0 +1,350 @@
+//! The runtime: it carries a plan out.
+//!
+//! ```text
+//! source threads            conductor              workers                     sink threads
+//! decode, admit rows  ->  ticks, watermark  ->  normalise, dataflow  ->  render, encode, write
+//! ```
+//!
+//! All arrows are bounded channels: a full one holds back whoever feeds it. Rows of a source stay in
+//! order up to the conductor; from there every batch has its own tick, and the dataflow works off
+//! ticks in order whichever worker a batch went to.
+//!
+//! # Errors
+//! The first thing that goes wrong ends the run; results that had not appeared whole do not appear.
+
+mod admit;
+mod clock;
+mod conductor;
+mod error;
+mod reader;
+mod tables;
+mod watch;
+mod worker;
+
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use tidegate_operators::dedup::Tally;
+use tidegate_operators::driver::Gauge;
+pub use tidegate_operators::driver::Firing;
+use tidegate_schemas::account::Account;
+use tidegate_schemas::names::Names;
+use tidegate_schemas::time::{EventTime, Span};
+
+use crate::compile::{Feed, Plan, SinkPlan, SourcePlan, StagePlan};
+use crate::sinks::{Mode, SinkHandle, SinkInput, SinkReport, SinkSender};
+use crate::sources::{Lifetime, Source};
+use admit::{Admission, reject_schema};
+pub use admit::Stretch;
+use clock::Clock;
+use conductor::{Conductor, Line, RawSinks, Work};
+pub use error::RunError;
+pub use watch::Watch;
+use worker::Outlet;
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many workers.
+    pub workers: usize,
+    /// When answers go out.
+    pub firing: Firing,
+    /// The stretch of event time to look at.
+    pub stretch: Stretch,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Where every row went.
+    pub account: Account,
+    /// Rows outside the stretch of event time.
+    pub skipped: u64,
+    /// What each sink wrote.
+    pub sinks: Vec<(String, SinkReport)>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Whether it was stopped before its sources had ended.
+    pub stopped: bool,
+}
+
+/// A stage and its counters.
+struct StageRun {
+    plan: StagePlan,
+    tally: Arc<Tally>,
+    gauge: Arc<Gauge>,
+}
+
+/// What all workers share.
+struct Shared {
+    sources: Vec<SourcePlan>,
+    stages: Vec<StageRun>,
+    names: Arc<Names>,
+    firing: Firing,
+    watch: Arc<Watch>,
+}
+
+/// Batches on their way to a worker.
+const WORK_WAITING: usize = 4;
+/// Batches on their way from each source.
+const ROWS_WAITING: usize = 2;
+
+/// Carries out a plan until its sources have ended or `watch` is told to stop.
+///
+/// # Errors
+/// What ended it early.
+pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, RunError> {
+    let start = Instant::now();
+    let Plan { name: _, lateness, idle_timeout, names, sources, stages, sinks } = plan;
+    let unending = sources.iter().any(|s| s.declared.lifetime != Lifetime::Finite);
+    let opened = open_sources(&sources)?;
+    let counted = counting_stages(&sources, stages.len());
+    let stages: Vec<StageRun> = stages
+        .into_iter()
+        .zip(counted)
+        .map(|(plan, counted)| stage_run(plan, counted, watch))
+        .collect();
+    let mut outputs = open_sinks(sinks, &sources, &stages, &names, options.workers, watch)?;
+    let shared = Arc::new(Shared {
+        sources,
+        stages,
+        names,
+        firing: options.firing,
+        watch: Arc::clone(watch),
+    });
+    let crew = Crew::start(&shared, options.workers, &mut outputs)?;
+    let mut conductor = Conductor {
+        lines: crew.lines,
+        clock: Clock::new(shared.sources.len(), lateness, idle_timeout, start),
+        watch: Arc::clone(watch),
+        raw: std::mem::take(&mut outputs.raw),
+        names: shared.sources.iter().map(|source| source.name.clone()).collect(),
+        live: unending,
+        tick: 0,
+        sent: EventTime::MIN,
+    };
+    let conducted = read_all(&shared, opened, lateness, options.stretch, &mut conductor);
+    let finished = match conducted {
+        Ok(()) => conductor.finish().map_err(RunError::from),
+        Err(error) => Err(error),
+    };
+    drop(conductor);
+    let worked = crew.guards.join().unwrap_or_else(|_| Err(RunError::Start("a worker has died".to_owned())));
+    let failure = outputs.handles.iter().find_map(SinkHandle::failure);
+    if let Some(failure) = failure {
+        return Err(failure.into());
+    }
+    worked?;
+    finished?;
+    let stopped = watch.is_stopped();
+    let mut reports = Vec::new();
+    for handle in outputs.handles {
+        let name = handle.name().to_owned();
+        if stopped && !unending {
+            handle.abort()?;
+        } else {
+            reports.push((name, handle.finish()?));
+        }
+    }
+    let account = watch.account();
+    if !account.balances() {
+        return Err(RunError::Balance(account));
+    }
+    Ok(Report { account, skipped: watch.skipped(), sinks: reports, elapsed: start.elapsed(), stopped })
+}
+
+fn open_sources(sources: &[SourcePlan]) -> Result<Vec<Box<dyn Source>>, RunError> {
+    let open = |source: &SourcePlan| {
+        crate::sources::open(source.declared.clone())
+            .map_err(|error| RunError::Source { source_name: source.name.clone(), error })
+    };
+    sources.iter().map(open).collect()
+}
+
+/// Which stages count rows: each source is counted by the first stage that it feeds.
+fn counting_stages(sources: &[SourcePlan], stages: usize) -> Vec<bool> {
+    let mut counting = vec![false; stages];
+    for source in sources {
+        if let Some((stage, _)) = source.feeds.first() {
+            counting[*stage] = true;
+        }
+    }
+    counting
+}
+
+fn stage_run(plan: StagePlan, counted: bool, watch: &Watch) -> StageRun {
+    let (tally, gauge) = (Arc::new(Tally::default()), Arc::new(Gauge::default()));
+    if counted {
+        watch.add_tally(Arc::clone(&tally));
+    }
+    watch.add_gauge(Arc::clone(&gauge));
+    StageRun { plan, tally, gauge }
+}
+
+/// The running sinks and their ends.
+struct Outputs {
+    handles: Vec<SinkHandle>,
+    /// By worker.
+    outlets: Vec<Vec<Outlet>>,
+    /// By worker, then by source: where rows go that cannot become facts.
+    rejects: Vec<Vec<Vec<SinkSender>>>,
+    /// By source, for the conductor.
+    raw: Vec<RawSinks>,
+}
+
+fn open_sinks(
+    sinks: Vec<SinkPlan>,
+    sources: &[SourcePlan],
+    stages: &[StageRun],
+    names: &Arc<Names>,
+    workers: usize,
+    watch: &Watch,
+) -> Result<Outputs, RunError> {
+    let by_source = || (0..sources.len()).map(|_| Vec::new()).collect::<Vec<_>>();
+    let mut outputs = Outputs {
+        handles: Vec::new(),
+        outlets: (0..workers).map(|_| Vec::new()).collect(),
+        rejects: (0..workers).map(|_| by_source()).collect(),
+        raw: (0..sources.len()).map(|_| RawSinks::default()).collect(),
+    };
+    for SinkPlan { spec, feed } in sinks {
+        let settled = spec.mode == Mode::Final;
+        let name = spec.name.clone();
+        match feed {
+            Feed::Output { stage, output } => {
+                let input = SinkInput::Rows(stages[stage].plan.outputs[output].clone());
+                let (handle, senders) = SinkHandle::start(spec, input, Arc::clone(names), workers)?;
+                let rows = Arc::new(AtomicU64::new(0));
+                watch.add_sink(&name, Arc::clone(&rows));
+                for (outlets, sender) in outputs.outlets.iter_mut().zip(senders) {
+                    let rows = Arc::clone(&rows);
+                    outlets.push(Outlet { stage, output, settled, sender, rows });
+                }
+                outputs.handles.push(handle);
+            }
+            Feed::Late(source) => {
+                let input = SinkInput::Batches(sources[source].declared.schema());
+                let (handle, senders) = SinkHandle::start(spec, input, Arc::clone(names), 1)?;
+                outputs.raw[source].late.extend(senders);
+                outputs.handles.push(handle);
+            }
+            Feed::Rejects(source) => {
+                let input = SinkInput::Batches(reject_schema());
+                let (handle, mut senders) =
+                    SinkHandle::start(spec, input, Arc::clone(names), workers + 1)?;
+                outputs.raw[source].rejects.extend(senders.pop());
+                for (rejects, sender) in outputs.rejects.iter_mut().zip(senders) {
+                    rejects[source].push(sender);
+                }
+                outputs.handles.push(handle);
+            }
+        }
+    }
+    Ok(outputs)
+}
+
+/// The workers.
+struct Crew {
+    lines: Vec<Line>,
+    guards: JoinHandle<Result<(), RunError>>,
+}
+
+/// What a worker takes with it when it starts.
+struct Kit {
+    from: Receiver<Work>,
+    outlets: Vec<Outlet>,
+    rejects: Vec<Vec<SinkSender>>,
+    hello: mpsc::Sender<(usize, Thread)>,
+}
+
+impl Crew {
+    fn start(shared: &Arc<Shared>, workers: usize, outputs: &mut Outputs) -> Result<Crew, RunError> {
+        let (hello, hellos) = mpsc::channel();
+        let mut channels = Vec::new();
+        let mut kits = Vec::new();
+        let outlets = std::mem::take(&mut outputs.outlets);
+        for (outlets, rejects) in outlets.into_iter().zip(std::mem::take(&mut outputs.rejects)) {
+            let (to, from): (Sender<Work>, Receiver<Work>) = bounded(WORK_WAITING);
+            channels.push(to);
+            kits.push(Mutex::new(Some(Kit { from, outlets, rejects, hello: hello.clone() })));
+        }
+        drop(hello);
+        let shared = Arc::clone(shared);
+        let guards = timely::execute(timely::Config::process(workers), move |worker| {
+            let kit = kits[worker.index()].lock().ok().and_then(|mut kit| kit.take());
+            let Some(Kit { from, outlets, rejects, hello }) = kit else {
+                return Err(RunError::Start("a worker was started twice".to_owned()));
+            };
+            // Nobody listens any more only when the run has failed already.
+            let _ = hello.send((worker.index(), std::thread::current()));
+            drop(hello);
+            worker::work(worker, &shared, &from, outlets, rejects)
+        })
+        .map_err(RunError::Start)?;
+        let mut threads: Vec<Option<Thread>> = vec![None; workers];
+        for (index, thread) in hellos {
+            threads[index] = Some(thread);
+        }
+        let lines = channels.into_iter().zip(threads);
+        let lines = lines.filter_map(|(to, thread)| Some(Line { to, thread: thread? })).collect();
+        let guards = std::thread::spawn(move || {
+            let mut result = Ok(());
+            for worker in guards.join() {
+                let worker = worker.unwrap_or_else(|death| Err(RunError::Start(death)));
+                result = result.and(worker);
+            }
+            result
+        });
+        Ok(Crew { lines, guards })
+    }
+}
+
+/// Reads all sources: first the changelogs that end, so that facts meet their thresholds, then the
+/// others side by side.
+fn read_all(
+    shared: &Arc<Shared>,
+    opened: Vec<Box<dyn Source>>,
+    lateness: Span,
+    stretch: Stretch,
+    conductor: &mut Conductor,
+) -> Result<(), RunError> {
+    let is_first = |source: &SourcePlan| {
+        source.feeds.is_empty() && source.declared.lifetime == Lifetime::Finite
+    };
+    let (first, then): (Vec<_>, Vec<_>) = opened
+        .into_iter()
+        .enumerate()
+        .partition(|(index, _)| is_first(&shared.sources[*index]));
+    for round in [first, then] {
+        let (to, from) = bounded(ROWS_WAITING * round.len().max(1));
+        let count = round.len();
+        let mut readers = Vec::new();
+        for (index, source) in round {
+            let plan = shared.sources[index].clone();
+            // A table's versions before the stretch hold inside it, too.
+            let stretch = if plan.feeds.is_empty() { Stretch::ALL } else { stretch };
+            let name = plan.name.clone();
+            let admission = Admission::new(index, plan, lateness, stretch);
+            let (to, watch) = (to.clone(), Arc::clone(&shared.watch));
+            readers.push(std::thread::spawn(move || {
+                reader::read(index, &name, source, admission, &to, &watch);
+            }));
+        }
+        drop(to);
+        let conducted = conductor.conduct(&from, count);
+        drop(from);
+        if conducted.is_ok() && !shared.watch.is_stopped() {
+            for reader in readers {
+                if reader.join().is_err() {
+                    return Err(RunError::Start("a source's thread has died".to_owned()));
+                }
+            }
+        }
+        conducted?;
+    }
+    Ok(())
+}

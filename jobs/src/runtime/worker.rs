@@ -1,0 +1,354 @@
+//! A worker: its share of every stage's dataflow, and the loop that feeds it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, TryRecvError};
+use tidegate_operators::dedup::{self, Deduplicate};
+use tidegate_operators::drift::drift;
+use tidegate_operators::driver::{Emission, Firing, Keyed, Settings};
+use tidegate_operators::entity::Entity;
+use tidegate_operators::features::Features;
+use tidegate_operators::parcel::{Content, Parcel};
+use tidegate_operators::sessions::Sessions;
+use tidegate_operators::triggers::Trigger;
+use tidegate_schemas::job::OnConflict;
+use tidegate_schemas::rows::Rows;
+use tidegate_schemas::time::Tick;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Input, InputHandle, Probe, ProbeHandle};
+use timely::dataflow::{Scope, StreamVec};
+use timely::worker::Worker as TimelyWorker;
+
+use super::admit::{Admitted, reject_rows};
+use super::conductor::Work;
+use super::error::RunError;
+use super::tables::table_rows;
+use super::watch::Watch;
+use super::{Shared, StageRun};
+use crate::normalise::Normaliser;
+use crate::sinks::SinkSender;
+use crate::sources::Reject;
+
+/// A sink's end in one worker.
+pub(super) struct Outlet {
+    pub(super) stage: usize,
+    pub(super) output: usize,
+    /// Whether the sink wants only what is final.
+    pub(super) settled: bool,
+    pub(super) sender: SinkSender,
+    pub(super) rows: Arc<AtomicU64>,
+}
+
+/// Builds the worker's dataflow and feeds it until there is no more work.
+pub(super) fn work(
+    worker: &mut TimelyWorker,
+    shared: &Arc<Shared>,
+    from: &Receiver<Work>,
+    outlets: Vec<Outlet>,
+    rejects: Vec<Vec<SinkSender>>,
+) -> Result<(), RunError> {
+    let failed = Rc::new(RefCell::new(None));
+    let mut stages = Vec::new();
+    let mut by_stage: Vec<Vec<Outlet>> = (0..shared.stages.len()).map(|_| Vec::new()).collect();
+    for outlet in outlets {
+        by_stage[outlet.stage].push(outlet);
+    }
+    for (stage, outlets) in shared.stages.iter().zip(by_stage) {
+        let entity = entity(stage, shared)?;
+        let failed = Rc::clone(&failed);
+        stages.push(worker.dataflow::<Tick, _, _>(|scope| {
+            build(scope, stage, entity, shared.firing, outlets, failed)
+        }));
+    }
+    let mut feeder = Feeder::new(shared, rejects, worker.peers());
+    loop {
+        match from.try_recv() {
+            Ok(Work::Rows(tick, rows)) => feeder.rows(tick, &rows, &mut stages)?,
+            Ok(Work::Tick(tick, watermark)) => {
+                for (input, _) in &mut stages {
+                    let content = Content::Watermark(watermark);
+                    input.send(Parcel { to: worker.index(), content });
+                    input.advance_to(tick + 1);
+                }
+                feeder.complete(tick + 1)?;
+                worker.step();
+            }
+            Err(TryRecvError::Empty) => {
+                worker.step_or_park(Some(Duration::from_millis(5)));
+            }
+            Err(TryRecvError::Disconnected) => break,
+        }
+        if let Some(error) = failed.borrow_mut().take() {
+            return Err(error);
+        }
+    }
+    let probes: Vec<ProbeHandle<Tick>> = stages
+        .into_iter()
+        .map(|(input, probe)| {
+            input.close();
+            probe
+        })
+        .collect();
+    while probes.iter().any(|probe| !probe.done()) {
+        worker.step_or_park(Some(Duration::from_millis(1)));
+        if let Some(error) = failed.borrow_mut().take() {
+            return Err(error);
+        }
+    }
+    let error = failed.borrow_mut().take();
+    error.map_or(Ok(()), Err)
+}
+
+/// The logic of a stage.
+fn entity(stage: &StageRun, shared: &Shared) -> Result<Entity, RunError> {
+    let features = stage
+        .plan
+        .features
+        .iter()
+        .map(|spec| Features::new(spec, Arc::clone(&shared.names)))
+        .collect::<Result<_, _>>()
+        .map_err(|e| RunError::Start(e.to_string()))?;
+    let sessions = stage.plan.sessions.iter().map(|spec| Sessions::new(spec.clone())).collect();
+    let triggers = stage
+        .plan
+        .triggers
+        .iter()
+        .map(|spec| Trigger::new(spec.clone()))
+        .collect::<Result<_, _>>()
+        .map_err(|e| RunError::Start(e.to_string()))?;
+    Ok(Entity::new(features, sessions, triggers, &stage.plan.tables))
+}
+
+type Stage = (InputHandle<Tick, timely::container::CapacityContainerBuilder<Vec<Parcel>>>, ProbeHandle<Tick>);
+
+fn build(
+    scope: Scope<'_, Tick>,
+    stage: &StageRun,
+    entity: Entity,
+    firing: Firing,
+    outlets: Vec<Outlet>,
+    failed: Rc<RefCell<Option<RunError>>>,
+) -> Stage {
+    let (input, mut parcels) = scope.new_input::<Vec<Parcel>>();
+    if let Some((keep, on_conflict)) = stage.plan.dedupe {
+        parcels = parcels.deduplicate(dedup::Settings {
+            keep,
+            on_conflict: match on_conflict {
+                OnConflict::First => dedup::OnConflict::First,
+                OnConflict::Latest => dedup::OnConflict::Latest,
+            },
+            tally: Arc::clone(&stage.tally),
+        });
+    }
+    let probe = ProbeHandle::new();
+    let (drift_outlets, outlets): (Vec<Outlet>, Vec<Outlet>) =
+        outlets.into_iter().partition(|outlet| outlet.output >= stage.plan.logic_outputs);
+    let mut drift_outlets: Vec<Option<Outlet>> = drift_outlets.into_iter().map(Some).collect();
+    for (spec, output) in &stage.plan.drift {
+        let facts = parcels.clone().flat_map(|parcel| match parcel.content {
+            Content::Facts(block) => Some(block),
+            _ => None,
+        });
+        let watermarks = parcels.clone().flat_map(|parcel| match parcel.content {
+            Content::Watermark(at) => Some(at),
+            _ => None,
+        });
+        let taken = drift_outlets
+            .iter_mut()
+            .filter(|outlet| outlet.as_ref().is_some_and(|outlet| outlet.output == *output));
+        let taken: Vec<Outlet> = taken.filter_map(Option::take).collect();
+        let rows = drift(facts, watermarks, spec.clone());
+        deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
+    }
+    let settings = Settings {
+        firing,
+        columns: stage.plan.outputs[..stage.plan.logic_outputs]
+            .iter()
+            .map(|schema| schema.columns.len())
+            .collect(),
+        gauge: Arc::clone(&stage.gauge),
+    };
+    deliver(parcels.keyed(entity, settings), firing, outlets, failed).probe_with(&probe);
+    (input, probe)
+}
+
+/// Hands the rows of the logic to the sinks.
+fn deliver<'scope>(
+    emissions: StreamVec<'scope, Tick, Emission>,
+    firing: Firing,
+    mut outlets: Vec<Outlet>,
+    failed: Rc<RefCell<Option<RunError>>>,
+) -> StreamVec<'scope, Tick, ()> {
+    emissions.unary_frontier(Pipeline, "Deliver", move |_, _| {
+        move |(input, frontier), _output| {
+            input.for_each(|_, emissions| {
+                for mut emission in emissions.drain(..) {
+                    let tick = emission.tick;
+                    for index in 0..outlets.len() {
+                        let later = &outlets[index + 1..];
+                        let wanted = &outlets[index];
+                        let again = later
+                            .iter()
+                            .any(|o| (o.output, o.settled) == (wanted.output, wanted.settled));
+                        let outlet = &mut outlets[index];
+                        let from = match firing {
+                            Firing::OnArrival if !outlet.settled => &mut emission.live,
+                            _ => &mut emission.settled,
+                        };
+                        let rows = &mut from[outlet.output];
+                        give(outlet, tick, rows, again, &failed);
+                    }
+                }
+            });
+            complete(&mut outlets, frontier.frontier().first().copied(), &failed);
+        }
+    })
+}
+
+/// Hands the rows of drift to the sinks.
+fn deliver_rows<'scope>(
+    rows: StreamVec<'scope, Tick, Rows>,
+    mut outlets: Vec<Outlet>,
+    failed: Rc<RefCell<Option<RunError>>>,
+) -> StreamVec<'scope, Tick, ()> {
+    rows.unary_frontier(Pipeline, "DeliverDrift", move |_, _| {
+        move |(input, frontier), _output| {
+            input.for_each(|stamp, data| {
+                let tick = stamp.least().copied().unwrap_or_default();
+                for mut rows in data.drain(..) {
+                    let count = outlets.len();
+                    for (index, outlet) in outlets.iter_mut().enumerate() {
+                        give(outlet, tick, &mut rows, index + 1 < count, &failed);
+                    }
+                }
+            });
+            complete(&mut outlets, frontier.frontier().first().copied(), &failed);
+        }
+    })
+}
+
+/// Sends rows to a sink; a copy of them when somebody else may want them too.
+fn give(
+    outlet: &mut Outlet,
+    tick: Tick,
+    rows: &mut Rows,
+    shared: bool,
+    failed: &Rc<RefCell<Option<RunError>>>,
+) {
+    if rows.is_empty() {
+        return;
+    }
+    outlet.rows.fetch_add(rows.len() as u64, Ordering::Relaxed);
+    let sent = if shared {
+        outlet.sender.write(tick, &mut rows.clone())
+    } else {
+        outlet.sender.write(tick, rows)
+    };
+    if let Err(error) = sent {
+        failed.borrow_mut().get_or_insert(error.into());
+    }
+}
+
+/// Tells the sinks which ticks are complete; without a frontier, all are.
+fn complete(outlets: &mut [Outlet], frontier: Option<Tick>, failed: &Rc<RefCell<Option<RunError>>>) {
+    for outlet in outlets {
+        if let Err(error) = outlet.sender.complete(frontier.unwrap_or(Tick::MAX)) {
+            failed.borrow_mut().get_or_insert(error.into());
+        }
+    }
+}
+
+/// Turns admitted rows into parcels for the stages.
+struct Feeder {
+    shared: Arc<Shared>,
+    peers: usize,
+    /// By source: the stages it feeds.
+    normalisers: Vec<Vec<(usize, Normaliser)>>,
+    /// By source: where rows go that cannot become facts.
+    rejects: Vec<Vec<SinkSender>>,
+    watch: Arc<Watch>,
+}
+
+impl Feeder {
+    fn new(shared: &Arc<Shared>, rejects: Vec<Vec<SinkSender>>, peers: usize) -> Feeder {
+        let normalisers = shared
+            .sources
+            .iter()
+            .map(|source| {
+                let feeds = source.feeds.iter();
+                feeds
+                    .map(|(stage, plan)| {
+                        (*stage, Normaliser::new(plan.clone(), Arc::clone(&shared.names), peers))
+                    })
+                    .collect()
+            })
+            .collect();
+        Feeder {
+            shared: Arc::clone(shared),
+            peers,
+            normalisers,
+            rejects,
+            watch: Arc::clone(&shared.watch),
+        }
+    }
+
+    fn rows(
+        &mut self,
+        tick: Tick,
+        rows: &Admitted,
+        stages: &mut [Stage],
+    ) -> Result<(), RunError> {
+        let source = &self.shared.sources[rows.source];
+        let expression = |error| RunError::Expression { source_name: source.name.clone(), error };
+        for (stage, plan) in &source.tables {
+            let versions = table_rows(plan, rows, &self.shared.names).map_err(expression)?;
+            for to in 0..self.peers {
+                let content = Content::Tables(versions.clone());
+                stages[*stage].0.send(Parcel { to, content });
+            }
+        }
+        let count = rows.times.len() as u64;
+        let mut faulty = 0;
+        for (number, (stage, normaliser)) in self.normalisers[rows.source].iter_mut().enumerate() {
+            let normalised = normaliser
+                .normalise(&rows.batch, &rows.times, rows.ordinal)
+                .map_err(expression)?;
+            for parcel in normalised.parcels {
+                stages[*stage].0.send(parcel);
+            }
+            if number == 0 {
+                faulty = normalised.faults.len() as u64;
+                let faults = normalised.faults.into_iter().map(|fault| rows.reject(fault));
+                let rejects: Vec<Reject> = faults.collect();
+                if !rejects.is_empty() && !self.rejects[rows.source].is_empty() {
+                    let batch = reject_rows(&rejects).map_err(expression)?;
+                    for sink in &mut self.rejects[rows.source] {
+                        sink.write_batch(tick, batch.clone())?;
+                    }
+                }
+                if self.shared.stages[*stage].plan.dedupe.is_none() {
+                    self.watch.accepted.fetch_add(count - faulty, Ordering::Relaxed);
+                }
+            }
+        }
+        if self.normalisers[rows.source].is_empty() {
+            self.watch.accepted.fetch_add(count, Ordering::Relaxed);
+        }
+        self.watch.rejected.fetch_add(faulty, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Tells the sinks of rejects that no more will come for ticks before `frontier`.
+    fn complete(&mut self, frontier: Tick) -> Result<(), RunError> {
+        for sink in self.rejects.iter_mut().flatten() {
+            sink.complete(frontier)?;
+        }
+        Ok(())
+    }
+}
