@@ -60,13 +60,19 @@ impl Entity {
     /// Gives the state its parts, which a default state does not have yet.
     fn prepare(&self, state: &mut State) {
         if state.features.len() != self.features.len() {
-            state.features.resize_with(self.features.len(), features::State::default);
+            state
+                .features
+                .resize_with(self.features.len(), features::State::default);
         }
         if state.sessions.len() != self.sessions.len() {
-            state.sessions.resize_with(self.sessions.len(), SessionState::default);
+            state
+                .sessions
+                .resize_with(self.sessions.len(), SessionState::default);
         }
         if state.triggers.len() != self.triggers.len() {
-            state.triggers.resize_with(self.triggers.len(), triggers::State::default);
+            state
+                .triggers
+                .resize_with(self.triggers.len(), triggers::State::default);
         }
     }
 
@@ -117,7 +123,9 @@ impl Entity {
         }
         let tables = self.tables.borrow();
         let watches = self.triggers.iter().zip(&state.triggers);
-        let next = watches.filter_map(|(trigger, state)| trigger.watch(state, &tables)).min()?;
+        let next = watches
+            .filter_map(|(trigger, state)| trigger.watch(state, &tables))
+            .min()?;
         (state.due.is_none_or(|due| next > due)).then_some(next)
     }
 }
@@ -242,9 +250,21 @@ impl Logic for Entity {
 
     fn decode(&self, from: &mut Reader<'_>) -> Result<State, CodecError> {
         Ok(State {
-            features: self.features.iter().map(|f| f.decode(from)).collect::<Result<_, _>>()?,
-            sessions: self.sessions.iter().map(|s| s.decode(from)).collect::<Result<_, _>>()?,
-            triggers: self.triggers.iter().map(|t| t.decode(from)).collect::<Result<_, _>>()?,
+            features: self
+                .features
+                .iter()
+                .map(|f| f.decode(from))
+                .collect::<Result<_, _>>()?,
+            sessions: self
+                .sessions
+                .iter()
+                .map(|s| s.decode(from))
+                .collect::<Result<_, _>>()?,
+            triggers: self
+                .triggers
+                .iter()
+                .map(|t| t.decode(from))
+                .collect::<Result<_, _>>()?,
             due: from.option("a moment to evaluate", |from| from.time("a time"))?,
         })
     }

@@ -66,11 +66,16 @@ mod shared {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use tidegate_schemas::fact::FactBlock;
 
-    pub(super) fn serialize<S: Serializer>(block: &Arc<FactBlock>, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        block: &Arc<FactBlock>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         block.as_ref().serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<FactBlock>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Arc<FactBlock>, D::Error> {
         FactBlock::deserialize(from).map(Arc::new)
     }
 }

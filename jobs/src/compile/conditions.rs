@@ -40,17 +40,28 @@ pub(super) fn plan(
 ) -> Result<Program, String> {
     let schema = schema(registers).map_err(|e| text(&e))?;
     let logical = planner.logical_over(sql, &schema).map_err(|e| text(&e))?;
-    let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .build();
     let simplifier = ExprSimplifier::new(context);
-    let coerced = simplifier.coerce(logical.unalias(), &schema).map_err(|e| text(&e))?;
+    let coerced = simplifier
+        .coerce(logical.unalias(), &schema)
+        .map_err(|e| text(&e))?;
     let logical = simplifier.simplify(coerced).map_err(|e| text(&e))?;
     let translated = Translator { names, registers }.expr(&logical)?;
-    let kinds: Vec<Kind> = registers.iter().map(|register| register.kind.clone()).collect();
+    let kinds: Vec<Kind> = registers
+        .iter()
+        .map(|register| register.kind.clone())
+        .collect();
     Program::compile(&translated, &kinds).map_err(|e| e.to_string())
 }
 
 /// The register that a plain name means, if the text is one.
-pub(super) fn register_of(planner: &Planner, registers: &[Register], sql: &str) -> Result<Option<usize>, String> {
+pub(super) fn register_of(
+    planner: &Planner,
+    registers: &[Register],
+    sql: &str,
+) -> Result<Option<usize>, String> {
     let schema = schema(registers).map_err(|e| text(&e))?;
     let logical = planner.logical_over(sql, &schema).map_err(|e| text(&e))?;
     Ok(match logical.unalias() {
@@ -64,11 +75,17 @@ fn text(error: &DataFusionError) -> String {
 }
 
 fn schema(registers: &[Register]) -> Result<DFSchema, DataFusionError> {
-    let fields = registers.iter().filter(|register| register.visible).filter_map(|register| {
-        let field = Arc::new(Field::new(&register.name, data_type(&register.kind)?, true));
-        let block = register.block.as_ref().map(|block| TableReference::bare(block.as_str()));
-        Some((block, field))
-    });
+    let fields = registers
+        .iter()
+        .filter(|register| register.visible)
+        .filter_map(|register| {
+            let field = Arc::new(Field::new(&register.name, data_type(&register.kind)?, true));
+            let block = register
+                .block
+                .as_ref()
+                .map(|block| TableReference::bare(block.as_str()));
+            Some((block, field))
+        });
     DFSchema::new_with_metadata(fields.collect(), Default::default())
 }
 
@@ -119,16 +136,23 @@ impl Translator<'_> {
             Logical::Negative(inner) => Expr::Negate(self.boxed(inner)?),
             Logical::IsNull(inner) => Expr::IsNull(self.boxed(inner)?),
             Logical::IsNotNull(inner) => Expr::IsNotNull(self.boxed(inner)?),
-            Logical::IsTrue(inner) => {
-                Expr::Coalesce(vec![self.expr(inner)?, Expr::Bool(false)])
-            }
-            Logical::IsNotTrue(inner) => {
-                Expr::Not(Box::new(Expr::Coalesce(vec![self.expr(inner)?, Expr::Bool(false)])))
-            }
+            Logical::IsTrue(inner) => Expr::Coalesce(vec![self.expr(inner)?, Expr::Bool(false)]),
+            Logical::IsNotTrue(inner) => Expr::Not(Box::new(Expr::Coalesce(vec![
+                self.expr(inner)?,
+                Expr::Bool(false),
+            ]))),
             Logical::Between(between) => self.between(between)?,
-            Logical::InList(InList { expr, list, negated }) => {
+            Logical::InList(InList {
+                expr,
+                list,
+                negated,
+            }) => {
                 let found = Expr::In(self.boxed(expr)?, self.all(list)?);
-                if *negated { Expr::Not(Box::new(found)) } else { found }
+                if *negated {
+                    Expr::Not(Box::new(found))
+                } else {
+                    found
+                }
             }
             Logical::Case(case) => self.case(case)?,
             Logical::Cast(cast) => self.cast(&cast.expr, cast.field.data_type())?,
@@ -177,11 +201,19 @@ impl Translator<'_> {
             Box::new(Expr::Compare(Comparison::GreaterEqual, value.clone(), low)),
             Box::new(Expr::Compare(Comparison::LessEqual, value, high)),
         );
-        Ok(if between.negated { Expr::Not(Box::new(inside)) } else { inside })
+        Ok(if between.negated {
+            Expr::Not(Box::new(inside))
+        } else {
+            inside
+        })
     }
 
     fn case(&self, case: &Case) -> Result<Expr, String> {
-        let base = case.expr.as_ref().map(|base| self.boxed(base)).transpose()?;
+        let base = case
+            .expr
+            .as_ref()
+            .map(|base| self.boxed(base))
+            .transpose()?;
         let mut branches = Vec::new();
         for (when, then) in &case.when_then_expr {
             let when = match &base {
@@ -190,13 +222,20 @@ impl Translator<'_> {
             };
             branches.push((when, self.expr(then)?));
         }
-        let otherwise = case.else_expr.as_ref().map(|expr| self.boxed(expr)).transpose()?;
+        let otherwise = case
+            .else_expr
+            .as_ref()
+            .map(|expr| self.boxed(expr))
+            .transpose()?;
         Ok(Expr::Case(branches, otherwise))
     }
 
     fn cast(&self, inner: &Logical, to: &DataType) -> Result<Expr, String> {
         let inner = self.boxed(inner)?;
-        Ok(Expr::Cast(inner, type_of(to).ok_or_else(|| unknown(&format!("the type {to}")))?))
+        Ok(Expr::Cast(
+            inner,
+            type_of(to).ok_or_else(|| unknown(&format!("the type {to}")))?,
+        ))
     }
 
     fn literal(&self, value: &ScalarValue) -> Result<Expr, String> {
@@ -219,12 +258,10 @@ impl Translator<'_> {
                 Ok(ScalarValue::Float64(Some(number))) => Expr::Float(number),
                 _ => return Err(unknown()),
             },
-            Type::Time => {
-                match value.cast_to(&DataType::Timestamp(ArrowUnit::Microsecond, None)) {
-                    Ok(ScalarValue::TimestampMicrosecond(Some(at), _)) => Expr::Time(EventTime(at)),
-                    _ => return Err(unknown()),
-                }
-            }
+            Type::Time => match value.cast_to(&DataType::Timestamp(ArrowUnit::Microsecond, None)) {
+                Ok(ScalarValue::TimestampMicrosecond(Some(at), _)) => Expr::Time(EventTime(at)),
+                _ => return Err(unknown()),
+            },
         })
     }
 }
@@ -239,7 +276,9 @@ fn type_of(data_type: &DataType) -> Option<Type> {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Type::Text,
         DataType::Timestamp(..) | DataType::Date32 => Type::Time,
         _ if data_type.is_integer() => Type::Int,
-        _ if data_type.is_floating() || matches!(data_type, DataType::Decimal128(..)) => Type::Float,
+        _ if data_type.is_floating() || matches!(data_type, DataType::Decimal128(..)) => {
+            Type::Float
+        }
         _ => return None,
     })
 }

@@ -7,6 +7,8 @@ use tidegate_operators::statistics::Smoothing;
 use tidegate_operators::statistics::divergence::Direction;
 use tidegate_schemas::job::{Drift, Mode, OutputKind, Until};
 
+use tidegate_schemas::time::EventTime;
+
 use super::Compiler;
 use super::stage::StageBuilder;
 
@@ -20,7 +22,10 @@ impl Compiler<'_> {
             }
             for settled in [true, false] {
                 let sinks = self.sinks_of(OutputKind::Drift, name);
-                if sinks.iter().any(|(_, sink)| (sink.mode == Mode::Final) == settled) {
+                if sinks
+                    .iter()
+                    .any(|(_, sink)| (sink.mode == Mode::Final) == settled)
+                {
                     self.drift(stage, name, drift, settled);
                 }
             }
@@ -36,29 +41,54 @@ impl Compiler<'_> {
             let text = text.to_owned();
             if let Some((column, _)) = self.word_of(stage, &from, sql, &text, None) {
                 let name = self.plan.names.code(&sql.column_name());
-                monitors.push(Monitor { name, column, filter, nulls: Nulls::Skip });
+                monitors.push(Monitor {
+                    name,
+                    column,
+                    filter,
+                    nulls: Nulls::Skip,
+                });
             }
         }
-        let Some(Until::At(begin)) = drift.reference.from else {
-            let place = drift.from.place();
-            let problem = self.job.origin.problem(place, "the reference of a drift needs a beginning");
-            self.push(problem.help("write reference = { from = \"2026-01-01T00:00:00Z\", until = \"7d\" }"));
-            return;
-        };
-        let until = match drift.reference.until {
-            Until::At(at) => at,
-            Until::After(span) => begin.plus(span),
+        let (origin, reference) = match (drift.reference.from, drift.reference.until) {
+            (Some(Until::At(from)), Until::At(until)) => {
+                (from, DriftReference::Stretch { from, until })
+            }
+            (Some(Until::At(from)), Until::After(span)) => (
+                from,
+                DriftReference::Stretch {
+                    from,
+                    until: from.plus(span),
+                },
+            ),
+            (None, Until::After(span)) => (EventTime(0), DriftReference::First(span)),
+            (None, Until::At(until)) => (
+                EventTime(0),
+                DriftReference::Stretch {
+                    from: EventTime::MIN,
+                    until,
+                },
+            ),
+            (Some(Until::After(_)), _) => {
+                let message = "the reference of a drift begins at a time, not after a duration";
+                self.problem(drift.from.place(), message);
+                return;
+            }
         };
         let spec = DriftSpec {
             monitors,
-            windows: Windows { origin: begin, every: drift.every },
-            reference: DriftReference::Stretch { from: begin, until },
+            windows: Windows {
+                origin,
+                every: drift.every,
+            },
+            reference,
             smoothing: Smoothing::AddToCounts(drift.smoothing),
             direction: Direction::CurrentFromReference,
             min_rows: 1,
             firing: match settled {
                 true => Firing::Final,
-                false => Firing::Changes { keep: self.job.job.lateness },
+                false => Firing::Changes {
+                    keep: self.job.job.lateness,
+                },
             },
         };
         if let Err(message) = spec.check() {

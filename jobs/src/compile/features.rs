@@ -3,7 +3,8 @@
 use tidegate_operators::aggregate::moments::Spread as MomentSpread;
 use tidegate_operators::aggregate::window::Bounds as WindowBounds;
 use tidegate_operators::features::spec::{
-    FeatureSpec, FeaturesSpec, Measure, Nulls as FeatureNulls, Op as FeatureOp, Order as FeatureOrder,
+    FeatureSpec, FeaturesSpec, Measure, Nulls as FeatureNulls, Op as FeatureOp,
+    Order as FeatureOrder,
 };
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::job::{
@@ -26,7 +27,10 @@ impl Compiler<'_> {
     /// Compiles all that is kept of an entity.
     pub(super) fn entity(&mut self, stage: &mut StageBuilder, entity: &str) {
         let job = self.job;
-        let of = |name: &str| job.entity_behind(name).is_some_and(|(found, _)| found == entity);
+        let of = |name: &str| {
+            job.entity_behind(name)
+                .is_some_and(|(found, _)| found == entity)
+        };
         let mut registers = Vec::new();
         for (name, features) in job.features.iter().filter(|(name, _)| of(name)) {
             registers.extend(self.features(stage, entity, name, features));
@@ -35,7 +39,10 @@ impl Compiler<'_> {
             registers.extend(self.sessions(stage, entity, name, sessions));
         }
         for (name, trigger) in &job.triggers {
-            let behind = trigger.on.iter().find_map(|on| job.entity_behind(on.as_str()));
+            let behind = trigger
+                .on
+                .iter()
+                .find_map(|on| job.entity_behind(on.as_str()));
             if behind.is_some_and(|(found, _)| found == entity) {
                 self.trigger(stage, entity, name, trigger, &registers);
             }
@@ -68,14 +75,21 @@ impl Compiler<'_> {
     ) -> Option<Registers> {
         let anchored = features.at.is_some();
         let anchor_kind = OutputKind::Features;
-        let current_kind = if anchored { OutputKind::Current } else { OutputKind::Features };
+        let current_kind = if anchored {
+            OutputKind::Current
+        } else {
+            OutputKind::Features
+        };
         let wants_anchors = anchored && !self.sinks_of(anchor_kind, name).is_empty();
         let mut current_sinks = self.sinks_of(OutputKind::Current, name);
         if !anchored {
             current_sinks.extend(self.sinks_of(OutputKind::Features, name));
         }
         let wants_current = !current_sinks.is_empty();
-        for (_, sink) in current_sinks.iter().filter(|(_, sink)| sink.mode == Mode::Final) {
+        for (_, sink) in current_sinks
+            .iter()
+            .filter(|(_, sink)| sink.mode == Mode::Final)
+        {
             let message = "current values are never final";
             let problem = self.job.origin.problem(sink.from.0.place(), message);
             self.push(problem.help("set mode = \"upserts\" or \"changes\""));
@@ -83,26 +97,49 @@ impl Compiler<'_> {
         if !wants_anchors && !wants_current && !self.is_watched(name) {
             return None;
         }
-        let from: Vec<String> = features.from.iter().map(|s| s.as_str().to_owned()).collect();
+        let from: Vec<String> = features
+            .from
+            .iter()
+            .map(|s| s.as_str().to_owned())
+            .collect();
         let mut columns = Vec::new();
         let mut specs = Vec::new();
         for aggregate in &features.add {
             for (column, spec) in self.feature_columns(stage, &from, aggregate) {
-                columns.push(OutputColumn { name: column, kind: spec.kind() });
+                columns.push(OutputColumn {
+                    name: column,
+                    kind: spec.kind(),
+                });
                 specs.push(spec);
             }
         }
-        let anchor = features.at.as_ref().and_then(|at| self.filter(stage, &from, Some(at)));
+        let anchor = features
+            .at
+            .as_ref()
+            .and_then(|at| self.filter(stage, &from, Some(at)));
         let (carry, carried) = self.carried(stage, &from, features);
         let unit = self.unit(&from);
-        let key = self.job.entities.get(entity).map(|entity| entity.key.as_str().to_owned());
+        let key = self
+            .job
+            .entities
+            .get(entity)
+            .map(|entity| entity.key.as_str().to_owned());
         let time = OutputColumn {
-            name: from.first().map(|s| self.job.event_time(s).as_str().to_owned()).unwrap_or_default(),
+            name: from
+                .first()
+                .map(|s| self.job.event_time(s).as_str().to_owned())
+                .unwrap_or_default(),
             kind: Kind::Time(unit),
         };
         let anchor_output = wants_anchors.then(|| {
-            let id = OutputColumn { name: self.id_name(&from), kind: Kind::Id };
-            let all = [id, time.clone()].into_iter().chain(carried).chain(columns.iter().cloned());
+            let id = OutputColumn {
+                name: self.id_name(&from),
+                kind: Kind::Id,
+            };
+            let all = [id, time.clone()]
+                .into_iter()
+                .chain(carried)
+                .chain(columns.iter().cloned());
             let schema = OutputSchema {
                 name: format!("features.{name}"),
                 key: key.clone(),
@@ -143,7 +180,10 @@ impl Compiler<'_> {
             current_output,
             track_changes: self.is_followed(name),
         });
-        Some(Registers { block: name.to_owned(), columns })
+        Some(Registers {
+            block: name.to_owned(),
+            columns,
+        })
     }
 
     /// The name of the column that shows the event's id.
@@ -166,13 +206,23 @@ impl Compiler<'_> {
         let id = self.id_name(from);
         let mut measures = Vec::new();
         let mut columns = Vec::new();
-        let wanted: Vec<&Text> = features.carry.iter().filter(|name| name.as_str() != id).collect();
+        let wanted: Vec<&Text> = features
+            .carry
+            .iter()
+            .filter(|name| name.as_str() != id)
+            .collect();
         for name in wanted {
             let sql = tidegate_schemas::job::Sql(name.clone());
             let text = format!("\"{}\"", name.as_str());
             if let Some((word, kind)) = self.word_of(stage, from, &sql, &text, None) {
-                measures.push(Measure { word, kind: kind.clone() });
-                columns.push(OutputColumn { name: name.as_str().to_owned(), kind });
+                measures.push(Measure {
+                    word,
+                    kind: kind.clone(),
+                });
+                columns.push(OutputColumn {
+                    name: name.as_str().to_owned(),
+                    kind,
+                });
             }
         }
         (measures, columns)
@@ -198,7 +248,10 @@ impl Compiler<'_> {
         };
         let Some(op) = feature_op(&aggregate.op, over) else {
             let place = aggregate.name.place();
-            self.problem(place, format!("`{}` is for sessions only", aggregate.op.name()));
+            self.problem(
+                place,
+                format!("`{}` is for sessions only", aggregate.op.name()),
+            );
             return Vec::new();
         };
         let spec = FeatureSpec {
@@ -217,11 +270,22 @@ impl Compiler<'_> {
             },
         };
         let windows = aggregate.windows.iter().map(|window| window.span());
-        let windows: Vec<_> = if aggregate.windows.is_empty() { vec![None] } else { windows.collect() };
+        let windows: Vec<_> = if aggregate.windows.is_empty() {
+            vec![None]
+        } else {
+            windows.collect()
+        };
         let mut columns = Vec::new();
         for (column, window) in aggregate.columns().into_iter().zip(windows) {
             let hop = spec.hop.filter(|_| window.is_some());
-            columns.push((column, FeatureSpec { window, hop, ..spec.clone() }));
+            columns.push((
+                column,
+                FeatureSpec {
+                    window,
+                    hop,
+                    ..spec.clone()
+                },
+            ));
         }
         let names = std::sync::Arc::clone(&self.plan.names);
         if let Some((_, first)) = columns.first() {
@@ -236,7 +300,10 @@ impl Compiler<'_> {
             };
             if let Err(error) = tidegate_operators::features::Features::new(&alone, names) {
                 let name = aggregate.name.as_str();
-                self.problem(aggregate.name.place(), format!("`{name}` cannot be computed: {}", error.why));
+                self.problem(
+                    aggregate.name.place(),
+                    format!("`{name}` cannot be computed: {}", error.why),
+                );
                 return Vec::new();
             }
         }
@@ -255,17 +322,28 @@ fn feature_op(op: &Op, over: Option<u8>) -> Option<FeatureOp> {
         Op::Stddev(spread) => FeatureOp::Deviation(moment_spread(*spread)),
         Op::First => FeatureOp::First,
         Op::Last => FeatureOp::Last,
-        Op::FirstK { k, order } => FeatureOp::FirstK { k: *k, order: list_order(*order) },
-        Op::LastK { k, order } => FeatureOp::LastK { k: *k, order: list_order(*order) },
+        Op::FirstK { k, order } => FeatureOp::FirstK {
+            k: *k,
+            order: list_order(*order),
+        },
+        Op::LastK { k, order } => FeatureOp::LastK {
+            k: *k,
+            order: list_order(*order),
+        },
         Op::CountDistinct => FeatureOp::CountDistinct,
-        Op::DistinctK { k, order } => FeatureOp::DistinctK { k: *k, order: list_order(*order) },
+        Op::DistinctK { k, order } => FeatureOp::DistinctK {
+            k: *k,
+            order: list_order(*order),
+        },
         Op::Histogram { k } => FeatureOp::Histogram { k: *k },
         Op::MaxCountBy => FeatureOp::MaxCountBy,
         Op::Ratio { .. } => FeatureOp::Ratio { over },
         Op::TimeSinceLast => FeatureOp::TimeSinceLast,
         Op::LongestGap => FeatureOp::LongestGap,
         Op::Entropy => FeatureOp::Entropy,
-        Op::DecayedSum { half_life } => FeatureOp::DecayedSum { half_life: *half_life },
+        Op::DecayedSum { half_life } => FeatureOp::DecayedSum {
+            half_life: *half_life,
+        },
         Op::Any => FeatureOp::Any,
         Op::List { .. } => return None,
     })

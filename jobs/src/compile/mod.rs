@@ -54,6 +54,7 @@ pub struct Plan {
 }
 
 /// A source and what becomes of its rows.
+#[derive(Clone)]
 pub struct SourcePlan {
     /// Its name.
     pub name: String,
@@ -199,7 +200,10 @@ impl<'a> Compiler<'a> {
         for sink in &self.selection.sinks {
             if !self.job.sinks.contains_key(sink) {
                 let known: Vec<_> = self.job.sinks.keys().map(String::as_str).collect();
-                let message = format!("there is no sink `{sink}`; the job has {}", known.join(", "));
+                let message = format!(
+                    "there is no sink `{sink}`; the job has {}",
+                    known.join(", ")
+                );
                 self.problem(job_place(self.job), message);
             }
         }
@@ -214,7 +218,10 @@ impl<'a> Compiler<'a> {
 
     /// The sinks that write an output of this kind and name.
     fn sinks_of(&self, kind: OutputKind, name: &str) -> Vec<(&'a String, &'a job::Sink)> {
-        let wanted = Output { kind, name: name.to_owned() };
+        let wanted = Output {
+            kind,
+            name: name.to_owned(),
+        };
         let sinks = self.job.sinks.iter();
         sinks
             .filter(|(sink, _)| self.selection.has(sink))
@@ -244,8 +251,12 @@ impl<'a> Compiler<'a> {
                 Some(expression)
             }
             Err(error) => {
-                let names: Vec<String> =
-                    view.schema.fields().iter().map(|field| field.name().clone()).collect();
+                let names: Vec<String> = view
+                    .schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone())
+                    .collect();
                 let problem = self.sql_problem(sql, source, &error, &names);
                 self.push(problem);
                 None
@@ -286,7 +297,10 @@ impl<'a> Compiler<'a> {
             let field = |index: &usize| view.schema.field(*index).name().clone();
             view.used.iter().map(field).collect()
         };
-        self.views.iter().map(|(name, view)| (name.clone(), names(view))).collect()
+        self.views
+            .iter()
+            .map(|(name, view)| (name.clone(), names(view)))
+            .collect()
     }
 }
 

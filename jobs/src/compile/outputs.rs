@@ -29,14 +29,29 @@ impl Compiler<'_> {
             Mode::Changes => SinkMode::Changes,
             Mode::Upserts => SinkMode::Upserts,
         };
-        let select = (!sink.select.is_empty())
-            .then(|| sink.select.iter().map(|sql| sql.as_str().to_owned()).collect());
+        let select = (!sink.select.is_empty()).then(|| {
+            sink.select
+                .iter()
+                .map(|sql| sql.as_str().to_owned())
+                .collect()
+        });
         let unending = self.job.sources.values().any(|source| source.follow);
         let life = if unending { Life::Unending } else { Life::Ends };
-        let parts = matches!(&place, Place::Path(path) if path.contains("{part}") || path.ends_with('/'));
-        let roll = (unending && parts)
-            .then_some(Roll { every: Duration::from_secs(60), ..Roll::DEFAULT });
-        Some(SinkSpec { name: name.to_owned(), place, format, mode, select, roll, life })
+        let parts =
+            matches!(&place, Place::Path(path) if path.contains("{part}") || path.ends_with('/'));
+        let roll = (unending && parts).then_some(Roll {
+            every: Duration::from_secs(60),
+            ..Roll::DEFAULT
+        });
+        Some(SinkSpec {
+            name: name.to_owned(),
+            place,
+            format,
+            mode,
+            select,
+            roll,
+            life,
+        })
     }
 
     /// The sinks of late and rejected rows.
@@ -45,19 +60,26 @@ impl Compiler<'_> {
         // The sources of the plan are those that something reads, in the order of the job.
         let is_raw = |source: &str| {
             let kinds = [OutputKind::Late, OutputKind::Rejects];
-            kinds.iter().any(|kind| !self.sinks_of(*kind, source).is_empty())
+            kinds
+                .iter()
+                .any(|kind| !self.sinks_of(*kind, source).is_empty())
         };
         let read = |source: &str| {
-            self.views.get(source).is_some_and(|view| {
-                !view.plan.feeds.is_empty() || !view.plan.tables.is_empty()
-            })
+            self.views
+                .get(source)
+                .is_some_and(|view| !view.plan.feeds.is_empty() || !view.plan.tables.is_empty())
         };
-        let planned: Vec<String> =
-            job.sources.keys().filter(|name| read(name) || is_raw(name)).cloned().collect();
+        let planned: Vec<String> = job
+            .sources
+            .keys()
+            .filter(|name| read(name) || is_raw(name))
+            .cloned()
+            .collect();
         for (index, source) in planned.iter().enumerate() {
-            for (kind, feed) in
-                [(OutputKind::Late, Feed::Late(index)), (OutputKind::Rejects, Feed::Rejects(index))]
-            {
+            for (kind, feed) in [
+                (OutputKind::Late, Feed::Late(index)),
+                (OutputKind::Rejects, Feed::Rejects(index)),
+            ] {
                 for (name, sink) in self.sinks_of(kind, source) {
                     if let Some(spec) = self.sink_spec(name, sink) {
                         self.plan.sinks.push(SinkPlan { spec, feed });

@@ -24,7 +24,11 @@ impl Compiler<'_> {
         if sinks.is_empty() && !self.is_watched(name) {
             return None;
         }
-        let from: Vec<String> = sessions.from.iter().map(|s| s.as_str().to_owned()).collect();
+        let from: Vec<String> = sessions
+            .from
+            .iter()
+            .map(|s| s.as_str().to_owned())
+            .collect();
         let filter = self.filter(stage, &from, sessions.filter.as_ref());
         let mut columns = Vec::new();
         let mut names = vec!["start".to_owned(), "end".to_owned(), "rows".to_owned()];
@@ -51,11 +55,18 @@ impl Compiler<'_> {
             open_output: None,
         };
         let kinds = spec.kinds(self.unit(&from));
-        let columns: Vec<OutputColumn> =
-            names.into_iter().zip(kinds).map(|(name, kind)| OutputColumn { name, kind }).collect();
+        let columns: Vec<OutputColumn> = names
+            .into_iter()
+            .zip(kinds)
+            .map(|(name, kind)| OutputColumn { name, kind })
+            .collect();
         let schema = OutputSchema {
             name: format!("sessions.{name}"),
-            key: self.job.entities.get(entity).map(|entity| entity.key.as_str().to_owned()),
+            key: self
+                .job
+                .entities
+                .get(entity)
+                .map(|entity| entity.key.as_str().to_owned()),
             columns: columns.clone(),
             identity: vec![SessionsSpec::START],
         };
@@ -70,7 +81,10 @@ impl Compiler<'_> {
             self.sinks_for(OutputKind::Sessions, name, output, Some(false));
         }
         stage.plan.sessions.push(spec);
-        Some(Registers { block: name.to_owned(), columns })
+        Some(Registers {
+            block: name.to_owned(),
+            columns,
+        })
     }
 
     fn session_column(
@@ -88,7 +102,12 @@ impl Compiler<'_> {
         };
         let place = aggregate.name.place();
         let name = aggregate.op.name();
-        let number = |kind: &Kind| matches!(kind, Kind::Int | Kind::Fixed { .. } | Kind::Bool | Kind::Span);
+        let number = |kind: &Kind| {
+            matches!(
+                kind,
+                Kind::Int | Kind::Fixed { .. } | Kind::Bool | Kind::Span
+            )
+        };
         let ordered = |kind: &Kind| number(kind) || matches!(kind, Kind::Time(_));
         let wrong = match (&aggregate.op, &measure) {
             (Op::Sum | Op::Mean, Some(of)) => !number(&of.kind),

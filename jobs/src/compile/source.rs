@@ -8,7 +8,9 @@ use tidegate_schemas::job::{ColumnKind, Format, OutputKind, Source};
 use tidegate_schemas::time::TimeUnit;
 
 use super::{Compiler, SourcePlan};
-use crate::sources::{ColumnType, CsvOptions, Declared, DeclaredColumn, Format as RowFormat, Lifetime};
+use crate::sources::{
+    ColumnType, CsvOptions, Declared, DeclaredColumn, Format as RowFormat, Lifetime,
+};
 
 /// A source while the job is compiled.
 pub(super) struct SourceView {
@@ -52,7 +54,9 @@ impl Compiler<'_> {
     pub(super) fn open_sources(&mut self) {
         let job = self.job;
         for (name, source) in &job.sources {
-            let Some(declared) = self.declare(name, source) else { continue };
+            let Some(declared) = self.declare(name, source) else {
+                continue;
+            };
             let schema = declared.schema();
             let event_time = job.event_time(name);
             let Ok(time) = schema.index_of(event_time.as_str()) else {
@@ -75,17 +79,27 @@ impl Compiler<'_> {
                 tables: Vec::new(),
             };
             let used = BTreeSet::from([time]);
-            let view = SourceView { declared, schema, used, time, plan };
+            let view = SourceView {
+                declared,
+                schema,
+                used,
+                time,
+                plan,
+            };
             self.views.insert(name.clone(), view);
             for sql in &source.expect {
                 let planned = self.truth(name, sql);
                 if let (Some(expression), Some(view)) = (planned, self.views.get_mut(name)) {
-                    view.plan.expect.push((sql.written().to_owned(), expression));
+                    view.plan
+                        .expect
+                        .push((sql.written().to_owned(), expression));
                 }
             }
             // Rows that go out as they came need all their columns.
             let raw = [OutputKind::Late, OutputKind::Rejects];
-            if raw.iter().any(|kind| !self.sinks_of(*kind, name).is_empty())
+            if raw
+                .iter()
+                .any(|kind| !self.sinks_of(*kind, name).is_empty())
                 && let Some(view) = self.views.get_mut(name)
             {
                 view.used.extend(0..view.schema.fields().len());
@@ -99,7 +113,11 @@ impl Compiler<'_> {
             Format::Jsonl => RowFormat::JsonLines,
             _ => RowFormat::Csv(self.csv_options(source)?),
         };
-        let wanted = self.columns.as_ref().and_then(|columns| columns.get(name)).cloned();
+        let wanted = self
+            .columns
+            .as_ref()
+            .and_then(|columns| columns.get(name))
+            .cloned();
         let mut columns = Vec::new();
         if source.columns.is_empty() {
             columns = self.columns_of_parquet(name, source)?;
@@ -111,7 +129,11 @@ impl Compiler<'_> {
             }
             columns.push(read);
         }
-        columns.retain(|column| wanted.as_ref().is_none_or(|wanted| wanted.contains(&column.name)));
+        columns.retain(|column| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.contains(&column.name))
+        });
         if format == RowFormat::Parquet {
             let keys: Vec<&str> = self.job.entities.values().map(|e| e.key.as_str()).collect();
             let ids = source.dedupe.iter().flat_map(|dedupe| dedupe.key.iter());
@@ -122,10 +144,16 @@ impl Compiler<'_> {
                     column.kind == ColumnType::Text && !many.contains(&column.name.as_str());
             }
         }
-        let paths = source.path.iter().map(|path| path.as_str().to_owned()).collect();
+        let paths = source
+            .path
+            .iter()
+            .map(|path| path.as_str().to_owned())
+            .collect();
         let mut declared = Declared::new(paths, format, columns);
         if source.follow {
-            declared.lifetime = Lifetime::Follow { list_every: Duration::from_millis(200) };
+            declared.lifetime = Lifetime::Follow {
+                list_every: Duration::from_millis(200),
+            };
         }
         Some(declared)
     }
@@ -145,12 +173,18 @@ impl Compiler<'_> {
     /// The columns of the first file of a Parquet source that declares none.
     fn columns_of_parquet(&mut self, name: &str, source: &Source) -> Option<Vec<DeclaredColumn>> {
         let place = source.path.first().and_then(|path| path.place());
-        let text = source.path.first().map(|path| path.as_str().to_owned()).unwrap_or_default();
+        let text = source
+            .path
+            .first()
+            .map(|path| path.as_str().to_owned())
+            .unwrap_or_default();
         let found = crate::sources::parquet_columns(&text);
         match found {
             Ok(columns) => Some(columns),
             Err(error) => {
-                let message = format!("source `{name}` declares no columns, and its file cannot be read: {error}");
+                let message = format!(
+                    "source `{name}` declares no columns, and its file cannot be read: {error}"
+                );
                 self.problem(place, message);
                 None
             }
@@ -165,14 +199,21 @@ impl Compiler<'_> {
             .keys()
             .filter(|name| {
                 let kinds = [OutputKind::Late, OutputKind::Rejects];
-                kinds.iter().any(|kind| !self.sinks_of(*kind, name).is_empty())
+                kinds
+                    .iter()
+                    .any(|kind| !self.sinks_of(*kind, name).is_empty())
             })
             .cloned()
             .collect();
         let views = std::mem::take(&mut self.views);
         for (name, view) in &views {
             if view.is_read() || raw.contains(name) {
-                let SourceView { declared, time, plan, .. } = view;
+                let SourceView {
+                    declared,
+                    time,
+                    plan,
+                    ..
+                } = view;
                 self.plan.sources.push(SourcePlan {
                     name: name.clone(),
                     declared: declared.clone(),
@@ -216,4 +257,3 @@ fn arrow_unit(unit: TimeUnit) -> ArrowUnit {
         TimeUnit::Nanosecond => ArrowUnit::Nanosecond,
     }
 }
-

@@ -86,11 +86,23 @@ impl Compiler<'_> {
         let sessions = job.sessions.iter().filter(|(name, _)| is(name));
         let mut all: BTreeSet<String> = BTreeSet::new();
         if entity.is_some() {
-            all.extend(features.flat_map(|(_, f)| f.from.iter()).map(|s| s.as_str().to_owned()));
-            all.extend(sessions.flat_map(|(_, s)| s.from.iter()).map(|s| s.as_str().to_owned()));
+            all.extend(
+                features
+                    .flat_map(|(_, f)| f.from.iter())
+                    .map(|s| s.as_str().to_owned()),
+            );
+            all.extend(
+                sessions
+                    .flat_map(|(_, s)| s.from.iter())
+                    .map(|s| s.as_str().to_owned()),
+            );
         } else {
             let drift = job.drift.values().map(|drift| drift.from.as_str());
-            all.extend(drift.filter(|source| self.home_of(source).is_none()).map(str::to_owned));
+            all.extend(
+                drift
+                    .filter(|source| self.home_of(source).is_none())
+                    .map(str::to_owned),
+            );
         }
         all.into_iter().collect()
     }
@@ -99,7 +111,11 @@ impl Compiler<'_> {
     pub(super) fn home_of(&self, source: &str) -> Option<&str> {
         let mut entities = self.job.entities.keys();
         entities
-            .find(|entity| self.sources_of(Some(entity)).iter().any(|fed| fed == source))
+            .find(|entity| {
+                self.sources_of(Some(entity))
+                    .iter()
+                    .any(|fed| fed == source)
+            })
             .map(String::as_str)
     }
 
@@ -107,7 +123,9 @@ impl Compiler<'_> {
     fn dedupe(&mut self, stage: &mut StageBuilder) {
         let mut found = None;
         for name in &stage.sources {
-            let Some(source) = self.job.sources.get(name) else { continue };
+            let Some(source) = self.job.sources.get(name) else {
+                continue;
+            };
             let settings = source.dedupe.as_ref().map(|d| (d.keep, d.on_conflict));
             if let Some(settings) = settings {
                 if found.is_some_and(|other| other != settings) {
@@ -124,12 +142,18 @@ impl Compiler<'_> {
     /// Tells each source what its facts are made of.
     fn feed(&mut self, stage: &mut StageBuilder, entity: Option<&str>) {
         let index = self.plan.stages.len();
-        let key = entity.and_then(|entity| self.job.entities.get(entity)).map(|e| e.key.clone());
+        let key = entity
+            .and_then(|entity| self.job.entities.get(entity))
+            .map(|e| e.key.clone());
         for (number, name) in stage.sources.clone().iter().enumerate() {
-            let Some(source) = self.job.sources.get(name) else { continue };
+            let Some(source) = self.job.sources.get(name) else {
+                continue;
+            };
             let mut plan = FactsPlan {
                 key: None,
-                id: IdPlan::Ordinal { source: number as u8 },
+                id: IdPlan::Ordinal {
+                    source: number as u8,
+                },
                 deduplicated: stage.plan.dedupe.is_some(),
                 filters: Vec::new(),
                 words: Vec::new(),
@@ -150,7 +174,10 @@ impl Compiler<'_> {
                 if filter.from.contains(name) {
                     let sql = filter.sql.unwrap_or_else(|| "true".into());
                     if let Some(expression) = self.truth(name, &sql) {
-                        plan.filters.push(Filter { expression, bit: bit as u8 });
+                        plan.filters.push(Filter {
+                            expression,
+                            bit: bit as u8,
+                        });
                     }
                 }
             }
@@ -159,7 +186,12 @@ impl Compiler<'_> {
                     && let Some(expression) = self.expression(name, &word.sql, &word.text)
                 {
                     let text = word.sql.written().to_owned();
-                    plan.words.push(Word { expression, index, kind: word.kind, text });
+                    plan.words.push(Word {
+                        expression,
+                        index,
+                        kind: word.kind,
+                        text,
+                    });
                 }
             }
             if let Some(view) = self.views.get_mut(name) {
@@ -169,7 +201,9 @@ impl Compiler<'_> {
     }
 
     fn id_plan(&self, source: &str, columns: &[usize]) -> IdPlan {
-        let types = columns.iter().map(|column| self.views[source].schema.field(*column).data_type());
+        let types = columns
+            .iter()
+            .map(|column| self.views[source].schema.field(*column).data_type());
         match (columns, &types.collect::<Vec<_>>()[..]) {
             ([column], [data_type]) if data_type.is_integer() => IdPlan::Number(*column),
             _ => IdPlan::Hash(columns.to_vec()),
@@ -177,7 +211,12 @@ impl Compiler<'_> {
     }
 
     /// The index of a column of a source, which is read from now on.
-    pub(super) fn column(&mut self, source: &str, name: &str, place: Option<Place>) -> Option<usize> {
+    pub(super) fn column(
+        &mut self,
+        source: &str,
+        name: &str,
+        place: Option<Place>,
+    ) -> Option<usize> {
         let view = self.views.get_mut(source)?;
         match view.column(name) {
             Some(column) => {
@@ -185,10 +224,16 @@ impl Compiler<'_> {
                 Some(column)
             }
             None => {
-                let known: Vec<String> =
-                    view.schema.fields().iter().map(|field| field.name().clone()).collect();
-                let problem =
-                    self.job.origin.problem(place, format!("source `{source}` has no column `{name}`"));
+                let known: Vec<String> = view
+                    .schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone())
+                    .collect();
+                let problem = self
+                    .job
+                    .origin
+                    .problem(place, format!("source `{source}` has no column `{name}`"));
                 self.push(problem.help(format!("the columns are {}", known.join(", "))));
                 None
             }
@@ -205,13 +250,19 @@ impl Compiler<'_> {
         if sql.is_none() && stage.sources.iter().all(|source| from.contains(source)) {
             return None;
         }
-        let key = FilterKey { from: from.to_vec(), sql: sql.cloned() };
+        let key = FilterKey {
+            from: from.to_vec(),
+            sql: sql.cloned(),
+        };
         if let Some(known) = stage.filters.iter().position(|other| *other == key) {
             return Some(known as u8);
         }
         if stage.filters.len() == 64 {
             let place = sql.and_then(|sql| sql.place());
-            self.problem(place, "an entity can have 64 different filters, and this is one more");
+            self.problem(
+                place,
+                "an entity can have 64 different filters, and this is one more",
+            );
             return None;
         }
         stage.filters.push(key);
@@ -251,15 +302,22 @@ impl Compiler<'_> {
                 return None;
             };
             if found.as_ref().is_some_and(|other| *other != kinds) {
-                let message = format!("`{}` is not of the same type in every source", sql.written());
+                let message = format!(
+                    "`{}` is not of the same type in every source",
+                    sql.written()
+                );
                 self.problem(sql.place(), message);
                 return None;
             }
             found = Some(kinds);
         }
         let (word, kind) = found?;
-        let key =
-            WordKey { from: from.to_vec(), text: text.to_owned(), sql: sql.clone(), kind: word };
+        let key = WordKey {
+            from: from.to_vec(),
+            text: text.to_owned(),
+            sql: sql.clone(),
+            kind: word,
+        };
         if let Some(known) = stage.words.iter().position(|other| *other == key) {
             return Some((known, kind));
         }
@@ -274,14 +332,23 @@ impl Compiler<'_> {
     }
 
     /// Adds a sink for each that writes this output.
-    pub(super) fn sinks_for(&mut self, kind: OutputKind, name: &str, output: usize, only: Option<bool>) {
+    pub(super) fn sinks_for(
+        &mut self,
+        kind: OutputKind,
+        name: &str,
+        output: usize,
+        only: Option<bool>,
+    ) {
         let stage = self.plan.stages.len();
         for (sink_name, sink) in self.sinks_of(kind, name) {
             let settled = sink.mode == tidegate_schemas::job::Mode::Final;
             if only.is_none_or(|wanted| wanted == settled)
                 && let Some(spec) = self.sink_spec(sink_name, sink)
             {
-                self.plan.sinks.push(SinkPlan { spec, feed: Feed::Output { stage, output } });
+                self.plan.sinks.push(SinkPlan {
+                    spec,
+                    feed: Feed::Output { stage, output },
+                });
             }
         }
     }
@@ -298,8 +365,9 @@ pub(super) fn word_kind(data_type: &DataType, scale: Option<u8>) -> Option<(Word
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => (WordKind::Text, Kind::Text),
         DataType::Dictionary(_, value) => return word_kind(value, Some(scale)),
-        DataType::Timestamp(..) | DataType::Date32 => (WordKind::Time, Kind::Time(unit_of(data_type))),
+        DataType::Timestamp(..) | DataType::Date32 => {
+            (WordKind::Time, Kind::Time(unit_of(data_type)))
+        }
         _ => return None,
     })
 }
-

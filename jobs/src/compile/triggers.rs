@@ -49,7 +49,9 @@ impl Compiler<'_> {
             if !self.job.all_tables().contains_key(table_name.as_str()) {
                 continue;
             }
-            let Some(table) = self.table(stage, table_name.as_str()) else { return };
+            let Some(table) = self.table(stage, table_name.as_str()) else {
+                return;
+            };
             let part = |column: &OutputColumn| {
                 let same = |register: &Register| register.visible && register.name == column.name;
                 match registers[..inputs].iter().position(same) {
@@ -59,7 +61,11 @@ impl Compiler<'_> {
             };
             let key: Vec<KeyPart> = table.key.iter().map(part).collect();
             keys.extend(key.iter().copied().zip(table.key.clone()));
-            lookups.push(Lookup { table: table.index, key, columns: table.columns.len() });
+            lookups.push(Lookup {
+                table: table.index,
+                key,
+                columns: table.columns.len(),
+            });
             registers.extend(table.columns.into_iter().map(|column| Register {
                 block: Some(table_name.as_str().to_owned()),
                 name: column.name,
@@ -74,7 +80,9 @@ impl Compiler<'_> {
                 None => return,
             },
         };
-        let segment_kind = segment.as_ref().map_or(Kind::Int, |program| program.result().kind());
+        let segment_kind = segment
+            .as_ref()
+            .map_or(Kind::Int, |program| program.result().kind());
         self.check_keys(trigger, &keys, segment.as_ref(), &registers);
         registers.push(Register {
             block: None,
@@ -82,7 +90,9 @@ impl Compiler<'_> {
             kind: segment_kind.clone(),
             visible: segment.is_some(),
         });
-        let Some(when) = self.condition(&registers, &trigger.when) else { return };
+        let Some(when) = self.condition(&registers, &trigger.when) else {
+            return;
+        };
         let clear_when = match &trigger.clear_when {
             None => None,
             Some(sql) => match self.condition(&registers, sql) {
@@ -94,7 +104,9 @@ impl Compiler<'_> {
             EvaluateAt::Changes => None,
             EvaluateAt::Anchors => {
                 let anchors = blocks.iter().filter(|block| on(&block.block));
-                let found = anchors.filter_map(|block| self.anchor_of(stage, &block.block)).next();
+                let found = anchors
+                    .filter_map(|block| self.anchor_of(stage, &block.block))
+                    .next();
                 if found.is_none() {
                     let message = "a trigger at anchors needs features with `at`";
                     self.problem(trigger.when.place(), message);
@@ -116,7 +128,8 @@ impl Compiler<'_> {
                     });
                 }
                 Ok(None) => {
-                    let message = format!("`{}` is not a column; explain with columns", sql.written());
+                    let message =
+                        format!("`{}` is not a column; explain with columns", sql.written());
                     self.problem(sql.place(), message);
                 }
                 Err(error) => self.condition_problem(sql, &registers, &error),
@@ -139,14 +152,21 @@ impl Compiler<'_> {
                 percent: holdout.percent,
                 assume: None,
             }),
-            action: trigger.action.as_ref().map(|action| self.plan.names.code(action.as_str())),
+            action: trigger
+                .action
+                .as_ref()
+                .map(|action| self.plan.names.code(action.as_str())),
             reasons,
             output,
         };
         let unit = self.trigger_unit(trigger);
         let schema = OutputSchema {
             name: format!("trigger.{name}"),
-            key: self.job.entities.get(entity).map(|entity| entity.key.as_str().to_owned()),
+            key: self
+                .job
+                .entities
+                .get(entity)
+                .map(|entity| entity.key.as_str().to_owned()),
             columns: spec.columns(unit, segment_kind, shown),
             identity: spec.identity(),
         };
@@ -156,18 +176,33 @@ impl Compiler<'_> {
     }
 
     fn trigger_unit(&self, trigger: &Trigger) -> TimeUnit {
-        let features = trigger.on.iter().find_map(|on| self.job.features.get(on.as_str()));
-        let sessions = trigger.on.iter().find_map(|on| self.job.sessions.get(on.as_str()));
-        let from = features.map(|f| &f.from).or_else(|| sessions.map(|s| &s.from));
-        let from: Vec<String> =
-            from.into_iter().flat_map(|from| from.iter()).map(|s| s.as_str().to_owned()).collect();
+        let features = trigger
+            .on
+            .iter()
+            .find_map(|on| self.job.features.get(on.as_str()));
+        let sessions = trigger
+            .on
+            .iter()
+            .find_map(|on| self.job.sessions.get(on.as_str()));
+        let from = features
+            .map(|f| &f.from)
+            .or_else(|| sessions.map(|s| &s.from));
+        let from: Vec<String> = from
+            .into_iter()
+            .flat_map(|from| from.iter())
+            .map(|s| s.as_str().to_owned())
+            .collect();
         self.unit(&from)
     }
 
     /// The filter of the anchors of these features.
     fn anchor_of(&mut self, stage: &mut StageBuilder, block: &str) -> Option<u8> {
         let features = self.job.features.get(block)?;
-        let from: Vec<String> = features.from.iter().map(|s| s.as_str().to_owned()).collect();
+        let from: Vec<String> = features
+            .from
+            .iter()
+            .map(|s| s.as_str().to_owned())
+            .collect();
         self.filter(stage, &from, Some(features.at.as_ref()?))
     }
 
@@ -210,7 +245,12 @@ impl Compiler<'_> {
                 let message = format!(
                     "a table is looked up by `{}`, which is no column of {}; say what it is with `segment`",
                     column.name,
-                    trigger.on.iter().map(|on| on.as_str()).collect::<Vec<_>>().join(", "),
+                    trigger
+                        .on
+                        .iter()
+                        .map(|on| on.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", "),
                 );
                 self.problem(trigger.when.place(), message);
                 continue;
@@ -246,12 +286,18 @@ impl Compiler<'_> {
         let view = self.views.get(&source)?;
         let others: Vec<usize> = (0..view.schema.fields().len())
             .filter(|index| *index != view.time)
-            .filter(|index| !keys.iter().any(|key| *key == view.schema.field(*index).name().as_str()))
+            .filter(|index| {
+                !keys
+                    .iter()
+                    .any(|key| *key == view.schema.field(*index).name().as_str())
+            })
             .collect();
         let mut columns = Vec::new();
         let mut shown_columns = Vec::new();
         for index in others {
-            let Some((word, shown)) = self.table_word(&source, index, columns.len()) else { continue };
+            let Some((word, shown)) = self.table_word(&source, index, columns.len()) else {
+                continue;
+            };
             columns.push(word);
             shown_columns.push(shown);
         }
@@ -270,15 +316,32 @@ impl Compiler<'_> {
             None => {
                 let index = stage.plan.tables.len();
                 stage.plan.tables.push(widths);
-                view.plan.tables.push((at, TablePlan { table: index, key, columns, delete_when }));
+                view.plan.tables.push((
+                    at,
+                    TablePlan {
+                        table: index,
+                        key,
+                        columns,
+                        delete_when,
+                    },
+                ));
                 index
             }
         };
-        Some(TableColumns { index, key: key_columns, columns: shown_columns })
+        Some(TableColumns {
+            index,
+            key: key_columns,
+            columns: shown_columns,
+        })
     }
 
     /// A column of a changelog as a word of the table's rows.
-    fn table_word(&mut self, source: &str, column: usize, index: usize) -> Option<(Word, OutputColumn)> {
+    fn table_word(
+        &mut self,
+        source: &str,
+        column: usize,
+        index: usize,
+    ) -> Option<(Word, OutputColumn)> {
         let view = self.views.get_mut(source)?;
         view.used.insert(column);
         let field = view.schema.field(column);
@@ -286,7 +349,15 @@ impl Compiler<'_> {
         let (kind, shown) = word_kind(field.data_type(), None)?;
         let text = format!("\"{name}\"");
         let expression = self.expression(source, &Sql::from(text.as_str()), &text)?;
-        Some((Word { expression, index, kind, text: name.clone() }, OutputColumn { name, kind: shown }))
+        Some((
+            Word {
+                expression,
+                index,
+                kind,
+                text: name.clone(),
+            },
+            OutputColumn { name, kind: shown },
+        ))
     }
 }
 

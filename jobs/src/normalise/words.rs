@@ -32,7 +32,11 @@ impl Faults {
     }
 
     pub(super) fn add(&mut self, row: usize, column: Option<String>, reason: String) {
-        self.0.entry(row).or_insert(Fault { row, column, reason });
+        self.0.entry(row).or_insert(Fault {
+            row,
+            column,
+            reason,
+        });
     }
 
     pub(super) fn into_list(self) -> Vec<Fault> {
@@ -110,7 +114,14 @@ pub fn values_of(
     let mut values = vec![NULL; batch.num_rows() * words.len()];
     for word in words {
         let array = word.expression.values(batch)?;
-        fill(&array, word, names, &mut values, words.len(), &mut Faults::default())?;
+        fill(
+            &array,
+            word,
+            names,
+            &mut values,
+            words.len(),
+            &mut Faults::default(),
+        )?;
     }
     Ok(values)
 }

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, RecordBatch, StringArray,
-    UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, RecordBatch,
+    StringArray, UInt64Array,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{
-    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use datafusion::common::DataFusionError;
 use tidegate_schemas::time::{EventTime, Span};
@@ -33,38 +33,41 @@ pub struct Stretch {
 
 impl Stretch {
     /// All of time.
-    pub const ALL: Stretch = Stretch { from: EventTime::MIN, to: EventTime::MAX };
+    pub const ALL: Stretch = Stretch {
+        from: EventTime::MIN,
+        to: EventTime::MAX,
+    };
 }
 
 /// Rows that count.
 #[derive(Debug)]
-pub struct Admitted {
+pub(super) struct Admitted {
     /// Index of the source.
-    pub source: usize,
+    pub(super) source: usize,
     /// The rows.
-    pub batch: RecordBatch,
+    pub(super) batch: RecordBatch,
     /// Their event times.
-    pub times: Vec<EventTime>,
+    pub(super) times: Vec<EventTime>,
     /// How many rows of the source were admitted before.
-    pub ordinal: u64,
+    pub(super) ordinal: u64,
     /// The file they came from.
-    pub file: Arc<str>,
+    pub(super) file: Arc<str>,
     /// The number of each in its file, where rows were left out; otherwise they are consecutive.
-    pub numbers: RowNumbers,
+    pub(super) numbers: RowNumbers,
     /// The newest event time that was admitted so far.
-    pub newest: EventTime,
+    pub(super) newest: EventTime,
     /// Rows that were read for this, whatever became of them.
-    pub rows_in: u64,
+    pub(super) rows_in: u64,
     /// Rows outside the stretch, which are not counted as read.
-    pub skipped: u64,
+    pub(super) skipped: u64,
     /// Rows that were rejected.
-    pub rejects: Vec<Reject>,
+    pub(super) rejects: Vec<Reject>,
     /// Rows that were late.
-    pub late: Option<RecordBatch>,
+    pub(super) late: Option<RecordBatch>,
 }
 
 /// Decides for one source.
-pub struct Admission {
+pub(super) struct Admission {
     source: usize,
     plan: SourcePlan,
     lateness: Span,
@@ -85,22 +88,48 @@ enum Verdict {
 impl Admission {
     /// Admission to the source with this index and plan.
     #[must_use]
-    pub fn new(source: usize, plan: SourcePlan, lateness: Span, stretch: Stretch) -> Admission {
-        Admission { source, plan, lateness, stretch, newest: EventTime::MIN, ordinal: 0 }
+    pub(super) fn new(
+        source: usize,
+        plan: SourcePlan,
+        lateness: Span,
+        stretch: Stretch,
+    ) -> Admission {
+        Admission {
+            source,
+            plan,
+            lateness,
+            stretch,
+            newest: EventTime::MIN,
+            ordinal: 0,
+        }
     }
 
     /// Decides on a batch.
     ///
     /// # Errors
     /// When DataFusion cannot evaluate an expectation.
-    pub fn admit(&mut self, arrived: SourceBatch) -> Result<Admitted, DataFusionError> {
-        let SourceBatch { position, batch, row_numbers, mut rejects, rows_in, .. } = arrived;
+    pub(super) fn admit(&mut self, arrived: SourceBatch) -> Result<Admitted, DataFusionError> {
+        let SourceBatch {
+            position,
+            batch,
+            row_numbers,
+            mut rejects,
+            rows_in,
+            ..
+        } = arrived;
         let rows = batch.num_rows();
         let mut verdicts = vec![Verdict::In; rows];
         let column = batch.column(self.plan.time);
         let times = event_times(column);
         let mut reject = |row: usize, column: Option<String>, reason: String| {
-            rejects.push(reject_of(&batch, row, &position.file, &row_numbers, column, reason));
+            rejects.push(reject_of(
+                &batch,
+                row,
+                &position.file,
+                &row_numbers,
+                column,
+                reason,
+            ));
         };
         if column.null_count() > 0 {
             for row in (0..rows).filter(|row| column.is_null(*row)) {
@@ -145,7 +174,10 @@ impl Admission {
                 .filter(|row| verdicts[*row] == Verdict::In)
                 .filter_map(|row| row_numbers.get(row))
                 .collect();
-            let times = times.iter().zip(&verdicts).filter(|(_, v)| **v == Verdict::In);
+            let times = times
+                .iter()
+                .zip(&verdicts)
+                .filter(|(_, v)| **v == Verdict::In);
             let times = times.map(|(at, _)| *at).collect();
             let kept = part(&batch, &verdicts, Verdict::In)?.unwrap_or_else(|| batch.slice(0, 0));
             (kept, times, RowNumbers::Each(numbers))
@@ -174,21 +206,34 @@ impl Admitted {
     ///
     /// # Errors
     /// When Arrow cannot filter the rows.
-    pub fn recheck(&mut self, watermark: EventTime) -> Result<(), DataFusionError> {
+    pub(super) fn recheck(&mut self, watermark: EventTime) -> Result<(), DataFusionError> {
         if self.times.iter().all(|at| *at >= watermark) {
             return Ok(());
         }
-        let verdict = |at: &EventTime| if *at < watermark { Verdict::Late } else { Verdict::In };
+        let verdict = |at: &EventTime| {
+            if *at < watermark {
+                Verdict::Late
+            } else {
+                Verdict::In
+            }
+        };
         let verdicts: Vec<Verdict> = self.times.iter().map(verdict).collect();
         let late = part(&self.batch, &verdicts, Verdict::Late)?;
         self.late = match (self.late.take(), late) {
-            (Some(before), Some(more)) => {
-                Some(arrow::compute::concat_batches(self.batch.schema_ref(), [&before, &more])?)
-            }
+            (Some(before), Some(more)) => Some(arrow::compute::concat_batches(
+                self.batch.schema_ref(),
+                [&before, &more],
+            )?),
             (before, more) => before.or(more),
         };
-        let numbers = self.times.iter().enumerate().filter(|(_, at)| **at >= watermark);
-        let numbers = numbers.filter_map(|(row, _)| self.numbers.get(row)).collect();
+        let numbers = self
+            .times
+            .iter()
+            .enumerate()
+            .filter(|(_, at)| **at >= watermark);
+        let numbers = numbers
+            .filter_map(|(row, _)| self.numbers.get(row))
+            .collect();
         self.numbers = RowNumbers::Each(numbers);
         let kept = part(&self.batch, &verdicts, Verdict::In)?;
         self.batch = kept.unwrap_or_else(|| self.batch.slice(0, 0));
@@ -198,14 +243,21 @@ impl Admitted {
 
     /// The reject that a fault of one of the rows makes.
     #[must_use]
-    pub fn reject(&self, fault: Fault) -> Reject {
-        let Fault { row, column, reason } = fault;
+    pub(super) fn reject(&self, fault: Fault) -> Reject {
+        let Fault {
+            row,
+            column,
+            reason,
+        } = fault;
         reject_of(&self.batch, row, &self.file, &self.numbers, column, reason)
     }
 }
 
 fn count(verdicts: &[Verdict], wanted: Verdict) -> u64 {
-    verdicts.iter().filter(|verdict| **verdict == wanted).count() as u64
+    verdicts
+        .iter()
+        .filter(|verdict| **verdict == wanted)
+        .count() as u64
 }
 
 /// The rows with this verdict, if there are any.
@@ -217,7 +269,10 @@ fn part(
     if !verdicts.contains(&wanted) {
         return Ok(None);
     }
-    let mask: BooleanArray = verdicts.iter().map(|verdict| Some(*verdict == wanted)).collect();
+    let mask: BooleanArray = verdicts
+        .iter()
+        .map(|verdict| Some(*verdict == wanted))
+        .collect();
     Ok(Some(filter_record_batch(batch, &mask)?))
 }
 
@@ -230,15 +285,26 @@ fn reject_of(
     reason: String,
 ) -> Reject {
     let number = numbers.get(row).unwrap_or_default();
-    Reject { file: Arc::clone(file), row: number, byte: 0, column, reason, raw: json_of(batch, row) }
+    Reject {
+        file: Arc::clone(file),
+        row: number,
+        byte: 0,
+        column,
+        reason,
+        raw: json_of(batch, row),
+    }
 }
 
 /// A row as one line of JSON, at most 1 KiB of it.
 fn json_of(batch: &RecordBatch, row: usize) -> String {
     let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-    let written = writer.write(&batch.slice(row, 1)).and_then(|()| writer.finish());
+    let written = writer
+        .write(&batch.slice(row, 1))
+        .and_then(|()| writer.finish());
     let mut text = match written {
-        Ok(()) => String::from_utf8_lossy(&writer.into_inner()).trim_end().to_owned(),
+        Ok(()) => String::from_utf8_lossy(&writer.into_inner())
+            .trim_end()
+            .to_owned(),
         Err(error) => format!("the row cannot be shown: {error}"),
     };
     while text.len() > 1_024 {
@@ -255,9 +321,16 @@ fn event_times(column: &ArrayRef) -> Vec<EventTime> {
     ) -> Vec<EventTime> {
         let array: &PrimitiveArray<T> = column.as_primitive();
         if array.null_count() == 0 {
-            return array.values().iter().map(|at| EventTime(micros(*at))).collect();
+            return array
+                .values()
+                .iter()
+                .map(|at| EventTime(micros(*at)))
+                .collect();
         }
-        array.iter().map(|at| at.map_or(EventTime::MIN, |at| EventTime(micros(at)))).collect()
+        array
+            .iter()
+            .map(|at| at.map_or(EventTime::MIN, |at| EventTime(micros(at))))
+            .collect()
     }
     match column.data_type() {
         DataType::Timestamp(TimeUnit::Second, _) => {
@@ -275,7 +348,7 @@ fn event_times(column: &ArrayRef) -> Vec<EventTime> {
 
 /// The columns of `rejects.*` outputs.
 #[must_use]
-pub fn reject_schema() -> SchemaRef {
+pub(super) fn reject_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("file", DataType::Utf8, false),
         Field::new("row", DataType::UInt64, false),
@@ -290,14 +363,22 @@ pub fn reject_schema() -> SchemaRef {
 ///
 /// # Errors
 /// When Arrow cannot make a batch of them.
-pub fn reject_rows(rejects: &[Reject]) -> Result<RecordBatch, DataFusionError> {
+pub(super) fn reject_rows(rejects: &[Reject]) -> Result<RecordBatch, DataFusionError> {
     let text = |of: fn(&Reject) -> &str| -> ArrayRef {
-        Arc::new(rejects.iter().map(|reject| Some(of(reject))).collect::<StringArray>())
+        Arc::new(
+            rejects
+                .iter()
+                .map(|reject| Some(of(reject)))
+                .collect::<StringArray>(),
+        )
     };
     let number = |of: fn(&Reject) -> u64| -> ArrayRef {
         Arc::new(rejects.iter().map(of).collect::<UInt64Array>())
     };
-    let column: StringArray = rejects.iter().map(|reject| reject.column.as_deref()).collect();
+    let column: StringArray = rejects
+        .iter()
+        .map(|reject| reject.column.as_deref())
+        .collect();
     let columns = vec![
         text(|reject| &reject.file),
         number(|reject| reject.row),

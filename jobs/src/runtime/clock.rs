@@ -27,7 +27,11 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new(sources: usize, lateness: Span, idle_timeout: Span, now: Instant) -> Clock {
-        let hand = Hand { newest: EventTime::MIN, heard: now, ended: false };
+        let hand = Hand {
+            newest: EventTime::MIN,
+            heard: now,
+            ended: false,
+        };
         Clock {
             hands: vec![hand; sources],
             lateness,
@@ -50,14 +54,21 @@ impl Clock {
 
     /// The newest event time of all sources.
     pub(super) fn newest(&self) -> EventTime {
-        self.hands.iter().map(|hand| hand.newest).max().unwrap_or(EventTime::MIN)
+        self.hands
+            .iter()
+            .map(|hand| hand.newest)
+            .max()
+            .unwrap_or(EventTime::MIN)
     }
 
     /// The watermark now. It never steps back.
     pub(super) fn watermark(&mut self, now: Instant) -> EventTime {
         let silent = |hand: &Hand| now.duration_since(hand.heard) >= self.idle_timeout;
         let open = || self.hands.iter().filter(|hand| !hand.ended);
-        let speaking = open().filter(|hand| !silent(hand)).map(|hand| hand.newest).min();
+        let speaking = open()
+            .filter(|hand| !silent(hand))
+            .map(|hand| hand.newest)
+            .min();
         let at = match speaking {
             Some(newest) => newest.minus(self.lateness),
             None if open().next().is_none() => EventTime::MAX,
@@ -69,7 +80,11 @@ impl Clock {
                         newest.plus(Span(i64::try_from(passed).unwrap_or(i64::MAX)))
                     }
                 };
-                open().map(on).max().unwrap_or(EventTime::MIN).minus(self.lateness)
+                open()
+                    .map(on)
+                    .max()
+                    .unwrap_or(EventTime::MIN)
+                    .minus(self.lateness)
             }
         };
         self.watermark = self.watermark.max(at);

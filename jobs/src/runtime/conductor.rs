@@ -133,7 +133,9 @@ impl Conductor {
         let watch = &self.watch;
         watch.rows_in.fetch_add(rows.rows_in, Ordering::Relaxed);
         watch.late.fetch_add(late, Ordering::Relaxed);
-        watch.rejected.fetch_add(rows.rejects.len() as u64, Ordering::Relaxed);
+        watch
+            .rejected
+            .fetch_add(rows.rejects.len() as u64, Ordering::Relaxed);
         watch.skipped.fetch_add(rows.skipped, Ordering::Relaxed);
     }
 

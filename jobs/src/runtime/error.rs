@@ -22,7 +22,9 @@ pub enum RunError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// An expression could not be evaluated over the rows of a source.
-    #[error("source `{source_name}`: an expression could not be computed: {error}; let it not fail (for example with try_cast), or filter such rows out with `expect`")]
+    #[error(
+        "source `{source_name}`: an expression could not be computed: {error}; let it not fail (for example with try_cast), or filter such rows out with `expect`"
+    )]
     Expression {
         /// The source's name.
         source_name: String,

@@ -29,8 +29,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tidegate_operators::dedup::Tally;
-use tidegate_operators::driver::Gauge;
 pub use tidegate_operators::driver::Firing;
+use tidegate_operators::driver::Gauge;
 use tidegate_schemas::account::Account;
 use tidegate_schemas::names::Names;
 use tidegate_schemas::time::{EventTime, Span};
@@ -38,8 +38,8 @@ use tidegate_schemas::time::{EventTime, Span};
 use crate::compile::{Feed, Plan, SinkPlan, SourcePlan, StagePlan};
 use crate::sinks::{Mode, SinkHandle, SinkInput, SinkReport, SinkSender};
 use crate::sources::{Lifetime, Source};
-use admit::{Admission, reject_schema};
 pub use admit::Stretch;
+use admit::{Admission, reject_schema};
 use clock::Clock;
 use conductor::{Conductor, Line, RawSinks, Work};
 pub use error::RunError;
@@ -99,8 +99,18 @@ const ROWS_WAITING: usize = 2;
 /// What ended it early.
 pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, RunError> {
     let start = Instant::now();
-    let Plan { name: _, lateness, idle_timeout, names, sources, stages, sinks } = plan;
-    let unending = sources.iter().any(|s| s.declared.lifetime != Lifetime::Finite);
+    let Plan {
+        name: _,
+        lateness,
+        idle_timeout,
+        names,
+        sources,
+        stages,
+        sinks,
+    } = plan;
+    let unending = sources
+        .iter()
+        .any(|s| s.declared.lifetime != Lifetime::Finite);
     let opened = open_sources(&sources)?;
     let counted = counting_stages(&sources, stages.len());
     let stages: Vec<StageRun> = stages
@@ -122,7 +132,11 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         clock: Clock::new(shared.sources.len(), lateness, idle_timeout, start),
         watch: Arc::clone(watch),
         raw: std::mem::take(&mut outputs.raw),
-        names: shared.sources.iter().map(|source| source.name.clone()).collect(),
+        names: shared
+            .sources
+            .iter()
+            .map(|source| source.name.clone())
+            .collect(),
         live: unending,
         tick: 0,
         sent: EventTime::MIN,
@@ -133,7 +147,10 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         Err(error) => Err(error),
     };
     drop(conductor);
-    let worked = crew.guards.join().unwrap_or_else(|_| Err(RunError::Start("a worker has died".to_owned())));
+    let worked = crew
+        .guards
+        .join()
+        .unwrap_or_else(|_| Err(RunError::Start("a worker has died".to_owned())));
     let failure = outputs.handles.iter().find_map(SinkHandle::failure);
     if let Some(failure) = failure {
         return Err(failure.into());
@@ -154,13 +171,21 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     if !account.balances() {
         return Err(RunError::Balance(account));
     }
-    Ok(Report { account, skipped: watch.skipped(), sinks: reports, elapsed: start.elapsed(), stopped })
+    Ok(Report {
+        account,
+        skipped: watch.skipped(),
+        sinks: reports,
+        elapsed: start.elapsed(),
+        stopped,
+    })
 }
 
 fn open_sources(sources: &[SourcePlan]) -> Result<Vec<Box<dyn Source>>, RunError> {
     let open = |source: &SourcePlan| {
-        crate::sources::open(source.declared.clone())
-            .map_err(|error| RunError::Source { source_name: source.name.clone(), error })
+        crate::sources::open(source.declared.clone()).map_err(|error| RunError::Source {
+            source_name: source.name.clone(),
+            error,
+        })
     };
     sources.iter().map(open).collect()
 }
@@ -222,7 +247,13 @@ fn open_sinks(
                 watch.add_sink(&name, Arc::clone(&rows));
                 for (outlets, sender) in outputs.outlets.iter_mut().zip(senders) {
                     let rows = Arc::clone(&rows);
-                    outlets.push(Outlet { stage, output, settled, sender, rows });
+                    outlets.push(Outlet {
+                        stage,
+                        output,
+                        settled,
+                        sender,
+                        rows,
+                    });
                 }
                 outputs.handles.push(handle);
             }
@@ -262,21 +293,42 @@ struct Kit {
 }
 
 impl Crew {
-    fn start(shared: &Arc<Shared>, workers: usize, outputs: &mut Outputs) -> Result<Crew, RunError> {
+    fn start(
+        shared: &Arc<Shared>,
+        workers: usize,
+        outputs: &mut Outputs,
+    ) -> Result<Crew, RunError> {
         let (hello, hellos) = mpsc::channel();
         let mut channels = Vec::new();
         let mut kits = Vec::new();
         let outlets = std::mem::take(&mut outputs.outlets);
-        for (outlets, rejects) in outlets.into_iter().zip(std::mem::take(&mut outputs.rejects)) {
+        for (outlets, rejects) in outlets
+            .into_iter()
+            .zip(std::mem::take(&mut outputs.rejects))
+        {
             let (to, from): (Sender<Work>, Receiver<Work>) = bounded(WORK_WAITING);
             channels.push(to);
-            kits.push(Mutex::new(Some(Kit { from, outlets, rejects, hello: hello.clone() })));
+            kits.push(Mutex::new(Some(Kit {
+                from,
+                outlets,
+                rejects,
+                hello: hello.clone(),
+            })));
         }
         drop(hello);
         let shared = Arc::clone(shared);
         let guards = timely::execute(timely::Config::process(workers), move |worker| {
-            let kit = kits[worker.index()].lock().ok().and_then(|mut kit| kit.take());
-            let Some(Kit { from, outlets, rejects, hello }) = kit else {
+            let kit = kits[worker.index()]
+                .lock()
+                .ok()
+                .and_then(|mut kit| kit.take());
+            let Some(Kit {
+                from,
+                outlets,
+                rejects,
+                hello,
+            }) = kit
+            else {
                 return Err(RunError::Start("a worker was started twice".to_owned()));
             };
             // Nobody listens any more only when the run has failed already.
@@ -290,7 +342,14 @@ impl Crew {
             threads[index] = Some(thread);
         }
         let lines = channels.into_iter().zip(threads);
-        let lines = lines.filter_map(|(to, thread)| Some(Line { to, thread: thread? })).collect();
+        let lines = lines
+            .filter_map(|(to, thread)| {
+                Some(Line {
+                    to,
+                    thread: thread?,
+                })
+            })
+            .collect();
         let guards = std::thread::spawn(move || {
             let mut result = Ok(());
             for worker in guards.join() {
@@ -326,7 +385,11 @@ fn read_all(
         for (index, source) in round {
             let plan = shared.sources[index].clone();
             // A table's versions before the stretch hold inside it, too.
-            let stretch = if plan.feeds.is_empty() { Stretch::ALL } else { stretch };
+            let stretch = if plan.feeds.is_empty() {
+                Stretch::ALL
+            } else {
+                stretch
+            };
             let name = plan.name.clone();
             let admission = Admission::new(index, plan, lateness, stretch);
             let (to, watch) = (to.clone(), Arc::clone(&shared.watch));

@@ -36,19 +36,27 @@ pub(super) fn read(
         let word = match source.next() {
             Ok(Event::Batch(batch)) => match admission.admit(batch) {
                 Ok(admitted) => Word::Rows(Box::new(admitted)),
-                Err(error) => {
-                    Word::Failed(RunError::Expression { source_name: name.to_owned(), error })
-                }
+                Err(error) => Word::Failed(RunError::Expression {
+                    source_name: name.to_owned(),
+                    error,
+                }),
             },
             Ok(Event::Idle) => Word::Idle,
             Ok(Event::End) => Word::End,
-            Err(error) => Word::Failed(RunError::Source { source_name: name.to_owned(), error }),
+            Err(error) => Word::Failed(RunError::Source {
+                source_name: name.to_owned(),
+                error,
+            }),
         };
         let progress = source.progress();
-        watch.bytes.fetch_add(progress.bytes - bytes, Ordering::Relaxed);
+        watch
+            .bytes
+            .fetch_add(progress.bytes - bytes, Ordering::Relaxed);
         bytes = progress.bytes;
         let known = progress.total_bytes.unwrap_or(0).max(total);
-        watch.total_bytes.fetch_add(known - total, Ordering::Relaxed);
+        watch
+            .total_bytes
+            .fetch_add(known - total, Ordering::Relaxed);
         total = known;
         let last = matches!(word, Word::End | Word::Failed(_));
         if to.send((index, word)).is_err() || last || watch.is_stopped() {

@@ -16,7 +16,11 @@ pub(super) fn table_rows(
 ) -> Result<Vec<TableRow>, DataFusionError> {
     let words = |words: &[Word]| values_of(words, &rows.batch, names);
     let (key, columns) = (words(&plan.key)?, words(&plan.columns)?);
-    let deleted = plan.delete_when.as_ref().map(|expr| expr.truths(&rows.batch)).transpose()?;
+    let deleted = plan
+        .delete_when
+        .as_ref()
+        .map(|expr| expr.truths(&rows.batch))
+        .transpose()?;
     let (wide, width) = (plan.key.len(), plan.columns.len());
     let version = |row: usize| TableRow {
         table: plan.table,

@@ -78,7 +78,10 @@ impl Watch {
     /// Bytes read, and bytes there are (0 when that cannot be known).
     #[must_use]
     pub fn bytes(&self) -> (u64, u64) {
-        (self.bytes.load(Ordering::Relaxed), self.total_bytes.load(Ordering::Relaxed))
+        (
+            self.bytes.load(Ordering::Relaxed),
+            self.total_bytes.load(Ordering::Relaxed),
+        )
     }
 
     /// The watermark.
@@ -108,9 +111,8 @@ impl Watch {
     /// Rows that each sink was given so far, by name.
     #[must_use]
     pub fn sinks(&self) -> Vec<(String, u64)> {
-        let count = |(name, rows): &(String, Arc<AtomicU64>)| {
-            (name.clone(), rows.load(Ordering::Relaxed))
-        };
+        let count =
+            |(name, rows): &(String, Arc<AtomicU64>)| (name.clone(), rows.load(Ordering::Relaxed));
         self.parts().sinks.iter().map(count).collect()
     }
 
@@ -143,6 +145,8 @@ impl Watch {
     }
 
     fn parts(&self) -> std::sync::MutexGuard<'_, Parts> {
-        self.parts.lock().expect("no thread panics while it holds the figures")
+        self.parts
+            .lock()
+            .expect("no thread panics while it holds the figures")
     }
 }

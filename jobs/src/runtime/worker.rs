@@ -18,11 +18,12 @@ use tidegate_operators::triggers::Trigger;
 use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::Tick;
+use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::vec::Map;
-use timely::dataflow::operators::{Input, InputHandle, Probe, ProbeHandle};
-use timely::dataflow::{Scope, StreamVec};
+use timely::dataflow::operators::{Input, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle, Scope, StreamVec};
 use timely::worker::Worker as TimelyWorker;
 
 use super::admit::{Admitted, reject_rows};
@@ -73,7 +74,10 @@ pub(super) fn work(
             Ok(Work::Tick(tick, watermark)) => {
                 for (input, _) in &mut stages {
                     let content = Content::Watermark(watermark);
-                    input.send(Parcel { to: worker.index(), content });
+                    input.send(Parcel {
+                        to: worker.index(),
+                        content,
+                    });
                     input.advance_to(tick + 1);
                 }
                 feeder.complete(tick + 1)?;
@@ -114,7 +118,12 @@ fn entity(stage: &StageRun, shared: &Shared) -> Result<Entity, RunError> {
         .map(|spec| Features::new(spec, Arc::clone(&shared.names)))
         .collect::<Result<_, _>>()
         .map_err(|e| RunError::Start(e.to_string()))?;
-    let sessions = stage.plan.sessions.iter().map(|spec| Sessions::new(spec.clone())).collect();
+    let sessions = stage
+        .plan
+        .sessions
+        .iter()
+        .map(|spec| Sessions::new(spec.clone()))
+        .collect();
     let triggers = stage
         .plan
         .triggers
@@ -122,10 +131,18 @@ fn entity(stage: &StageRun, shared: &Shared) -> Result<Entity, RunError> {
         .map(|spec| Trigger::new(spec.clone()))
         .collect::<Result<_, _>>()
         .map_err(|e| RunError::Start(e.to_string()))?;
-    Ok(Entity::new(features, sessions, triggers, &stage.plan.tables))
+    Ok(Entity::new(
+        features,
+        sessions,
+        triggers,
+        &stage.plan.tables,
+    ))
 }
 
-type Stage = (InputHandle<Tick, timely::container::CapacityContainerBuilder<Vec<Parcel>>>, ProbeHandle<Tick>);
+type Stage = (
+    InputHandle<Tick, CapacityContainerBuilder<Vec<Parcel>>>,
+    ProbeHandle<Tick>,
+);
 
 fn build(
     scope: Scope<'_, Tick>,
@@ -147,8 +164,9 @@ fn build(
         });
     }
     let probe = ProbeHandle::new();
-    let (drift_outlets, outlets): (Vec<Outlet>, Vec<Outlet>) =
-        outlets.into_iter().partition(|outlet| outlet.output >= stage.plan.logic_outputs);
+    let (drift_outlets, outlets): (Vec<Outlet>, Vec<Outlet>) = outlets
+        .into_iter()
+        .partition(|outlet| outlet.output >= stage.plan.logic_outputs);
     let mut drift_outlets: Vec<Option<Outlet>> = drift_outlets.into_iter().map(Some).collect();
     for (spec, output) in &stage.plan.drift {
         let facts = parcels.clone().flat_map(|parcel| match parcel.content {
@@ -159,9 +177,11 @@ fn build(
             Content::Watermark(at) => Some(at),
             _ => None,
         });
-        let taken = drift_outlets
-            .iter_mut()
-            .filter(|outlet| outlet.as_ref().is_some_and(|outlet| outlet.output == *output));
+        let taken = drift_outlets.iter_mut().filter(|outlet| {
+            outlet
+                .as_ref()
+                .is_some_and(|outlet| outlet.output == *output)
+        });
         let taken: Vec<Outlet> = taken.filter_map(Option::take).collect();
         let rows = drift(facts, watermarks, spec.clone());
         deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
@@ -178,6 +198,9 @@ fn build(
     (input, probe)
 }
 
+/// The container of a stream that carries nothing but its frontier.
+type Silent = CapacityContainerBuilder<Vec<()>>;
+
 /// Hands the rows of the logic to the sinks.
 fn deliver<'scope>(
     emissions: StreamVec<'scope, Tick, Emission>,
@@ -185,7 +208,7 @@ fn deliver<'scope>(
     mut outlets: Vec<Outlet>,
     failed: Rc<RefCell<Option<RunError>>>,
 ) -> StreamVec<'scope, Tick, ()> {
-    emissions.unary_frontier(Pipeline, "Deliver", move |_, _| {
+    emissions.unary_frontier::<Silent, _, _, _>(Pipeline, "Deliver", move |_, _| {
         move |(input, frontier), _output| {
             input.for_each(|_, emissions| {
                 for mut emission in emissions.drain(..) {
@@ -217,7 +240,7 @@ fn deliver_rows<'scope>(
     mut outlets: Vec<Outlet>,
     failed: Rc<RefCell<Option<RunError>>>,
 ) -> StreamVec<'scope, Tick, ()> {
-    rows.unary_frontier(Pipeline, "DeliverDrift", move |_, _| {
+    rows.unary_frontier::<Silent, _, _, _>(Pipeline, "DeliverDrift", move |_, _| {
         move |(input, frontier), _output| {
             input.for_each(|stamp, data| {
                 let tick = stamp.least().copied().unwrap_or_default();
@@ -256,7 +279,11 @@ fn give(
 }
 
 /// Tells the sinks which ticks are complete; without a frontier, all are.
-fn complete(outlets: &mut [Outlet], frontier: Option<Tick>, failed: &Rc<RefCell<Option<RunError>>>) {
+fn complete(
+    outlets: &mut [Outlet],
+    frontier: Option<Tick>,
+    failed: &Rc<RefCell<Option<RunError>>>,
+) {
     for outlet in outlets {
         if let Err(error) = outlet.sender.complete(frontier.unwrap_or(Tick::MAX)) {
             failed.borrow_mut().get_or_insert(error.into());
@@ -284,7 +311,10 @@ impl Feeder {
                 let feeds = source.feeds.iter();
                 feeds
                     .map(|(stage, plan)| {
-                        (*stage, Normaliser::new(plan.clone(), Arc::clone(&shared.names), peers))
+                        (
+                            *stage,
+                            Normaliser::new(plan.clone(), Arc::clone(&shared.names), peers),
+                        )
                     })
                     .collect()
             })
@@ -298,14 +328,12 @@ impl Feeder {
         }
     }
 
-    fn rows(
-        &mut self,
-        tick: Tick,
-        rows: &Admitted,
-        stages: &mut [Stage],
-    ) -> Result<(), RunError> {
+    fn rows(&mut self, tick: Tick, rows: &Admitted, stages: &mut [Stage]) -> Result<(), RunError> {
         let source = &self.shared.sources[rows.source];
-        let expression = |error| RunError::Expression { source_name: source.name.clone(), error };
+        let expression = |error| RunError::Expression {
+            source_name: source.name.clone(),
+            error,
+        };
         for (stage, plan) in &source.tables {
             let versions = table_rows(plan, rows, &self.shared.names).map_err(expression)?;
             for to in 0..self.peers {
@@ -324,7 +352,10 @@ impl Feeder {
             }
             if number == 0 {
                 faulty = normalised.faults.len() as u64;
-                let faults = normalised.faults.into_iter().map(|fault| rows.reject(fault));
+                let faults = normalised
+                    .faults
+                    .into_iter()
+                    .map(|fault| rows.reject(fault));
                 let rejects: Vec<Reject> = faults.collect();
                 if !rejects.is_empty() && !self.rejects[rows.source].is_empty() {
                     let batch = reject_rows(&rejects).map_err(expression)?;
@@ -333,7 +364,9 @@ impl Feeder {
                     }
                 }
                 if self.shared.stages[*stage].plan.dedupe.is_none() {
-                    self.watch.accepted.fetch_add(count - faulty, Ordering::Relaxed);
+                    self.watch
+                        .accepted
+                        .fetch_add(count - faulty, Ordering::Relaxed);
                 }
             }
         }

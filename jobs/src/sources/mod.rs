@@ -39,8 +39,8 @@ mod times;
 pub use batch::{Position, Reject, RowNumbers, SourceBatch};
 pub use declare::{ColumnType, CsvOptions, Declared, DeclaredColumn, Format, Lifetime};
 pub use error::SourceError;
-pub use parquet_columns::parquet_columns;
 pub use foreign::panic_is_contained;
+pub use parquet_columns::parquet_columns;
 
 /// A source that waits this long for something new says that it is idle.
 pub const IDLE_AFTER: Duration = Duration::from_millis(20);

@@ -14,14 +14,20 @@ use super::declare::{ColumnType, DeclaredColumn};
 /// When there is no such file or it cannot be read, in plain words.
 pub fn parquet_columns(path: &str) -> Result<Vec<DeclaredColumn>, String> {
     let mut found = glob::glob(path).map_err(|e| e.to_string())?;
-    let first = found.find_map(Result::ok).ok_or_else(|| format!("there is no file `{path}`"))?;
+    let first = found
+        .find_map(Result::ok)
+        .ok_or_else(|| format!("there is no file `{path}`"))?;
     let file = File::open(&first).map_err(|e| format!("`{}`: {e}", first.display()))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .map_err(|e| format!("`{}`: {e}", first.display()))?;
     let fields = reader.schema().fields().iter();
     let columns = fields.filter_map(|field| {
         let column = DeclaredColumn::new(field.name(), column_type(field.data_type())?);
-        Some(if field.is_nullable() { column.nullable() } else { column })
+        Some(if field.is_nullable() {
+            column.nullable()
+        } else {
+            column
+        })
     });
     Ok(columns.collect())
 }

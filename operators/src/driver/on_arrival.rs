@@ -244,7 +244,11 @@ impl<L: Logic> OnArrival<L> {
             .min()
             .unwrap_or(EventTime::MAX);
         // Just behind the last change, so that what happens at its very moment is answered too.
-        let last = rows.iter().map(|row| row.at.next()).max().unwrap_or(EventTime::MIN);
+        let last = rows
+            .iter()
+            .map(|row| row.at.next())
+            .max()
+            .unwrap_or(EventTime::MIN);
         let mut touched = Vec::new();
         let mut before = Outputs::new(
             &self

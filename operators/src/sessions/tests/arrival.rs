@@ -235,8 +235,11 @@ impl Plan {
             .flat_map(|to| {
                 let own = changes.iter().filter(|(version, _)| owner(version) == to);
                 let facts = block(own.map(|(version, diff)| (version, *diff)));
-                [Content::Facts(facts.into()), Content::Watermark(batch.watermark)]
-                    .map(|content| Parcel { to, content })
+                [
+                    Content::Facts(facts.into()),
+                    Content::Watermark(batch.watermark),
+                ]
+                .map(|content| Parcel { to, content })
             })
             .collect()
     }
