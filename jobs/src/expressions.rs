@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
@@ -39,7 +39,9 @@ impl Planner {
     /// A planner with DataFusion's functions.
     #[must_use]
     pub fn new() -> Planner {
-        Planner { context: SessionContext::new() }
+        Planner {
+            context: SessionContext::new(),
+        }
     }
 
     /// The logical form of `sql` over `schema`, types coerced.
@@ -61,13 +63,20 @@ impl Planner {
         refuse_clocks_and_chance(&logical)?;
         let physical = self.context.create_physical_expr(logical, &df_schema)?;
         let data_type = physical.data_type(schema)?;
-        let columns: BTreeSet<usize> =
-            collect_columns(&physical).iter().map(|column| column.index()).collect();
+        let columns: BTreeSet<usize> = collect_columns(&physical)
+            .iter()
+            .map(|column| column.index())
+            .collect();
         let only_text_column = match columns.iter().copied().collect::<Vec<usize>>()[..] {
             [one] if is_text(schema.field(one).data_type()) => Some(one),
             _ => None,
         };
-        Ok(Expression { physical, data_type, columns, only_text_column })
+        Ok(Expression {
+            physical,
+            data_type,
+            columns,
+            only_text_column,
+        })
     }
 }
 
@@ -148,7 +157,9 @@ mod tests {
     #[test]
     fn null_is_not_true() {
         let batch = batch();
-        let plan = Planner::new().plan("kind = 'a' or n > 5", &batch.schema()).unwrap();
+        let plan = Planner::new()
+            .plan("kind = 'a' or n > 5", &batch.schema())
+            .unwrap();
         let truths: Vec<_> = plan.truths(&batch).unwrap().iter().collect();
         assert_eq!(truths, [Some(true), Some(false), Some(false)]);
         assert_eq!(plan.columns, BTreeSet::from([0, 1]));

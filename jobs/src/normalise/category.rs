@@ -32,7 +32,11 @@ pub(super) fn split(plan: &FactsPlan) -> (Vec<Category>, Vec<Filter>, Vec<Word>)
         if let Some(found) = categories.iter().position(|c| c.column == column) {
             return found;
         }
-        categories.push(Category { column, filters: Vec::new(), words: Vec::new() });
+        categories.push(Category {
+            column,
+            filters: Vec::new(),
+            words: Vec::new(),
+        });
         categories.len() - 1
     };
     let mut placed = Vec::new();
@@ -45,7 +49,9 @@ pub(super) fn split(plan: &FactsPlan) -> (Vec<Category>, Vec<Filter>, Vec<Word>)
     for word in &plan.words {
         match word.expression.only_text_column() {
             // Faults are found row by row: floats stay with the rows.
-            Some(column) if !matches!(word.kind, WordKind::Fixed(_)) && Some(column) != plan.key => {
+            Some(column)
+                if !matches!(word.kind, WordKind::Fixed(_)) && Some(column) != plan.key =>
+            {
                 placed.push((category(column), Err(word.clone())));
             }
             _ => words.push(word.clone()),
@@ -75,7 +81,10 @@ impl Category {
         let mut masks = vec![0u64; distinct.num_rows()];
         for filter in &self.filters {
             let truths = filter.expression.truths(&distinct)?;
-            truths.values().set_indices().for_each(|value| masks[value] |= 1 << filter.bit);
+            truths
+                .values()
+                .set_indices()
+                .for_each(|value| masks[value] |= 1 << filter.bit);
         }
         if !self.filters.is_empty() {
             for (row, key) in keys.iter().enumerate() {
@@ -85,8 +94,18 @@ impl Category {
         for word in &self.words {
             let array = word.expression.values(&distinct)?;
             let mut codes = vec![NULL; distinct.num_rows()];
-            let word_alone = Word { index: 0, ..word.clone() };
-            words::fill(&array, &word_alone, names, &mut codes, 1, &mut Faults::default())?;
+            let word_alone = Word {
+                index: 0,
+                ..word.clone()
+            };
+            words::fill(
+                &array,
+                &word_alone,
+                names,
+                &mut codes,
+                1,
+                &mut Faults::default(),
+            )?;
             for (row, key) in keys.iter().enumerate() {
                 values[row * stride + word.index] = codes[*key as usize];
             }
@@ -95,7 +114,11 @@ impl Category {
     }
 
     /// The distinct values, and null, as a batch like `batch` in which only this column counts.
-    fn batch_of(&self, batch: &RecordBatch, texts: &StringArray) -> Result<RecordBatch, DataFusionError> {
+    fn batch_of(
+        &self,
+        batch: &RecordBatch,
+        texts: &StringArray,
+    ) -> Result<RecordBatch, DataFusionError> {
         let schema = batch.schema_ref();
         let with_null: StringArray = texts.iter().chain([None]).collect();
         let field = |(index, field): (usize, &Arc<Field>)| match index == self.column {
@@ -109,8 +132,15 @@ impl Category {
                 false => arrow::array::new_null_array(&DataType::Null, with_null.len()),
             })
         };
-        let columns = fields.iter().enumerate().map(column).collect::<Result<Vec<_>, _>>()?;
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+        let columns = fields
+            .iter()
+            .enumerate()
+            .map(column)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(RecordBatch::try_new(
+            Arc::new(Schema::new(fields)),
+            columns,
+        )?)
     }
 }
 
@@ -122,7 +152,10 @@ fn dictionary(array: &ArrayRef) -> (Vec<u32>, StringArray) {
         let keys = dictionary.keys();
         let keys = match keys.null_count() {
             0 => keys.values().iter().map(|key| *key as u32).collect(),
-            _ => keys.iter().map(|key| key.map_or(none, |key| key as u32)).collect(),
+            _ => keys
+                .iter()
+                .map(|key| key.map_or(none, |key| key as u32))
+                .collect(),
         };
         return (keys, texts);
     }
@@ -137,7 +170,11 @@ fn dictionary(array: &ArrayRef) -> (Vec<u32>, StringArray) {
         };
         let hash = stable_hash(text);
         let entry = table
-            .entry(hash, |(h, key)| *h == hash && distinct[*key as usize] == text, |(h, _)| *h)
+            .entry(
+                hash,
+                |(h, key)| *h == hash && distinct[*key as usize] == text,
+                |(h, _)| *h,
+            )
             .or_insert_with(|| (hash, u32::MAX));
         let key = match entry.get().1 {
             u32::MAX => {
@@ -151,6 +188,8 @@ fn dictionary(array: &ArrayRef) -> (Vec<u32>, StringArray) {
         keys.push(key);
     }
     let none = distinct.len() as u32;
-    keys.iter_mut().filter(|key| **key == u32::MAX).for_each(|key| *key = none);
+    keys.iter_mut()
+        .filter(|key| **key == u32::MAX)
+        .for_each(|key| *key = none);
     (keys, StringArray::from(distinct))
 }

@@ -59,7 +59,11 @@ pub enum IdPlan {
 
 impl IdPlan {
     /// The id of every row.
-    pub(super) fn ids(&self, batch: &RecordBatch, ordinal: u64) -> Result<Vec<u64>, DataFusionError> {
+    pub(super) fn ids(
+        &self,
+        batch: &RecordBatch,
+        ordinal: u64,
+    ) -> Result<Vec<u64>, DataFusionError> {
         let rows = batch.num_rows();
         match self {
             IdPlan::Ordinal { source } => {
@@ -83,7 +87,11 @@ impl IdPlan {
                 let hash = |row: usize| {
                     texts.iter().fold(0u64, |id, text| {
                         let text = text.as_string::<i32>();
-                        let hash = if text.is_valid(row) { stable_hash(text.value(row)) } else { 1 };
+                        let hash = if text.is_valid(row) {
+                            stable_hash(text.value(row))
+                        } else {
+                            1
+                        };
                         id.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ hash
                     })
                 };
@@ -112,6 +120,7 @@ pub struct FactsPlan {
 
 impl FactsPlan {
     pub(super) fn key_name(&self, batch: &RecordBatch) -> Option<String> {
-        self.key.map(|column| batch.schema_ref().field(column).name().clone())
+        self.key
+            .map(|column| batch.schema_ref().field(column).name().clone())
     }
 }

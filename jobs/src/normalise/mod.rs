@@ -25,9 +25,9 @@ use tidegate_schemas::names::{KeyHash, Names};
 use tidegate_schemas::time::EventTime;
 
 use category::Category;
-pub use layout::{Filter, FactsPlan, IdPlan, Word, WordKind};
-use words::Faults;
+pub use layout::{FactsPlan, Filter, IdPlan, Word, WordKind};
 pub use words::Fault;
+use words::Faults;
 
 /// Turns batches of one source into facts of one entity.
 pub struct Normaliser {
@@ -87,7 +87,8 @@ impl Normaliser {
         self.bits.clear();
         self.bits.resize(rows, 0);
         self.values.clear();
-        self.values.resize(rows * stride, tidegate_schemas::fact::NULL);
+        self.values
+            .resize(rows * stride, tidegate_schemas::fact::NULL);
         let mut faults = Faults::default();
         for category in &mut self.categories {
             category.evaluate(batch, &self.names, &mut self.bits, &mut self.values, stride)?;
@@ -95,11 +96,21 @@ impl Normaliser {
         for filter in &self.filters {
             let truths = filter.expression.truths(batch)?;
             let bit = 1u64 << filter.bit;
-            truths.values().set_indices().for_each(|row| self.bits[row] |= bit);
+            truths
+                .values()
+                .set_indices()
+                .for_each(|row| self.bits[row] |= bit);
         }
         for word in &self.words {
             let array = word.expression.values(batch)?;
-            words::fill(&array, word, &self.names, &mut self.values, stride, &mut faults)?;
+            words::fill(
+                &array,
+                word,
+                &self.names,
+                &mut self.values,
+                stride,
+                &mut faults,
+            )?;
         }
         let ids = self.plan.id.ids(batch, ordinal)?;
         let mut split = Split::new(&self.plan, self.workers, rows);
@@ -109,15 +120,28 @@ impl Normaliser {
                 continue;
             }
             let Some(key) = keys.name(row) else {
-                faults.add(row, self.plan.key_name(batch), "the entity's key is null".to_owned());
+                faults.add(
+                    row,
+                    self.plan.key_name(batch),
+                    "the entity's key is null".to_owned(),
+                );
                 continue;
             };
-            let head =
-                Head { key: 0, diff: 1, at: times[row], id: ids[row], bits: self.bits[row] };
+            let head = Head {
+                key: 0,
+                diff: 1,
+                at: times[row],
+                id: ids[row],
+                bits: self.bits[row],
+            };
             split.push(key, head, &self.values[row * stride..(row + 1) * stride]);
         }
         let (parcels, facts) = split.finish();
-        Ok(Normalised { parcels, facts, faults: faults.into_list() })
+        Ok(Normalised {
+            parcels,
+            facts,
+            faults: faults.into_list(),
+        })
     }
 }
 
@@ -130,7 +154,9 @@ enum KeyColumn {
 
 impl KeyColumn {
     fn of(plan: &FactsPlan, batch: &RecordBatch) -> Result<KeyColumn, DataFusionError> {
-        let Some(column) = plan.key else { return Ok(KeyColumn::Nobody) };
+        let Some(column) = plan.key else {
+            return Ok(KeyColumn::Nobody);
+        };
         // Numbers and dictionaries become text: the key is a name.
         let text = arrow::compute::cast(batch.column(column), &DataType::Utf8)?;
         Ok(KeyColumn::Text(text))
@@ -161,10 +187,19 @@ impl Split {
         let mut blocks = vec![FactBlock::new(plan.stride); workers];
         for block in &mut blocks {
             block.heads.reserve(rows / workers + rows / 8);
-            block.words.reserve((rows / workers + rows / 8) * plan.stride);
+            block
+                .words
+                .reserve((rows / workers + rows / 8) * plan.stride);
         }
-        let keys = (0..workers).map(|_| HashTable::with_capacity(rows / 4)).collect();
-        Split { workers, by_id: plan.deduplicated, blocks, keys }
+        let keys = (0..workers)
+            .map(|_| HashTable::with_capacity(rows / 4))
+            .collect();
+        Split {
+            workers,
+            by_id: plan.deduplicated,
+            blocks,
+            keys,
+        }
     }
 
     fn push(&mut self, name: &str, head: Head, words: &[i64]) {
@@ -176,7 +211,11 @@ impl Split {
         };
         let block = &mut self.blocks[to];
         let (_, key) = *self.keys[to]
-            .entry(hash.hash, |(known, _)| *known == hash, |(known, _)| known.hash)
+            .entry(
+                hash.hash,
+                |(known, _)| *known == hash,
+                |(known, _)| known.hash,
+            )
             .or_insert_with(|| (hash, block.keys.push(hash, name)))
             .get();
         block.push(Head { key, ..head }, words);
@@ -189,7 +228,10 @@ impl Split {
             .into_iter()
             .enumerate()
             .filter(|(_, block)| !block.is_empty())
-            .map(|(to, block)| Parcel { to, content: Content::Facts(Arc::new(block)) })
+            .map(|(to, block)| Parcel {
+                to,
+                content: Content::Facts(Arc::new(block)),
+            })
             .collect();
         (parcels, facts)
     }

@@ -31,7 +31,11 @@ impl Faults {
     }
 
     pub(super) fn add(&mut self, row: usize, column: Option<String>, reason: String) {
-        self.0.entry(row).or_insert(Fault { row, column, reason });
+        self.0.entry(row).or_insert(Fault {
+            row,
+            column,
+            reason,
+        });
     }
 
     pub(super) fn into_list(self) -> Vec<Fault> {

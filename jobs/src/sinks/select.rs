@@ -220,10 +220,13 @@ impl Compiler<'_> {
                 longest = Some((name.clone(), index + 1));
             }
         }
-        // Words with a meaning in SQL stay SQL's (`date '2024-01-01'`, `and`), save `end`, which
-        // has none outside `case`, and which every session has.
+        // Words with a meaning in SQL stay SQL's (`date '2024-01-01'`, `AND`) unless they are
+        // written as nobody writes SQL (`Rows`); save `end`, which has no meaning outside `case`,
+        // and which every session has.
         let is_sql = matches!(&tokens[0], Token::Word(word)
-            if word.keyword != Keyword::NoKeyword && word.keyword != Keyword::END);
+            if !matches!(word.keyword, Keyword::NoKeyword | Keyword::END)
+                && (word.value == word.value.to_lowercase()
+                    || word.value == word.value.to_uppercase()));
         // A name before a bracket is a function's.
         let called = |length: usize| matches!(tokens.get(length), Some(Token::LParen));
         longest.filter(|(_, length)| !(*length == 1 && (is_sql || called(1))))
