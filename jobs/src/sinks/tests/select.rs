@@ -97,6 +97,10 @@ fn names_come_before_sql_within_expressions() {
         value("case when true then case when true then 1 end end + end"),
         Some(10)
     );
+    assert_eq!(
+        value("case when count in (1, end) or 1 = end then 1 else -end end"),
+        Some(-9)
+    );
     assert_eq!(value("coalesce(count, 0) + \"date\""), Some(3));
     assert_eq!(value("cast('12' as bigint)"), Some(12));
     assert_eq!(value("cast(date '1970-01-11' as int)"), Some(10));
@@ -151,7 +155,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
 fn answers_that_change_by_themselves_are_refused() {
     for expression in ["now() as x", "1 + random() as x", "uuid() as x"] {
         assert!(
-            complaint(&[expression]).contains("another answer"),
+            complaint(&[expression]).contains("depends on more than the row"),
             "{expression}"
         );
     }
