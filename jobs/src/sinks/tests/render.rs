@@ -299,7 +299,7 @@ fn a_block_is_rendered_as_its_rows_one_by_one() {
         identity: vec![],
     };
     for seed in 1..40 {
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut random = Random(seed * 0x9E37);
         let mut rows = Rows::new(kinds.len());
         for _ in 0..random.below(200) {

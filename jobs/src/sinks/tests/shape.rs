@@ -90,7 +90,7 @@ fn upserts_show_the_newest_row_of_each_identity() {
 #[test]
 fn both_modes_tell_the_same_story() {
     for seed in 1..60u64 {
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut random = Random(seed * 0xABCD);
         // A walk over collections: at each tick some visits change, in the order of a driver.
         let mut now: std::collections::BTreeMap<(String, i64), i64> = Default::default();
