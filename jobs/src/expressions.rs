@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, Volatility};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -64,6 +66,13 @@ impl Planner {
     pub fn plan(&self, sql: &str, schema: &SchemaRef) -> Result<Expression, DataFusionError> {
         let df_schema = DFSchema::try_from(schema.as_ref().clone())?;
         let logical = self.logical_over(sql, &df_schema)?.unalias();
+        // Some functions (`coalesce`, `nvl`) exist only until they are simplified to others.
+        let simplify = SimplifyContext::builder()
+            .with_schema(Arc::new(df_schema.clone()))
+            .with_config_options(Arc::clone(self.context.state().config_options()))
+            .build();
+        let simplifier = ExprSimplifier::new(simplify);
+        let logical = simplifier.simplify(simplifier.coerce(logical, &df_schema)?)?;
         let physical = self.context.create_physical_expr(logical, &df_schema)?;
         let data_type = physical.data_type(schema)?;
         let columns: BTreeSet<usize> = collect_columns(&physical)
@@ -166,6 +175,19 @@ mod tests {
         let truths: Vec<_> = plan.truths(&batch).unwrap().iter().collect();
         assert_eq!(truths, [Some(true), Some(false), Some(false)]);
         assert_eq!(plan.columns, BTreeSet::from([0, 1]));
+    }
+
+    #[test]
+    fn functions_that_stand_for_others_are_planned_too() {
+        let batch = batch();
+        for (sql, expected) in [
+            ("coalesce(nullif(n, 2), 9) = 9", [false, true, false]),
+            ("nvl(kind, 'b') = 'b'", [false, true, true]),
+        ] {
+            let plan = Planner::new().plan(sql, &batch.schema()).unwrap();
+            let truths: Vec<_> = plan.truths(&batch).unwrap().iter().flatten().collect();
+            assert_eq!(truths, expected, "{sql}");
+        }
     }
 
     #[test]

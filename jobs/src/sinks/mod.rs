@@ -37,3 +37,6 @@ pub use error::{Attempt, Problem, SinkError};
 pub use sink::{Sink, SinkReport};
 pub use spec::{Format, Life, Mode, Place, Roll, SinkInput, SinkSpec};
 pub use thread::{SinkHandle, SinkSender};
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@
 //! reader), and dictionaries of keys cost more than compressing the keys: both are off. Texts that
 //! are categories have a dictionary. Row groups hold a million rows, or 64 MiB encoded.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
-use super::error::Problem;
+use super::error::{Attempt, Problem};
 use super::place::Out;
 
 const GROUP_ROWS: usize = 1_000_000;
@@ -37,7 +38,7 @@ const GROUP_BYTES: usize = 64 << 20;
 
 /// A Parquet file being written.
 pub(super) struct ParquetFile {
-    writer: ArrowWriter<Out>,
+    writer: ArrowWriter<Lent>,
     schema: SchemaRef,
     path: PathBuf,
 }
@@ -60,7 +61,7 @@ impl ParquetFile {
         let path = out.path().to_owned();
         let schema = without_seconds(schema);
         let properties = properties(&schema, keys);
-        ArrowWriter::try_new(out, Arc::clone(&schema), Some(properties))
+        ArrowWriter::try_new(Lent(Some(out)), Arc::clone(&schema), Some(properties))
             .map(|writer| ParquetFile {
                 writer,
                 schema,
@@ -78,12 +79,40 @@ impl ParquetFile {
     }
 
     /// Ends the file and makes it appear.
-    pub(super) fn finish(self) -> Result<Option<PathBuf>, Problem> {
-        let path = self.path;
+    pub(super) fn finish(mut self) -> Result<Option<PathBuf>, Problem> {
+        let path = &self.path;
         self.writer
-            .into_inner()
-            .map_err(|e| Problem::parquet(&path, e))?
-            .commit()
+            .finish()
+            .map_err(|e| Problem::parquet(path, e))?;
+        self.writer
+            .sync()
+            .map_err(Problem::file(Attempt::Write, path))?;
+        match self.writer.inner_mut().0.take() {
+            Some(out) => out.commit(),
+            None => Err(Problem::Closed),
+        }
+    }
+}
+
+/// A place lent to the encoder and taken back when the file is finished. (The encoder's own way of
+/// giving it back turns the error of a last write into a mere text.)
+struct Lent(Option<Out>);
+
+impl Lent {
+    fn out(&mut self) -> io::Result<&mut Out> {
+        self.0
+            .as_mut()
+            .ok_or_else(|| io::Error::other("the file is finished"))
+    }
+}
+
+impl Write for Lent {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out()?.flush()
     }
 }
 

@@ -53,6 +53,12 @@ pub(super) fn open(spec: &SinkSpec) -> Result<Opened, Problem> {
         Place::Path(path) => Path::new(path),
     };
     let named = path.to_string_lossy();
+    if spec.format == Format::Parquet && Squeeze::of(path) != Squeeze::None {
+        return Err(Problem::settings(
+            format!("{named} would be compressed twice"),
+            "Parquet compresses by itself: let the name end in `.parquet`",
+        ));
+    }
     if let Some(parts) = Parts::of(path, &named, spec)? {
         return parts.prepared(spec.life).map(|parts| Opened {
             target: Target::Parts(parts),

@@ -364,7 +364,13 @@ fn bar_array(value: &Kind, values: ArrayRef, counts: Vec<i64>) -> Result<ArrayRe
 
 /// A column of lists whose items take `width` words each.
 fn list(column: &Column, width: usize, items: ArrayRef) -> Result<ArrayRef, Problem> {
-    let offsets = offsets(column.ends.iter().map(|end| *end as usize / width))?;
+    let ends = column.ends.iter().map(|end| *end as usize);
+    if let Some(end) = ends.clone().find(|end| end % width != 0) {
+        return Err(Problem::Shape {
+            what: format!("a histogram ends at word {end}, between a value and its count"),
+        });
+    }
+    let offsets = offsets(ends.map(|end| end / width))?;
     ListArray::try_new(item_field(items.data_type().clone()), offsets, items, None)
         .map(|lists| Arc::new(lists) as ArrayRef)
         .map_err(|e| Problem::shape(&e))

@@ -8,16 +8,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::DFSchema;
-use datafusion::common::tree_node::TreeNode;
-use datafusion::logical_expr::{Expr, Volatility};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
 
 use super::error::Problem;
+use crate::expressions::{Expression, Planner};
 
 /// A compiled `select`.
 #[derive(Debug)]
@@ -29,7 +25,7 @@ pub(super) struct Select {
 #[derive(Debug)]
 enum Item {
     Column(usize),
-    Computed(Arc<dyn PhysicalExpr>, String),
+    Computed(Expression, String),
 }
 
 impl Select {
@@ -42,7 +38,7 @@ impl Select {
     ) -> Result<Select, Problem> {
         let mut compiler = Compiler {
             input,
-            datafusion: None,
+            planner: None,
         };
         let mut items = Vec::new();
         let mut fields: Vec<Field> = Vec::new();
@@ -114,16 +110,15 @@ impl Select {
             .iter()
             .map(|item| match item {
                 Item::Column(index) => Ok(Arc::clone(batch.column(*index))),
-                Item::Computed(expression, text) => expression
-                    .evaluate(batch)
-                    .and_then(|value| value.into_array(rows))
-                    .map_err(|e| Problem::Select {
+                Item::Computed(expression, text) => {
+                    expression.values(batch).map_err(|e| Problem::Select {
                         expression: text.clone(),
                         what: e.strip_backtrace(),
                         hint:
                             "guard the values it cannot take, for example with `case` or `nullif`"
                                 .to_owned(),
-                    }),
+                    })
+                }
             })
             .collect::<Result<Vec<ArrayRef>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -135,7 +130,7 @@ impl Select {
 struct Compiler<'a> {
     input: &'a SchemaRef,
     /// Made for the first expression: most lists have none.
-    datafusion: Option<(SessionContext, DFSchema)>,
+    planner: Option<Planner>,
 }
 
 impl Compiler<'_> {
@@ -159,9 +154,9 @@ impl Compiler<'_> {
                 format!("write `{whole} as NAME`; {}", self.columns()),
             ));
         };
-        let (expression, field) = self.compile(text, &self.with_names_quoted(value))?;
-        let item = Item::Computed(expression, whole.to_owned());
-        Ok((item, field.with_name(name)))
+        let expression = self.compile(text, &self.with_names_quoted(value))?;
+        let field = Field::new(name, expression.data_type.clone(), true);
+        Ok((Item::Computed(expression, whole.to_owned()), field))
     }
 
     /// The column that the tokens name and nothing else, quoted or not.
@@ -176,21 +171,21 @@ impl Compiler<'_> {
     /// The expression with every name that SQL would misread in quotes.
     fn with_names_quoted(&self, tokens: &[Token]) -> String {
         let mut sql = String::new();
-        let mut open_cases = 0;
+        let mut value_before = false;
         let mut next = 0;
         while let Some(token) = tokens.get(next) {
-            let name = self.longest_name(&tokens[next..]);
-            let case = matches!(token, Token::Word(word) if word.keyword == Keyword::CASE);
-            let end = matches!(token, Token::Word(word) if word.keyword == Keyword::END);
-            match name {
-                Some((name, length)) if !(end && open_cases > 0) => {
+            match self.longest_name(&tokens[next..]) {
+                // Behind a value, `end` is the end of a `case`.
+                Some((name, length)) if !(value_before && is(token, Keyword::END)) => {
                     sql.push_str(&format!("\"{}\"", name.replace('"', "\"\"")));
+                    value_before = true;
                     next += length;
                 }
                 _ => {
-                    open_cases += usize::from(case);
-                    open_cases -= usize::from(end && open_cases > 0);
                     sql.push_str(&token.to_string());
+                    if !matches!(token, Token::Whitespace(_)) {
+                        value_before = ends_a_value(token);
+                    }
                     next += 1;
                 }
             }
@@ -220,46 +215,23 @@ impl Compiler<'_> {
                 longest = Some((name.clone(), index + 1));
             }
         }
-        // Words with a meaning in SQL stay SQL's (`date '2024-01-01'`, `and`), save `end`, which
-        // has none outside `case`, and which every session has.
+        // Words with a meaning in SQL stay SQL's (`date '2024-01-01'`, `AND`) unless they are
+        // written as nobody writes SQL (`Rows`); save `end`, which has no meaning outside `case`,
+        // and which every session has.
         let is_sql = matches!(&tokens[0], Token::Word(word)
-            if word.keyword != Keyword::NoKeyword && word.keyword != Keyword::END);
+            if !matches!(word.keyword, Keyword::NoKeyword | Keyword::END)
+                && (word.value == word.value.to_lowercase()
+                    || word.value == word.value.to_uppercase()));
         // A name before a bracket is a function's.
         let called = |length: usize| matches!(tokens.get(length), Some(Token::LParen));
         longest.filter(|(_, length)| !(*length == 1 && (is_sql || called(1))))
     }
 
-    fn compile(
-        &mut self,
-        text: &str,
-        sql: &str,
-    ) -> Result<(Arc<dyn PhysicalExpr>, Field), Problem> {
-        if self.datafusion.is_none() {
-            let schema = DFSchema::try_from(Schema::clone(self.input))
-                .map_err(|e| self.wrong(text, e.strip_backtrace(), "rename a column"))?;
-            self.datafusion = Some((SessionContext::new(), schema));
-        }
-        let compiled = self.datafusion.as_ref().map(|(context, schema)| {
-            let logical = context.parse_sql_expr(sql, schema)?;
-            let unrepeatable = unrepeatable(&logical)?;
-            let physical = context.create_physical_expr(logical, schema)?;
-            let kind = physical.data_type(self.input)?;
-            let nullable = physical.nullable(self.input)?;
-            Ok((physical, Field::new("", kind, nullable), unrepeatable))
-        });
-        match compiled {
-            Some(Ok((physical, field, None))) => Ok((physical, field)),
-            Some(Ok((_, _, Some(function)))) => Err(self.wrong(
-                text,
-                format!("`{function}` gives another answer each time it is asked"),
-                "outputs depend on their events alone, so that a replay gives them again",
-            )),
-            Some(Err(e)) => {
-                let e: datafusion::error::DataFusionError = e;
-                Err(self.wrong(text, e.strip_backtrace(), self.columns()))
-            }
-            None => Err(self.wrong(text, "it was not compiled".to_owned(), self.columns())),
-        }
+    fn compile(&mut self, text: &str, sql: &str) -> Result<Expression, Problem> {
+        let planner = self.planner.get_or_insert_with(Planner::new);
+        planner
+            .plan(sql, self.input)
+            .map_err(|e| self.wrong(text, e.strip_backtrace(), self.columns()))
     }
 
     fn columns(&self) -> String {
@@ -281,20 +253,6 @@ impl Compiler<'_> {
     }
 }
 
-/// A function in the expression whose answer does not depend on its arguments alone.
-fn unrepeatable(expression: &Expr) -> Result<Option<String>, datafusion::error::DataFusionError> {
-    let mut found = None;
-    expression.apply(|part| {
-        if let Expr::ScalarFunction(call) = part
-            && call.func.signature().volatility != Volatility::Immutable
-        {
-            found = Some(call.func.name().to_owned());
-        }
-        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-    })?;
-    Ok(found)
-}
-
 /// The expression and the name behind its last `as` (`cast(a as b)` has none: it ends in a bracket).
 fn split_alias(tokens: &[Token]) -> (&[Token], Option<&str>) {
     let solid: Vec<usize> = (0..tokens.len())
@@ -308,4 +266,35 @@ fn split_alias(tokens: &[Token]) -> (&[Token], Option<&str>) {
         return (&tokens[..=last], Some(&name_word.value));
     }
     (tokens, None)
+}
+
+fn is(token: &Token, keyword: Keyword) -> bool {
+    matches!(token, Token::Word(word) if word.keyword == keyword && word.quote_style.is_none())
+}
+
+/// Whether an operator or the end of a `case` can follow, and no further value.
+fn ends_a_value(token: &Token) -> bool {
+    const BEFORE_VALUES: [Keyword; 16] = [
+        Keyword::CASE,
+        Keyword::WHEN,
+        Keyword::THEN,
+        Keyword::ELSE,
+        Keyword::AND,
+        Keyword::OR,
+        Keyword::NOT,
+        Keyword::BETWEEN,
+        Keyword::IN,
+        Keyword::LIKE,
+        Keyword::ILIKE,
+        Keyword::SIMILAR,
+        Keyword::TO,
+        Keyword::FROM,
+        Keyword::DISTINCT,
+        Keyword::AS,
+    ];
+    match token {
+        Token::Word(_) => !BEFORE_VALUES.iter().any(|keyword| is(token, *keyword)),
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::RParen | Token::RBracket => true,
+        _ => false,
+    }
 }
