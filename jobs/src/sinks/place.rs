@@ -71,7 +71,8 @@ impl Write for Out {
         match self {
             Out::Stdout(out) => out.write(bytes),
             Out::Device(_, file) => file.write(bytes),
-            Out::Staged(staged) => staged.file.write(bytes),
+            // Straight to the file: errors name the result, not its hidden file.
+            Out::Staged(staged) => staged.file.as_file_mut().write(bytes),
             Out::Growing(growing) => growing.append(bytes),
         }
     }
