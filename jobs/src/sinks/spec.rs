@@ -1,5 +1,7 @@
 //! What a sink is told: where its rows go, in which format, and how they want to be read.
 
+use std::convert::Infallible;
+use std::str::FromStr;
 use std::time::Duration;
 
 use tidegate_schemas::rows::OutputSchema;
@@ -58,6 +60,15 @@ impl Place {
             "-" => Place::Stdout,
             path => Place::Path(path.to_owned()),
         }
+    }
+}
+
+impl FromStr for Place {
+    type Err = Infallible;
+
+    /// As [`Place::of`].
+    fn from_str(text: &str) -> Result<Place, Infallible> {
+        Ok(Place::of(text))
     }
 }
 
