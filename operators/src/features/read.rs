@@ -297,7 +297,8 @@ fn entropy(table: &Table, room: &mut Vec<i64>) -> Option<i64> {
     table.for_each(|_, seen| room.push(seen.count as i64));
     let counts = &mut room[start..];
     counts.sort_unstable_by(|a, b| b.cmp(a));
-    let all: i64 = counts.iter().sum();
+    // In 128 bits, because damaged counts must not overflow either.
+    let all: i128 = counts.iter().map(|count| i128::from(*count)).sum();
     let share = |count: &i64| *count as f64 / all as f64;
     let nats: f64 = counts.iter().map(|c| -share(c) * share(c).ln()).sum();
     room.truncate(start);
