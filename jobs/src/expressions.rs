@@ -154,7 +154,7 @@ impl Expression {
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::Field;
+    use arrow::datatypes::{Field, Schema};
 
     fn batch() -> RecordBatch {
         let schema = Schema::new(vec![

@@ -93,6 +93,15 @@ impl Peer {
         }
     }
 
+    /// The formulation that is written first, where it is not among the fast ones.
+    pub(super) fn plain_form(self, query: Query) -> Option<&'static str> {
+        match (self, query) {
+            (Peer::Duckdb, Query::Q1) => Some("plain"),
+            (Peer::Duckdb, Query::All) => Some("table-plain"),
+            _ => None,
+        }
+    }
+
     /// The queries whose answers it leaves after `query`.
     pub(super) fn answers(self, query: Query) -> &'static str {
         match (self, query) {

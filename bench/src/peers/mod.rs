@@ -56,6 +56,9 @@ pub struct Args {
     /// Show every formulation, not the fastest alone.
     #[arg(long)]
     pub forms: bool,
+    /// Run and show DuckDB's Q1 as it is first written, too: slow on M.
+    #[arg(long)]
+    pub plain: bool,
     /// Where the Python environment is or shall be [default: `.venv` beside DIR].
     #[arg(long)]
     pub venv: Option<PathBuf>,
@@ -86,23 +89,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
     for &query in &args.queries {
         for &threads in &args.threads {
             for peer in bench.peers_in_order() {
-                let mut forms: Vec<Cell> = peer
-                    .forms(query, threads)
-                    .iter()
-                    .map(|form| bench.cell(query, threads, peer, form))
-                    .collect();
-                let rate = |cell: &Cell| cell.rate(rows).unwrap_or(0.0);
-                forms.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
-                let wrong = |cell: &Cell| {
-                    matches!(cell.check, Check::Differ) || matches!(cell.run, Run::Failed(_))
-                };
-                let keep = if args.forms || forms.iter().any(wrong) {
-                    forms.len()
-                } else {
-                    1
-                };
-                forms.truncate(keep);
-                cells.extend(forms);
+                cells.extend(bench.cells(query, threads, peer));
             }
         }
     }
@@ -163,6 +150,26 @@ impl Bench<'_> {
         let mut peers = self.args.peers.clone();
         peers.sort_by_key(|peer| *peer != Peer::Duckdb);
         peers
+    }
+
+    // The fastest formulation, or all: if they are asked for, or if one of them went wrong.
+    fn cells(&self, query: Query, threads: usize, peer: Peer) -> Vec<Cell> {
+        let run = |form: &&'static str| self.cell(query, threads, peer, form);
+        let mut cells: Vec<Cell> = peer.forms(query, threads).iter().map(run).collect();
+        let rate = |cell: &Cell| cell.rate(self.rows).unwrap_or(0.0);
+        cells.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
+        let wrong =
+            |cell: &Cell| matches!(cell.check, Check::Differ) || matches!(cell.run, Run::Failed(_));
+        if !self.args.forms && !cells.iter().any(wrong) {
+            cells.truncate(1);
+        }
+        cells.extend(
+            peer.plain_form(query)
+                .filter(|_| self.args.plain)
+                .iter()
+                .map(run),
+        );
+        cells
     }
 
     fn cell(&self, query: Query, threads: usize, peer: Peer, form: &'static str) -> Cell {

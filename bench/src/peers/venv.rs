@@ -14,11 +14,12 @@ const VERSIONS: &str =
 const PATIENCE: Duration = Duration::from_secs(900);
 
 // The program carries its scripts, so that it runs from anywhere.
-const SCRIPTS: [(&str, &str); 10] = [
+const SCRIPTS: [(&str, &str); 11] = [
     ("duckdb_peer.py", include_str!("../../peers/duckdb_peer.py")),
     ("polars_peer.py", include_str!("../../peers/polars_peer.py")),
     ("oracle.py", include_str!("../../peers/oracle.py")),
     ("compare.py", include_str!("../../peers/compare.py")),
+    ("q1_plain.sql", include_str!("../../peers/q1_plain.sql")),
     ("q1_range.sql", include_str!("../../peers/q1_range.sql")),
     ("q1_asof.sql", include_str!("../../peers/q1_asof.sql")),
     ("q2_group.sql", include_str!("../../peers/q2_group.sql")),

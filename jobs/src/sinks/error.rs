@@ -206,6 +206,9 @@ fn hint(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "check who may write to this directory, or set another `path`"
         }
+        io::ErrorKind::AlreadyExists => {
+            "another run writes parts of the same name: give each run its own `path`"
+        }
         io::ErrorKind::NotADirectory => "a part of the path is a file: set another `path`",
         io::ErrorKind::IsADirectory => "end the path in `/` to write parts into the directory",
         io::ErrorKind::BrokenPipe => "the program reading this output has gone",

@@ -14,7 +14,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::{Attempt, Problem};
-use super::place::{Found, Growing, Out, Replace, Staged, find, make_directory_of, sweep};
+use super::place::{
+    Found, Growing, Out, Replace, Staged, directory_of, find, make_directory_of, sweep,
+};
 use super::spec::{Format, Life, Place, Roll, SinkSpec};
 
 /// What a sink's path means.
@@ -96,7 +98,7 @@ pub(super) fn open(spec: &SinkSpec) -> Result<Opened, Problem> {
         Found::File(path) => {
             make_directory_of(&path)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            sweep(path.parent().unwrap_or(Path::new(".")), &format!("{name}."));
+            sweep(directory_of(&path), |result| result == name)?;
             let staged = Staged::create(&path, Replace::Yes)?;
             Ok(one(Out::Staged(staged), None))
         }
@@ -198,7 +200,7 @@ impl Parts {
     fn prepared(mut self, life: Life) -> Result<Parts, Problem> {
         fs::create_dir_all(&self.directory)
             .map_err(Problem::file(Attempt::MakeDirectory, &self.directory))?;
-        sweep(&self.directory, &self.prefix);
+        sweep(&self.directory, |result| self.number(result).is_some())?;
         let entries = fs::read_dir(&self.directory)
             .map_err(Problem::file(Attempt::Inspect, &self.directory))?;
         let found = entries

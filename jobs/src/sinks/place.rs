@@ -6,7 +6,7 @@
 //!   file of that name stays as it was; then it is replaced in one step. A run that fails or is
 //!   aborted leaves neither the new file nor the hidden one.
 //! - A hidden file is locked while it is written. What a killed run left behind is not locked, and
-//!   the next run of the same sink removes it.
+//!   the next run of the same sink removes it. Two sinks or two runs never write the same result.
 //! - A file that grows is appended to by whole lines, by one writer at a time. A write that fails
 //!   in the middle is taken back; a last line that a killed run left unfinished is cut off (and
 //!   said so in the log) before the first new one.
@@ -71,7 +71,8 @@ impl Write for Out {
         match self {
             Out::Stdout(out) => out.write(bytes),
             Out::Device(_, file) => file.write(bytes),
-            Out::Staged(staged) => staged.file.write(bytes),
+            // Straight to the file: errors name the result, not its hidden file.
+            Out::Staged(staged) => staged.file.as_file_mut().write(bytes),
             Out::Growing(growing) => growing.append(bytes),
         }
     }
@@ -148,26 +149,53 @@ impl Staged {
     }
 }
 
-/// Removes hidden files that killed runs left behind for files whose name begins with `prefix`.
-pub(super) fn sweep(directory: &Path, prefix: &str) {
-    let hidden = format!(".{prefix}");
-    let Ok(entries) = fs::read_dir(directory) else {
-        return;
-    };
+/// Looks for hidden files of results that `ours` names: removes what killed runs left behind.
+///
+/// # Errors
+/// When somebody is writing one of them now: one of two results would be lost in silence.
+pub(super) fn sweep(directory: &Path, ours: impl Fn(&str) -> bool) -> Result<(), Problem> {
+    let entries = fs::read_dir(directory).map_err(Problem::file(Attempt::Inspect, directory))?;
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let ours = name
-            .to_str()
-            .is_some_and(|name| name.starts_with(&hidden) && name.ends_with(".tmp"));
-        let abandoned = ours
-            && File::options()
-                .write(true)
-                .open(entry.path())
-                .is_ok_and(|file| file.try_lock().is_ok());
-        if abandoned && fs::remove_file(entry.path()).is_ok() {
-            tracing::warn!(file = %entry.path().display(), "removed an unfinished result of a run that was killed");
+        let path = entry.path();
+        let hidden = entry.file_name();
+        let result = hidden.to_str().and_then(result_of);
+        let Some(result) = result.filter(|result| ours(result)) else {
+            continue;
+        };
+        let Ok(file) = File::options().write(true).open(&path) else {
+            continue;
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                return Err(being_written(&directory.join(result)));
+            }
+            Ok(()) if fs::remove_file(&path).is_ok() => {
+                tracing::warn!(file = %path.display(), "removed an unfinished result of a run that was killed");
+            }
+            // Without locks nobody knows whose it is: it stays.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
         }
     }
+    Ok(())
+}
+
+/// The name of the result that a hidden file will become.
+fn result_of(hidden: &str) -> Option<&str> {
+    let (result, _random) = hidden
+        .strip_prefix('.')?
+        .strip_suffix(".tmp")?
+        .rsplit_once('.')?;
+    Some(result)
+}
+
+fn being_written(path: &Path) -> Problem {
+    Problem::settings(
+        format!(
+            "{} is being written by another sink or another run",
+            path.display()
+        ),
+        "wait for it, or set another `path`",
+    )
 }
 
 /// A file that is appended to by whole lines.
@@ -189,10 +217,7 @@ impl Growing {
             .map_err(Problem::file(Attempt::Open, path))?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                return Err(Problem::settings(
-                    format!("{} is being written by another run", path.display()),
-                    "stop that run or set another `path`",
-                ));
+                return Err(being_written(path));
             }
             // A file system without locks cannot tell us of another writer.
             Ok(()) | Err(TryLockError::Error(_)) => {}
@@ -290,7 +315,8 @@ pub(super) fn make_directory_of(path: &Path) -> Result<(), Problem> {
     fs::create_dir_all(directory).map_err(Problem::file(Attempt::MakeDirectory, directory))
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// The directory a file is in.
+pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

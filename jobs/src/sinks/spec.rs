@@ -1,5 +1,6 @@
 //! What a sink is told: where its rows go, in which format, and how they want to be read.
 
+use std::convert::Infallible;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use arrow::datatypes::SchemaRef;
 ///
 /// let spec = SinkSpec {
 ///     name: "visits".to_owned(),
-///     place: "out/visits.parquet".parse().unwrap_or_else(|never| match never {}),
+///     place: Place::of("out/visits.parquet"),
 ///     format: Format::Parquet,
 ///     mode: Mode::Final,
 ///     select: None,
@@ -22,6 +23,7 @@ use arrow::datatypes::SchemaRef;
 ///     life: Life::Ends,
 /// };
 /// assert_eq!(spec.place, Place::Path("out/visits.parquet".to_owned()));
+/// assert_eq!(Place::of("-"), Place::Stdout);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkSpec {
@@ -50,15 +52,23 @@ pub enum Place {
     Path(String),
 }
 
-impl FromStr for Place {
-    type Err = std::convert::Infallible;
-
+impl Place {
     /// `-` is the standard output, everything else a path.
-    fn from_str(text: &str) -> Result<Place, Self::Err> {
-        Ok(match text {
+    #[must_use]
+    pub fn of(text: &str) -> Place {
+        match text {
             "-" => Place::Stdout,
             path => Place::Path(path.to_owned()),
-        })
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = Infallible;
+
+    /// As [`Place::of`].
+    fn from_str(text: &str) -> Result<Place, Infallible> {
+        Ok(Place::of(text))
     }
 }
 

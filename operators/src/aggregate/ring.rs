@@ -74,8 +74,8 @@ impl Layout {
     }
 
     /// What one fact adds to the totals.
-    #[must_use]
-    pub fn moments_of(&self, value: i64) -> Moments {
+    #[inline]
+    fn moments_of(&self, value: i64) -> Moments {
         if self.squares {
             return Moments::of(value);
         }
@@ -87,32 +87,41 @@ impl Layout {
     }
 
     fn load(&self, words: &[i64]) -> Moments {
+        let double = |at: usize| words[at] as u64 as u128 | (words[at + 1] as u128) << 64;
         let mut moments = Moments::default();
-        let mut words = words.iter().map(|w| *w as u64);
-        let mut next = || words.next().unwrap_or_default();
+        let mut at = 0;
         if self.counts {
-            moments.n = next();
+            moments.n = words[at] as u64;
+            at += 1;
         }
         if self.sums {
-            moments.sum = (u128::from(next()) | u128::from(next()) << 64) as i128;
+            moments.sum = double(at) as i128;
+            at += 2;
         }
         if self.squares {
-            moments.squares.low = u128::from(next()) | u128::from(next()) << 64;
-            moments.squares.high = u128::from(next());
+            moments.squares.low = double(at);
+            moments.squares.high = words[at + 2] as u64 as u128;
         }
         moments
     }
 
-    fn append(&self, moments: &Moments, to: &mut Vec<i64>) {
+    /// Writes totals to the front of `words`.
+    fn store(&self, moments: &Moments, words: &mut [i64]) {
+        let mut at = 0;
         if self.counts {
-            to.push(moments.n as i64);
+            words[at] = moments.n as i64;
+            at += 1;
         }
         if self.sums {
-            to.extend([moments.sum as i64, (moments.sum >> 64) as i64]);
+            words[at] = moments.sum as i64;
+            words[at + 1] = (moments.sum >> 64) as i64;
+            at += 2;
         }
         if self.squares {
             let Wide { high, low } = moments.squares;
-            to.extend([low as i64, (low >> 64) as i64, high as i64]);
+            words[at] = low as i64;
+            words[at + 1] = (low >> 64) as i64;
+            words[at + 2] = high as i64;
         }
     }
 }
@@ -144,6 +153,7 @@ pub struct Ring {
 impl Ring {
     /// How many records there are.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.sealed_records() + self.open_records as usize
     }
@@ -154,12 +164,14 @@ impl Ring {
         self.len() == 0
     }
 
+    #[inline]
     fn sealed_records(&self) -> usize {
         self.sealed.as_ref().map_or(0, |s| s.0.len() * CHUNK)
     }
 
     /// Whether the next push needs [`Ring::make_room`] first.
     #[must_use]
+    #[inline]
     pub fn is_full(&self, layout: &Layout) -> bool {
         self.open_records as usize == CHUNK
             || self.open.len().max(layout.totals) + layout.stride > self.open.capacity()
@@ -216,32 +228,44 @@ impl Ring {
     /// Whether the oldest sealed piece is wholly at or before `cut`: then [`Ring::drop_pieces`] may
     /// free it.
     #[must_use]
+    #[inline]
     pub fn has_stale_piece(&self, cut: impl FnOnce() -> EventTime) -> bool {
         let oldest = self.sealed.as_ref().and_then(|s| s.0.front());
         oldest.is_some_and(|piece| piece.newest <= cut())
     }
 
-    /// Adds a record at a time not before any other. There must be room.
-    pub fn push(&mut self, layout: &Layout, at: EventTime, value: i64, moments: &Moments) {
+    /// Adds a fact at a time not before any other. There must be room.
+    #[inline]
+    pub fn push(&mut self, layout: &Layout, at: EventTime, value: i64) {
+        if layout.totals == 0 {
+            let words = [at.0, value];
+            self.open
+                .extend_from_slice(&words[..1 + usize::from(layout.values)]);
+            self.open_records += 1;
+        } else {
+            self.push_folded(layout, at, value, &layout.moments_of(value));
+        }
+    }
+
+    /// Adds a record that stands for facts with these moments, at a time not before any other.
+    /// There must be room.
+    pub fn push_folded(&mut self, layout: &Layout, at: EventTime, value: i64, moments: &Moments) {
         if self.open.is_empty() {
             self.open.resize(layout.totals, 0);
         }
-        let after = (layout.totals > 0).then(|| self.end_totals(layout).plus(*moments));
-        self.open.push(at.0);
-        if layout.values {
-            self.open.push(value);
-        }
-        if let Some(after) = after {
-            layout.append(&after, &mut self.open);
-        }
+        let mut words = [at.0, value, 0, 0, 0, 0, 0, 0];
+        let own = 1 + usize::from(layout.values);
+        let after = self.end_totals(layout).plus(*moments);
+        layout.store(&after, &mut words[own..]);
+        self.open.extend_from_slice(&words[..own + layout.totals]);
         self.open_records += 1;
     }
 
-    /// Adds facts to the newest record, which must be there.
-    pub fn add_to_newest(&mut self, layout: &Layout, moments: &Moments) {
-        let after = self.end_totals(layout).plus(*moments);
-        self.open.truncate(self.open.len() - layout.totals);
-        layout.append(&after, &mut self.open);
+    /// Adds a fact to the newest record, which must be there.
+    pub fn add_to_newest(&mut self, layout: &Layout, value: i64) {
+        let after = self.end_totals(layout).plus(layout.moments_of(value));
+        let end = self.open.len() - layout.totals;
+        layout.store(&after, &mut self.open[end..]);
     }
 
     fn end_totals(&self, layout: &Layout) -> Moments {
@@ -273,9 +297,23 @@ impl Ring {
 
     /// The time of the newest record.
     #[must_use]
+    #[inline]
     pub fn newest(&self, layout: &Layout) -> Option<EventTime> {
-        let last = self.len().checked_sub(1)?;
-        Some(self.time_at(layout, last))
+        if self.open_records > 0 {
+            return Some(EventTime(self.open[self.open.len() - layout.stride]));
+        }
+        self.sealed.as_ref()?.0.back().map(|piece| piece.newest)
+    }
+
+    /// How many facts the records from `from` up to the end stand for.
+    #[must_use]
+    #[inline]
+    pub fn facts_from(&self, layout: &Layout, from: usize) -> u64 {
+        if layout.counts {
+            self.moments_from(layout, from).n
+        } else {
+            (self.len() - from) as u64
+        }
     }
 
     /// The moments of the records from `from` up to the end.
@@ -319,17 +357,19 @@ impl Ring {
 
 /// The first of `records` records in `words` that is later than `cut`.
 fn first_after(words: &[i64], layout: &Layout, records: usize, cut: EventTime) -> usize {
-    let time_at = |index: usize| words[index * layout.stride + layout.totals];
-    let (mut low, mut high) = (0, records);
-    while low < high {
-        let middle = (low + high) / 2;
-        if time_at(middle) <= cut.0 {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    let is_out = |index: usize| words[index * layout.stride + layout.totals] <= cut.0;
+    if records == 0 || !is_out(0) {
+        return 0;
     }
-    low
+    // The search takes the same steps whatever it meets, so that no branch is mispredicted.
+    let (mut last_out, mut left) = (0, records);
+    while left > 1 {
+        let half = left / 2;
+        let middle = last_out + half;
+        last_out = std::hint::select_unpredictable(is_out(middle), middle, last_out);
+        left -= half;
+    }
+    last_out + 1
 }
 
 #[cfg(test)]
@@ -342,7 +382,7 @@ mod tests {
             let stale = ring.first_after(layout, EventTime(cut));
             dropped = ring.make_room(layout, stale);
         }
-        ring.push(layout, EventTime(at), value, &layout.moments_of(value));
+        ring.push(layout, EventTime(at), value);
         dropped
     }
 
@@ -389,7 +429,7 @@ mod tests {
         let layout = Layout::new(&[Holds::Counts, Holds::Sums]);
         let mut ring = Ring::default();
         push(&mut ring, &layout, 0, 5, -1);
-        ring.add_to_newest(&layout, &layout.moments_of(6));
+        ring.add_to_newest(&layout, 6);
         push(&mut ring, &layout, 10, 7, -1);
         assert_eq!(ring.len(), 2);
         let all = ring.moments_from(&layout, 0);

@@ -58,6 +58,7 @@ impl Window {
 
     /// The newest time that is outside at `t`: a fact that has entered is inside if it is later.
     #[must_use]
+    #[inline]
     pub fn cut(&self, t: EventTime) -> EventTime {
         let start = t.0.saturating_sub(self.width);
         let start = match self.hop {
@@ -69,8 +70,12 @@ impl Window {
 
     /// The first time at which a fact at `at` is outside again.
     #[must_use]
+    #[inline]
     pub fn leaves(&self, at: EventTime) -> EventTime {
-        let past_hop = at.0.rem_euclid(self.hop);
+        let past_hop = match self.hop {
+            1 => 0,
+            hop => at.0.rem_euclid(hop),
+        };
         let to_end = if self.bounds.keeps_the_oldest() || past_hop > 0 {
             self.hop - past_hop
         } else {

@@ -33,19 +33,18 @@ impl Features {
         output: usize,
         out: &mut Outputs,
     ) {
-        let emitted = state.emitted.take();
-        if !self.is_alive(state, at) {
+        let emitted = state.rare.as_mut().and_then(|rare| rare.emitted.take());
+        // Timers have dropped the lanes in which nothing is left.
+        if state.lanes.is_empty() {
             if let Some(old) = emitted {
                 self.emit_row(old.at, -1, &old.words, output, out);
             }
             return;
         }
         let had_row = emitted.is_some();
-        let mut emitted = emitted.unwrap_or_else(|| {
-            Box::new(Emitted {
-                at,
-                words: Vec::new(),
-            })
+        let mut emitted = emitted.unwrap_or_else(|| Emitted {
+            at,
+            words: Vec::new(),
         });
         // The new row is written behind the old one, so that no other room is needed.
         let old = emitted.words.len();
@@ -62,15 +61,7 @@ impl Features {
             emitted.words.drain(..old);
             emitted.at = at;
         }
-        state.emitted = Some(emitted);
-    }
-
-    /// Whether any fact is inside any window, or any column speaks of the lifetime.
-    fn is_alive(&self, state: &State, at: EventTime) -> bool {
-        state.lanes.iter().any(|lane| {
-            let plan = &self.lanes[lane.index as usize];
-            plan.for_life || lane.gone(plan).is_some_and(|gone| gone > at)
-        })
+        state.rare.get_or_insert_default().emitted = Some(emitted);
     }
 
     fn clock_columns(&self) -> impl Iterator<Item = &Column> {
@@ -79,6 +70,7 @@ impl Features {
     }
 
     fn append_row(&self, state: &mut State, at: EventTime, into: &mut Vec<i64>) {
+        let mut reading = self.reading(at);
         for column in &self.columns {
             if column.op.moves_with_the_clock() {
                 let lane = state.lane(column.lane);
@@ -86,14 +78,14 @@ impl Features {
             } else if column.op.is_list() {
                 let length = into.len();
                 into.push(0);
-                self.append(state, column, at, into);
+                reading.append(state, column, into);
                 into[length] = (into.len() - length - 1) as i64;
             } else {
-                self.append(state, column, at, into);
+                reading.append(state, column, into);
             }
         }
         for column in self.clock_columns() {
-            self.append(state, column, at, into);
+            reading.append(state, column, into);
         }
     }
 

@@ -48,6 +48,12 @@ impl LanePlan {
         older.min(ring.len().saturating_sub(self.newest))
     }
 
+    /// When a fact leaves the first window that it is in.
+    pub(super) fn leaves(&self, at: EventTime) -> EventTime {
+        let leaves = self.views.iter().map(|view| view.window.leaves(at));
+        leaves.min().unwrap_or(EventTime::MAX)
+    }
+
     /// When a fact leaves the last window that it is in.
     pub(super) fn gone(&self, at: EventTime) -> EventTime {
         let leaves = self.widest.iter().map(|window| window.leaves(at));
@@ -58,13 +64,16 @@ impl LanePlan {
 /// A lane's state.
 ///
 /// # State
-/// 56 B, the ring's records (8 B each for counts only, 16 B with values, 24 B with sums), and the
+/// 64 B, the ring's records (8 B each for counts only, 16 B with values, 24 B with sums), and the
 /// parts. Bounded by the facts in the widest window; gone when the newest has left it, unless a
 /// column speaks of the key's lifetime.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     pub(super) ring: Ring,
     pub(super) parts: Box<[Part]>,
+    /// When the lane is to be looked at again: at the next change where changes are tracked,
+    /// otherwise when the last fact is gone.
+    pub(super) due: EventTime,
     pub(super) index: u32,
 }
 
@@ -73,6 +82,7 @@ impl Lane {
         Lane {
             ring: Ring::default(),
             parts: plan.parts.iter().map(|part| part.start()).collect(),
+            due: EventTime::MAX,
             index,
         }
     }
@@ -88,16 +98,15 @@ impl Lane {
     }
 
     fn enter_ring(&mut self, plan: &LanePlan, at: EventTime, value: i64) {
-        let moments = plan.layout.moments_of(value);
         if let Some(buckets) = plan.fold
             && let Some(newest) = self.ring.newest(&plan.layout)
             && buckets.same_bucket(newest, at)
         {
-            self.ring.add_to_newest(&plan.layout, &moments);
+            self.ring.add_to_newest(&plan.layout, value);
             return;
         }
         self.make_room(plan, at);
-        self.ring.push(&plan.layout, at, value, &moments);
+        self.ring.push(&plan.layout, at, value);
     }
 
     /// Sees to it that there is room for one more record.
@@ -122,11 +131,6 @@ impl Lane {
                 tally.dropped(dropped);
             }
         }
-    }
-
-    /// The moment at which the last of its facts leaves the last window; `None` without any.
-    pub(super) fn gone(&self, plan: &LanePlan) -> Option<EventTime> {
-        self.ring.newest(&plan.layout).map(|at| plan.gone(at))
     }
 
     /// The next time after `now` at which a fact that matters leaves a window.

@@ -76,8 +76,9 @@ mod tests;
 pub use state::State;
 
 use compile::Column;
-use lane::LanePlan;
+use lane::{Lane, LanePlan};
 use spec::{FeaturesSpec, Measure, Nulls, SpecError};
+use state::Rare;
 
 /// The test a fact must pass for a lane, all lanes side by side.
 #[derive(Clone, Copy, Debug)]
@@ -87,10 +88,22 @@ struct Gate {
     nulls: Nulls,
 }
 
+impl Gate {
+    /// The value with which a fact enters the lane, if it does.
+    #[inline]
+    fn lets_in(&self, fact: &Fact<'_>) -> Option<i64> {
+        if fact.bits & self.bits != self.bits {
+            return None;
+        }
+        let value = self.of.map_or(0, |of| fact.words[of as usize]);
+        (value != NULL || self.nulls == Nulls::Keep).then_some(value)
+    }
+}
+
 /// The features of one entity, compiled.
 ///
 /// # State
-/// Per key [`State`]: 80 B, a lane of 56 B per filter and measure that the key has facts of, and
+/// Per key [`State`]: 64 B, a lane of 64 B per filter and measure that the key has facts of, and
 /// 8 to 24 B per fact inside the widest window (see the lane's and the ring's documentation). A
 /// fact that passes no filter costs a mask test and touches nothing. Other facts cost O(1) amortised
 /// per lane; a value costs O(log facts), and O(categories) for histograms and entropies. A key is
@@ -186,74 +199,102 @@ impl Features {
     /// null.
     pub fn values(&self, state: &mut State, at: EventTime, into: &mut Vec<i64>) {
         self.settle(state, at);
+        let mut reading = self.reading(at);
         for column in &self.columns {
             if column.op.is_list() {
                 into.push(NULL);
             } else {
-                self.append(state, column, at, into);
+                reading.append(state, column, into);
             }
         }
     }
 
-    /// The facts that a fact's lanes get: none if it passes no gate.
-    fn enter(&self, state: &mut State, fact: Fact<'_>) {
-        let mut position = 0;
-        for (index, gate) in self.gates.iter().enumerate() {
-            if fact.bits & gate.bits != gate.bits {
-                continue;
-            }
-            let value = gate.of.map_or(0, |of| fact.words[of as usize]);
-            if value == NULL && gate.nulls == Nulls::Skip {
-                continue;
-            }
-            state.dirty |= self.tracks;
-            if self.counts_at_once {
-                position = state.lane_position(&self.lanes, index, position);
-                state.lanes[position].enter(&self.lanes[index], fact.at, value);
-            } else {
-                state.wait(fact.at, index as u32, value);
-            }
+    /// Gives a value to a lane, now or when its instant has passed.
+    #[inline(never)]
+    fn admit(&self, state: &mut State, index: usize, at: EventTime, value: i64) {
+        state.dirty |= self.tracks;
+        if self.counts_at_once {
+            self.enter(state, index, at, value);
+        } else {
+            state.wait(at, index as u32, value);
+            let due = match self.tracks {
+                true => at.next(),
+                false => self.due_after(index, at),
+            };
+            state.due = self.first_due(state.due, due);
+        }
+    }
+
+    fn enter(&self, state: &mut State, index: usize, at: EventTime, value: i64) {
+        let due = self.due_after(index, at);
+        state.due = self.first_due(state.due, due);
+        let lane = state.lane_or_new(&self.lanes, index);
+        lane.enter(&self.lanes[index], at, value);
+        lane.due = match self.tracks {
+            true => lane.due.min(due),
+            false => due,
+        };
+    }
+
+    /// When a lane must be looked at again because of a fact at `at`.
+    fn due_after(&self, index: usize, at: EventTime) -> EventTime {
+        let plan = &self.lanes[index];
+        match (self.tracks, plan.for_life) {
+            (true, _) => plan.leaves(at),
+            (false, true) => EventTime::MAX,
+            (false, false) => plan.gone(at),
+        }
+    }
+
+    /// The first change of two where changes are tracked, otherwise the last end of two.
+    fn first_due(&self, known: EventTime, new: EventTime) -> EventTime {
+        match self.tracks {
+            true if known != State::NOTHING => known.min(new),
+            _ => known.max(new),
         }
     }
 
     /// Brings the state to `at`: facts before it that were waiting enter.
     fn settle(&self, state: &mut State, at: EventTime) {
-        state.now = state.now.max(at);
-        let due = state
-            .waiting
-            .as_ref()
-            .is_some_and(|waiting| waiting.at < at);
-        if due && let Some(mut waiting) = state.waiting.take() {
-            for (index, value) in waiting.facts.drain(..) {
-                let index = index as usize;
-                let position = state.lane_position(&self.lanes, index, 0);
-                state.lanes[position].enter(&self.lanes[index], waiting.at, value);
-            }
+        let due = |rare: &Rare| rare.waits_at < at && !rare.waiting.is_empty();
+        if !state.rare.as_deref().is_some_and(due) {
+            return;
         }
+        let Some(mut rare) = state.rare.take() else {
+            return;
+        };
+        for (index, value) in rare.waiting.drain(..) {
+            self.enter(state, index as usize, rare.waits_at, value);
+        }
+        state.rare = Some(rare);
     }
 
-    /// The moment after which nothing in any window is left; `None` where there is nothing.
-    fn gone(&self, state: &State) -> Option<EventTime> {
-        let lanes = state.lanes.iter();
-        let entered = lanes.filter_map(|lane| lane.gone(&self.lanes[lane.index as usize]));
-        let waiting = state.waiting.iter().flat_map(|waiting| {
-            let lanes = waiting.facts.iter().map(|(index, _)| *index as usize);
-            lanes.map(|index| self.lanes[index].gone(waiting.at))
-        });
-        entered.chain(waiting).max()
+    /// Looks at a lane again whose time has come: whether anything is left in it.
+    fn has_more(&self, lane: &mut Lane, at: EventTime) -> bool {
+        if lane.due > at {
+            return true;
+        }
+        let plan = &self.lanes[lane.index as usize];
+        let next = lane.next_change(plan, at).filter(|_| self.tracks);
+        lane.due = next.unwrap_or(EventTime::MAX);
+        plan.for_life || next.is_some()
     }
 
-    fn has_life(&self, state: &State) -> bool {
-        let waiting = state
-            .waiting
-            .iter()
-            .flat_map(|w| w.facts.iter().map(|(i, _)| *i));
-        let mut lanes = state.lanes.iter().map(|lane| lane.index).chain(waiting);
-        lanes.any(|index| self.lanes[index as usize].for_life)
+    #[inline(never)]
+    fn close_instant(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
+        self.settle(state, at);
+        if let Some(output) = self.anchor_output {
+            self.emit_anchors(state, at, output, out);
+        }
+        state.dirty = false;
+        if let Some(output) = self.current_output {
+            self.emit_current(state, at, output, out);
+        }
     }
 
     fn emit_anchors(&self, state: &mut State, at: EventTime, output: usize, out: &mut Outputs) {
         let mut pending = std::mem::take(&mut state.pending);
+        let mut reading = self.reading(at);
         for anchor in pending.chunks_exact(1 + self.carry.len()) {
             let row = out.begin(output, at, 1);
             row[0].push(anchor[0]);
@@ -263,7 +304,7 @@ impl Features {
                 to.push(*word);
             }
             for (column, to) in self.columns.iter().zip(features) {
-                self.append(state, column, at, &mut to.words);
+                reading.append(state, column, &mut to.words);
                 if column.op.is_list() {
                     to.ends.push(to.words.len() as u32);
                 }
@@ -277,6 +318,7 @@ impl Features {
 impl Logic for Features {
     type State = State;
 
+    #[inline]
     fn on_fact(&self, state: &mut State, fact: Fact<'_>, _: &mut Outputs) {
         if fact.bits & self.mask == 0 && self.mask != u64::MAX {
             return;
@@ -284,7 +326,11 @@ impl Logic for Features {
         if !self.counts_at_once {
             self.settle(state, fact.at);
         }
-        self.enter(state, fact);
+        for (index, gate) in self.gates.iter().enumerate() {
+            if let Some(value) = gate.lets_in(&fact) {
+                self.admit(state, index, fact.at, value);
+            }
+        }
         if fact.bits & self.anchor != 0 {
             let carried = self.carry.iter().map(|measure| fact.words[measure.word]);
             state.pending.push(fact.id as i64);
@@ -292,48 +338,29 @@ impl Logic for Features {
         }
     }
 
+    #[inline]
     fn on_instant(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
-        if !state.dirty && state.pending.is_empty() {
-            return;
-        }
-        self.settle(state, at);
-        if let Some(output) = self.anchor_output {
-            self.emit_anchors(state, at, output, out);
-        }
-        state.dirty = false;
-        if let Some(output) = self.current_output {
-            self.emit_current(state, at, output, out);
+        if state.dirty || !state.pending.is_empty() {
+            self.close_instant(state, at, out);
         }
     }
 
     fn on_timer(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
         self.settle(state, at);
-        state.lanes.retain(|lane| {
-            let plan = &self.lanes[lane.index as usize];
-            plan.for_life || lane.gone(plan).is_some_and(|gone| gone > at)
-        });
+        state.keep_lanes(|lane| self.has_more(lane, at));
+        let lanes = state.lanes.iter().map(|lane| lane.due);
+        state.due = lanes.fold(State::NOTHING, |due, new| self.first_due(due, new));
         if let Some(output) = self.current_output {
             self.emit_current(state, at, output, out);
         }
     }
 
+    #[inline]
     fn wake(&self, state: &State) -> Wake {
-        let at = if self.tracks {
-            let lanes = state.lanes.iter();
-            let leaving =
-                lanes.filter_map(|l| l.next_change(&self.lanes[l.index as usize], state.now));
-            leaving
-                .chain(state.waiting.as_ref().map(|w| w.at.next()))
-                .min()
-        } else if self.has_life(state) {
-            None
-        } else {
-            self.gone(state)
-        };
-        match at {
-            Some(at) => Wake::At(at),
-            None if self.has_life(state) || !state.pending.is_empty() => Wake::Idle,
-            None => Wake::Forget,
+        match state.due {
+            State::NOTHING | EventTime::MAX if state.is_blank() => Wake::Forget,
+            State::NOTHING | EventTime::MAX => Wake::Idle,
+            at => Wake::At(at),
         }
     }
 

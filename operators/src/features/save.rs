@@ -8,53 +8,45 @@ use super::compile::Column;
 use super::current::Emitted;
 use super::lane::{Lane, LanePlan};
 use super::part::{Part, PartPlan};
-use super::state::Waiting;
+use super::state::Rare;
 use super::{Features, State};
 use crate::aggregate::moments::{Moments, Wide};
 use crate::codec::{CodecError, Reader, Writer};
 
 impl Features {
     pub(super) fn write(&self, state: &State, to: &mut Writer) {
-        to.time(state.now);
+        to.time(state.due);
         to.bool(state.dirty);
         to.length(state.pending.len());
         state.pending.iter().for_each(|word| to.word(*word));
-        to.option(state.waiting.as_ref(), |to, waiting| {
-            to.time(waiting.at);
-            to.length(waiting.facts.len());
-            for (index, value) in &waiting.facts {
-                to.length(*index as usize);
+        to.option(state.rare.as_ref(), |to, rare| {
+            to.time(rare.waits_at);
+            to.length(rare.waiting.len());
+            for (index, value) in &rare.waiting {
+                to.unsigned(u128::from(*index));
                 to.word(*value);
             }
-        });
-        to.option(state.emitted.as_ref(), |to, emitted| {
-            to.time(emitted.at);
-            to.length(emitted.words.len());
-            emitted.words.iter().for_each(|word| to.word(*word));
+            to.option(rare.emitted.as_ref(), |to, emitted| {
+                to.time(emitted.at);
+                to.length(emitted.words.len());
+                emitted.words.iter().for_each(|word| to.word(*word));
+            });
         });
         to.length(state.lanes.len());
         for lane in &state.lanes {
             to.unsigned(u128::from(lane.index));
-            write_lane(lane, &self.lanes[lane.index as usize], state.now, to);
+            write_lane(lane, &self.lanes[lane.index as usize], to);
         }
     }
 
     pub(super) fn read(&self, from: &mut Reader<'_>) -> Result<State, CodecError> {
-        let now = from.time("the time of the features")?;
+        let due = from.time("the next time of the features")?;
         let dirty = from.bool("whether features changed")?;
         let pending = read_words("the anchors", from)?;
         if pending.len() % (1 + self.carry.len()) != 0 {
             return Err(damaged("the anchors"));
         }
-        let waiting = from.option("waiting facts", |from| self.read_waiting(from))?;
-        let emitted = from.option("the current row", |from| {
-            let at = from.time("the time of the current row")?;
-            let words = read_words("the current row", from)?;
-            if !fits(&words, &self.columns) {
-                return Err(damaged("the current row"));
-            }
-            Ok(Box::new(Emitted { at, words }))
-        })?;
+        let rare = from.option("waiting facts", |from| self.read_rare(from))?;
         let mut lanes: Vec<Lane> = Vec::new();
         for _ in 0..from.length("the number of lanes")? {
             let index = from.unsigned("a lane's index")?;
@@ -68,26 +60,36 @@ impl Features {
             lanes.push(read_lane(plan, index as u32, from)?);
         }
         Ok(State {
-            now,
-            lanes,
+            due,
+            lanes: lanes.into_boxed_slice(),
             pending,
-            waiting,
-            emitted,
+            rare,
             dirty,
         })
     }
 
-    fn read_waiting(&self, from: &mut Reader<'_>) -> Result<Box<Waiting>, CodecError> {
-        let at = from.time("the time of waiting facts")?;
-        let mut facts = Vec::new();
+    fn read_rare(&self, from: &mut Reader<'_>) -> Result<Box<Rare>, CodecError> {
+        let mut rare = Rare {
+            waits_at: from.time("the time of waiting facts")?,
+            ..Rare::default()
+        };
         for _ in 0..from.length("the number of waiting facts")? {
             let index = from.unsigned("a waiting fact's lane")?;
             if index >= self.lanes.len() as u128 {
                 return Err(damaged("a waiting fact's lane"));
             }
-            facts.push((index as u32, from.word("a waiting fact")?));
+            let value = from.word("a waiting fact")?;
+            rare.waiting.push((index as u32, value));
         }
-        Ok(Box::new(Waiting { at, facts }))
+        rare.emitted = from.option("the current row", |from| {
+            let at = from.time("the time of the current row")?;
+            let words = read_words("the current row", from)?;
+            match fits(&words, &self.columns) {
+                true => Ok(Emitted { at, words }),
+                false => Err(damaged("the current row")),
+            }
+        })?;
+        Ok(Box::new(rare))
     }
 }
 
@@ -116,9 +118,11 @@ fn fits(words: &[i64], columns: &[Column]) -> bool {
     at + clock == words.len()
 }
 
-fn write_lane(lane: &Lane, plan: &LanePlan, now: EventTime, to: &mut Writer) {
+fn write_lane(lane: &Lane, plan: &LanePlan, to: &mut Writer) {
     let (ring, layout) = (&lane.ring, &plan.layout);
-    let first = plan.stale(ring, now);
+    to.time(lane.due);
+    let newest = ring.newest(layout);
+    let first = newest.map_or(0, |newest| plan.stale(ring, newest));
     to.length(ring.len() - first);
     let mut before = EventTime(0);
     for index in first..ring.len() {
@@ -143,6 +147,7 @@ fn write_lane(lane: &Lane, plan: &LanePlan, now: EventTime, to: &mut Writer) {
 
 fn read_lane(plan: &LanePlan, index: u32, from: &mut Reader<'_>) -> Result<Lane, CodecError> {
     let mut lane = Lane::new(plan, index);
+    lane.due = from.time("when a lane is due")?;
     let mut before: Option<i64> = None;
     for _ in 0..from.length("the number of facts")? {
         let step = from.signed("a fact's time")?;
@@ -156,7 +161,7 @@ fn read_lane(plan: &LanePlan, index: u32, from: &mut Reader<'_>) -> Result<Lane,
         if plan.layout.folds() {
             let moments = read_moments(from)?;
             lane.make_room(plan, at);
-            lane.ring.push(&plan.layout, at, 0, &moments);
+            lane.ring.push_folded(&plan.layout, at, 0, &moments);
         } else {
             let value = from.word("a fact's value")?;
             lane.enter(plan, at, value);

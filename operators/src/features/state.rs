@@ -8,59 +8,84 @@ use super::lane::{Lane, LanePlan};
 /// The state of one key.
 ///
 /// # State
-/// 80 B and the lanes that are in use; a key whose facts pass no filter has nothing but these.
+/// 64 B and the lanes that are in use; a key whose facts pass no filter has nothing but these.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The newest time at which anything was asked.
-    pub(super) now: EventTime,
+    /// When to be called next: [`State::NOTHING`], a time, or never ([`EventTime::MAX`]).
+    pub(super) due: EventTime,
     /// Lanes in use, by index.
-    pub(super) lanes: Vec<Lane>,
+    pub(super) lanes: Box<[Lane]>,
     /// Anchors of the present instant: the id and the carried words of each.
     pub(super) pending: Vec<i64>,
-    /// Facts of the newest instant where windows do not count it yet.
-    pub(super) waiting: Option<Box<Waiting>>,
-    /// The current row as it was last emitted.
-    pub(super) emitted: Option<Box<Emitted>>,
-    /// Whether a fact has entered since the last instant or timer.
+    /// What only some jobs need.
+    pub(super) rare: Option<Box<Rare>>,
+    /// Whether a fact has entered since the last instant.
     pub(super) dirty: bool,
+}
+
+/// What only jobs with current rows, or with windows that are open at their head, keep.
+#[derive(Clone, Debug)]
+pub(super) struct Rare {
+    /// The time of the facts that wait.
+    pub(super) waits_at: EventTime,
+    /// Facts of one instant that wait for it to pass: lane and value.
+    pub(super) waiting: Vec<(u32, i64)>,
+    /// The current row as it was last emitted.
+    pub(super) emitted: Option<Emitted>,
 }
 
 impl Default for State {
     fn default() -> State {
         State {
-            now: EventTime::MIN,
-            lanes: Vec::new(),
+            due: State::NOTHING,
+            lanes: Box::default(),
             pending: Vec::new(),
-            waiting: None,
-            emitted: None,
+            rare: None,
             dirty: false,
         }
     }
 }
 
+impl Default for Rare {
+    fn default() -> Rare {
+        Rare {
+            waits_at: EventTime::MIN,
+            waiting: Vec::new(),
+            emitted: None,
+        }
+    }
+}
+
 impl State {
-    /// Where the lane of a plan is, made if it is not there yet; lanes before `from` have smaller
-    /// indices.
-    pub(super) fn lane_position(&mut self, plans: &[LanePlan], index: usize, from: usize) -> usize {
+    /// There is nothing to be called for.
+    pub(super) const NOTHING: EventTime = EventTime::MIN;
+
+    /// Whether values may have changed since the last instant was closed. It is so from the first
+    /// fact of an instant that enters a column until `on_instant`; only for features that track
+    /// changes.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.dirty
+    }
+
+    /// Whether there is nothing that a later call could see.
+    pub(super) fn is_blank(&self) -> bool {
+        self.lanes.is_empty() && self.pending.is_empty() && self.waiting().is_empty()
+    }
+
+    /// The lane of a plan, made if it is not there yet.
+    pub(super) fn lane_or_new(&mut self, plans: &[LanePlan], index: usize) -> &mut Lane {
         let wanted = index as u32;
-        let mut position = from;
-        while self
-            .lanes
-            .get(position)
-            .is_some_and(|lane| lane.index < wanted)
-        {
-            position += 1;
+        let lanes = self.lanes.iter();
+        let before = lanes.take_while(|lane| lane.index < wanted).count();
+        let known = self.lanes.get(before);
+        if known.is_none_or(|lane| lane.index != wanted) {
+            let mut lanes = std::mem::take(&mut self.lanes).into_vec();
+            lanes.reserve_exact(1);
+            lanes.insert(before, Lane::new(&plans[index], wanted));
+            self.lanes = lanes.into_boxed_slice();
         }
-        if self
-            .lanes
-            .get(position)
-            .is_none_or(|lane| lane.index != wanted)
-        {
-            self.lanes.reserve_exact(1);
-            self.lanes
-                .insert(position, Lane::new(&plans[index], wanted));
-        }
-        position
+        &mut self.lanes[before]
     }
 
     /// The lane of a plan, if the key has facts of it.
@@ -69,21 +94,22 @@ impl State {
         self.lanes.iter_mut().find(|lane| lane.index == wanted)
     }
 
-    /// Keeps a fact that counts only after its own time.
-    pub(super) fn wait(&mut self, at: EventTime, index: u32, value: i64) {
-        let waiting = self.waiting.get_or_insert_with(|| {
-            Box::new(Waiting {
-                at,
-                facts: Vec::new(),
-            })
-        });
-        waiting.facts.push((index, value));
+    /// Drops the lanes that are not to be kept.
+    pub(super) fn keep_lanes(&mut self, keep: impl FnMut(&mut Lane) -> bool) {
+        let mut lanes = std::mem::take(&mut self.lanes).into_vec();
+        lanes.retain_mut(keep);
+        self.lanes = lanes.into_boxed_slice();
     }
-}
 
-/// Facts of one instant that wait for it to pass: lane and value.
-#[derive(Clone, Debug)]
-pub(super) struct Waiting {
-    pub(super) at: EventTime,
-    pub(super) facts: Vec<(u32, i64)>,
+    /// Keeps a fact that counts only after its own time; those of earlier times have entered.
+    pub(super) fn wait(&mut self, at: EventTime, index: u32, value: i64) {
+        let rare = self.rare.get_or_insert_default();
+        rare.waits_at = at;
+        rare.waiting.push((index, value));
+    }
+
+    /// The facts that wait.
+    pub(super) fn waiting(&self) -> &[(u32, i64)] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.waiting)
+    }
 }

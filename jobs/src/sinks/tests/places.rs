@@ -87,23 +87,44 @@ fn results_have_the_permissions_of_ordinary_files() {
 }
 
 #[test]
-fn what_a_killed_run_left_behind_is_removed_but_not_what_is_being_written() {
+fn what_a_killed_run_left_behind_is_removed() {
     let directory = directory();
-    let path = directory.path().join("visits.jsonl");
-    let running = open(&spec(&path, Format::Jsonl, Mode::Final)).expect("it opens");
-    let stale = directory.path().join(".visits.jsonl.Ab12Cd.tmp");
-    let other = directory.path().join(".visits.jsonl2.Ab12Cd.tmp");
-    fs::write(&stale, "half").expect("a file");
-    fs::write(&other, "half").expect("a file");
-    let second = open(&spec(&path, Format::Jsonl, Mode::Final)).expect("it opens");
-    assert!(!stale.exists() && other.exists());
-    assert_eq!(
-        listing(directory.path()).len(),
-        3,
-        "the other one, and two being written"
-    );
-    running.finish().expect("it ends");
-    second.finish().expect("it ends");
+    let at = |name: &str| directory.path().join(name);
+    let others = [
+        ".visits.jsonl2.Ab12Cd.tmp",
+        ".v-x-00000.csv.Ab12Cd.tmp",
+        "v-.tmp",
+    ];
+    let stale = [".visits.jsonl.Ab12Cd.tmp", ".v-00007.csv.Ab12Cd.tmp"];
+    for name in others.iter().chain(&stale) {
+        fs::write(at(name), "half").expect("a file");
+    }
+    let one = open(&spec(&at("visits.jsonl"), Format::Jsonl, Mode::Final));
+    let parts = open(&spec(&at("v-{part}.csv"), Format::Csv, Mode::Final));
+    drop((one.expect("it opens"), parts.expect("it opens")));
+    let mut left = others.map(str::to_owned);
+    left.sort();
+    assert_eq!(listing(directory.path()), left);
+}
+
+#[test]
+fn one_result_has_one_writer() {
+    let directory = directory();
+    for (name, other) in [
+        ("visits.jsonl", "visits2.jsonl"),
+        ("v-{part}.jsonl", "v-x-{part}.jsonl"),
+    ] {
+        let of = |name: &str| spec(&directory.path().join(name), Format::Jsonl, Mode::Final);
+        let mut first = open(&of(name)).expect("it opens");
+        first.rows(0, one_row().remove(0)).expect("it is written");
+        let second = open(&of(name)).expect_err("it is taken").to_string();
+        assert!(
+            second.contains("being written by another sink or another run"),
+            "{second}"
+        );
+        open(&of(other)).expect("another result");
+        first.finish().expect("the first is not disturbed");
+    }
 }
 
 #[test]
@@ -118,7 +139,10 @@ fn a_live_text_grows_by_whole_lines_and_goes_on_where_it_was() {
     let read = || fs::read_to_string(&path).expect("it is there");
     assert_eq!(read(), format!("customer_id,start,rows\n{line}"));
     let busy = failed(&spec);
-    assert!(busy.contains("being written by another run"), "{busy}");
+    assert!(
+        busy.contains("being written by another sink or another run"),
+        "{busy}"
+    );
     drop(sink);
     // A killed run leaves half a line.
     fs::write(&path, read() + "b,1970-01").expect("it is written");

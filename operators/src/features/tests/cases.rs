@@ -32,8 +32,8 @@ fn at(feature: &FeatureSpec, bounds: Bounds, values: &[(i64, i64)], s: i64) -> V
     run.features.settle(&mut run.state, second(s));
     let mut words = Vec::new();
     let column = &run.features.columns[0];
-    run.features
-        .append(&mut run.state, column, second(s), &mut words);
+    let mut reading = run.features.reading(second(s));
+    reading.append(&mut run.state, column, &mut words);
     words
 }
 
