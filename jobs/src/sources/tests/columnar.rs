@@ -301,18 +301,28 @@ fn files_without_rows_are_read_as_such() {
 fn a_followed_directory_waits_for_files_being_written() {
     let directory = tempfile::tempdir().unwrap();
     let whole = bytes(&some_events(3), 1_000);
-    put(directory.path(), "a.parquet", &whole[..whole.len() / 2]);
+    for name in ["a.parquet", "b.parquet", "c.parquet"] {
+        put(directory.path(), name, &whole[..whole.len() / 2]);
+    }
     let mut wanted = declared(directory.path().to_str().unwrap().into(), id_and_kind());
     wanted.lifetime = Lifetime::Follow {
         list_every: Duration::from_millis(1),
     };
     let mut source = open(wanted).unwrap();
     assert!(matches!(source.next(), Ok(Event::Idle)));
-    put(directory.path(), "a.parquet", &whole);
-    let Ok(Event::Batch(batch)) = source.next() else {
-        panic!("a batch")
-    };
-    assert_eq!(batch.rows_in, 3);
+    let mut rows = 0;
+    for name in ["b.parquet", "a.parquet", "c.parquet"] {
+        put(directory.path(), name, &whole);
+        rows += 3;
+        let mut heard = 0;
+        while heard < 3 {
+            if let Event::Batch(batch) = source.next().unwrap() {
+                assert!(batch.position.file.ends_with(name));
+                heard += batch.rows_in;
+            }
+        }
+        assert_eq!(source.progress().rows, rows);
+    }
 }
 
 #[test]

@@ -459,6 +459,13 @@ fn without_change_tracking_only_the_end_of_the_state_is_asked_for() {
 }
 
 #[test]
+fn an_almost_empty_key_takes_as_few_bytes_as_promised() {
+    assert_eq!(size_of::<State>(), 64);
+    assert_eq!(size_of::<lane::Lane>(), 72);
+    assert!(size_of::<part::Part>() <= 48);
+}
+
+#[test]
 fn what_cannot_be_computed_is_refused() {
     let refused = |feature: FeatureSpec| {
         let features = Features::new(&spec(vec![feature]), Arc::default());
