@@ -35,6 +35,7 @@ impl Compiler<'_> {
                 .map(|sql| sql.as_str().to_owned())
                 .collect()
         });
+        let filter = sink.filter.as_ref().map(|sql| sql.as_str().to_owned());
         let unending = self.job.sources.values().any(|source| source.follow);
         let life = if unending { Life::Unending } else { Life::Ends };
         let parts =
@@ -48,6 +49,7 @@ impl Compiler<'_> {
             place,
             format,
             mode,
+            filter,
             select,
             roll,
             life,
