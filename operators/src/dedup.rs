@@ -168,7 +168,11 @@ impl Dedup {
     }
 
     /// Works off the parcels of a tick and hands on what is left.
+    ///
+    /// The facts of a tick come before its watermark, in whatever order the parcels arrive from
+    /// different workers: what is remembered must not depend on it.
     pub fn tick(&mut self, parcels: Vec<Parcel>, mut give: impl FnMut(Parcel)) {
+        let mut watermark = self.watermark;
         for Parcel { to, content } in parcels {
             match content {
                 Content::Facts(block) => {
@@ -182,7 +186,7 @@ impl Dedup {
                     }
                 }
                 Content::Watermark(at) => {
-                    self.watermark = self.watermark.max(at);
+                    watermark = watermark.max(at);
                     give(Parcel {
                         to,
                         content: Content::Watermark(at),
@@ -194,6 +198,7 @@ impl Dedup {
                 }),
             }
         }
+        self.watermark = watermark;
         self.sweep();
     }
 
@@ -499,6 +504,15 @@ mod tests {
             run(&mut dedup, parcels(&[(n, at, "a", 0)], at - 10));
         }
         assert!(dedup.seen.len() < 2 * SMALL, "{} ids", dedup.seen.len());
+    }
+
+    #[test]
+    fn a_watermark_ahead_of_its_facts_forgets_nothing_they_need() {
+        let mut dedup = Dedup::new(settings(10, OnConflict::First), 1);
+        run(&mut dedup, parcels(&[(1, 5, "a", 7)], 5));
+        let mut next = parcels(&[(1, 5, "a", 7), (2, 60, "a", 7)], 50);
+        next.reverse();
+        assert_eq!(run(&mut dedup, next), [(2, 7, 1)]);
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Entity {
     }
 
     /// Gives the state its parts, which a default state does not have yet.
+    #[inline]
     fn prepare(&self, state: &mut State) {
         if state.features.len() != self.features.len() {
             state
