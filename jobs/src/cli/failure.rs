@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_block_under_what_was_attempted() {
-        let failure = Failure::output("no input at `x.csv`\nlook").while_doing("cannot run the job");
+        let failure =
+            Failure::output("no input at `x.csv`\nlook").while_doing("cannot run the job");
         assert_eq!(
             failure.to_string(),
             "error: cannot run the job\n  no input at `x.csv`\n  look"
