@@ -26,6 +26,7 @@ mod replay;
 mod run;
 mod running;
 mod schema;
+mod sheet;
 mod signals;
 mod test;
 

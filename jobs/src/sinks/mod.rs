@@ -34,7 +34,7 @@ mod time_text;
 mod writer;
 
 pub use error::{Attempt, Problem, SinkError};
-pub use sink::{Sink, SinkReport};
+pub use sink::{Sink, SinkReport, written_schema};
 pub use spec::{Format, Life, Mode, Place, Roll, SinkInput, SinkSpec};
 pub use thread::{SinkHandle, SinkSender};
 
