@@ -6,3 +6,4 @@ pub mod normalise;
 pub mod runtime;
 pub mod sinks;
 pub mod sources;
+pub mod verify;
