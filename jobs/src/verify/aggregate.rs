@@ -157,7 +157,10 @@ impl Wanted {
             Op::Sum => {
                 let (n, sums) = (n()?, words(1)?);
                 let word = |(n, sum): (i128, Option<i128>)| if n > 0 { sum } else { empty };
-                shown(&self.kind, &n.into_iter().zip(sums).map(word).collect::<Vec<_>>())
+                shown(
+                    &self.kind,
+                    &n.into_iter().zip(sums).map(word).collect::<Vec<_>>(),
+                )
             }
             Op::Min | Op::Max if matches!(self.kind, Kind::Text) => values(&self.kind, &answers[0]),
             Op::Min | Op::Max => {
@@ -195,7 +198,10 @@ impl Wanted {
                 let (n, nulls) = (n()?, words(1)?);
                 let all = n.into_iter().zip(nulls);
                 let all = all.map(|(n, nulls)| n + i128::from(nulls.unwrap_or(0) > 0));
-                shown(&self.kind, &all.map(|n| self.some(n, n)).collect::<Vec<_>>())
+                shown(
+                    &self.kind,
+                    &all.map(|n| self.some(n, n)).collect::<Vec<_>>(),
+                )
             }
             Op::Any => {
                 let any = n()?.into_iter().map(|n| self.some(n, 1));
@@ -210,7 +216,11 @@ impl Wanted {
 
     /// `word` where rows count.
     fn some(&self, n: i128, word: i128) -> Option<i128> {
-        if n > 0 { Some(word) } else { empty_whole(self.empty) }
+        if n > 0 {
+            Some(word)
+        } else {
+            empty_whole(self.empty)
+        }
     }
 
     /// Floats, and what stands where there is none.

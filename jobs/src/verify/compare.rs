@@ -13,7 +13,7 @@ use arrow::array::{
 };
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::util::display::array_value_to_string;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::error::VerifyError;
 use super::expected::{Computed, Expected, Unknown};
@@ -56,14 +56,20 @@ impl Chosen {
                 _ => new_null_array(field.data_type(), expected.rows),
             };
             let unknown = Unknown::All(why);
-            let computed = Computed { values, unknown, size: None };
+            let computed = Computed {
+                values,
+                unknown,
+                size: None,
+            };
             all.push((field.name().clone(), computed));
         }
         let field = |(name, column): &(String, Computed)| {
             Field::new(name, column.values.data_type().clone(), true)
         };
         let full: SchemaRef = Arc::new(Schema::new(all.iter().map(field).collect::<Vec<_>>()));
-        let told_by = expected.told_by.map(|column| Arc::clone(&all[column].1.values));
+        let told_by = expected
+            .told_by
+            .map(|column| Arc::clone(&all[column].1.values));
         let told_names = expected.told_by.map(|column| all[column].0.clone());
         let Some(list) = &spec.select else {
             return Ok(Chosen {
@@ -78,7 +84,10 @@ impl Chosen {
         let added = mode_fields(spec.mode);
         let always: Vec<&str> = added.iter().map(|field| field.name().as_str()).collect();
         let select = Select::new(list, &full, &always).map_err(shape)?;
-        let values = all.iter().map(|(_, column)| Arc::clone(&column.values)).collect();
+        let values = all
+            .iter()
+            .map(|(_, column)| Arc::clone(&column.values))
+            .collect();
         let batch = RecordBatch::try_new(Arc::clone(&full), values).map_err(shape)?;
         let chosen = select.apply(&batch).map_err(shape)?;
         let column = |index: usize| {
@@ -155,7 +164,10 @@ pub(super) fn compare(
     let encoded = encode(found, &pairing).map_err(shape)?;
     let mut waiting: HashMap<&[u8], VecDeque<usize>> = HashMap::with_capacity(found.num_rows());
     for row in 0..found.num_rows() {
-        waiting.entry(encoded.row(row).data()).or_default().push_back(row);
+        waiting
+            .entry(encoded.row(row).data())
+            .or_default()
+            .push_back(row);
     }
     let asked = encode(&expected, &pairing).map_err(shape)?;
     let same = Same::new(chosen, &expected, found)?;
@@ -178,7 +190,9 @@ pub(super) fn compare(
             pairs.missing(row);
             continue;
         };
-        let equal = candidates.iter().position(|other| same.first_fault(row, *other).is_none());
+        let equal = candidates
+            .iter()
+            .position(|other| same.first_fault(row, *other).is_none());
         match equal.and_then(|place| candidates.remove(place)) {
             Some(_) => pairs.equal(row),
             // Another row may agree with what is found here: it comes first.
@@ -186,7 +200,9 @@ pub(super) fn compare(
         }
     }
     for row in different {
-        let other = waiting.get_mut(asked.row(row).data()).and_then(VecDeque::pop_front);
+        let other = waiting
+            .get_mut(asked.row(row).data())
+            .and_then(VecDeque::pop_front);
         match other.and_then(|other| Some((other, same.first_fault(row, other)?))) {
             Some((other, column)) => pairs.different(row, other, column),
             None => pairs.missing(row),
@@ -226,7 +242,9 @@ fn without_empty_texts(values: &ArrayRef) -> ArrayRef {
     match values.as_string_opt::<i32>() {
         None => Arc::clone(values),
         Some(texts) => {
-            let texts = texts.iter().map(|text| text.filter(|text| !text.is_empty()));
+            let texts = texts
+                .iter()
+                .map(|text| text.filter(|text| !text.is_empty()));
             Arc::new(texts.collect::<StringArray>())
         }
     }
@@ -282,21 +300,26 @@ impl Pairs<'_> {
     }
 
     fn told(&self, row: usize) -> [String; 2] {
-        self.chosen.told_by.each_ref().map(|column| display(column, row))
+        self.chosen
+            .told_by
+            .each_ref()
+            .map(|column| display(column, row))
     }
 
     fn tell(&mut self, [key, time]: [String; 2], fault: Fault) {
         if self.report.differences.len() < self.examples {
-            self.report.differences.push(Difference { key, time, fault });
+            self.report
+                .differences
+                .push(Difference { key, time, fault });
         }
     }
 }
 
 fn display(column: &ArrayRef, row: usize) -> String {
-    if column.is_null(row) {
-        return "null".to_owned();
-    }
-    array_value_to_string(column, row).unwrap_or_else(|error| format!("({error})"))
+    let options = FormatOptions::new().with_null("null");
+    let formatter = ArrayFormatter::try_new(column, &options);
+    let shown = formatter.and_then(|formatter| formatter.value(row).try_to_string());
+    shown.unwrap_or_else(|error| format!("({error})"))
 }
 
 type SameValue = Box<dyn Fn(usize, usize) -> bool>;
@@ -336,10 +359,16 @@ fn same_value(
     match expected.data_type() {
         DataType::Float64 => Ok(same_float(expected, found, size)),
         DataType::List(_) if !is_exact(expected.data_type()) => {
-            let (a, b) = (expected.as_list::<i32>().clone(), found.as_list::<i32>().clone());
+            let (a, b) = (
+                expected.as_list::<i32>().clone(),
+                found.as_list::<i32>().clone(),
+            );
             let items = same_value(a.values(), b.values(), None)?;
             Ok(Box::new(move |row, other| {
-                let (from, to) = (a.value_offsets()[row] as usize, b.value_offsets()[other] as usize);
+                let (from, to) = (
+                    a.value_offsets()[row] as usize,
+                    b.value_offsets()[other] as usize,
+                );
                 let lengths = (a.value_length(row), b.value_length(other));
                 a.is_null(row) == b.is_null(other)
                     && lengths.0 == lengths.1
@@ -347,15 +376,23 @@ fn same_value(
             }))
         }
         DataType::Struct(_) if !is_exact(expected.data_type()) => {
-            let pairs = expected.as_struct().columns().iter().zip(found.as_struct().columns());
+            let pairs = expected
+                .as_struct()
+                .columns()
+                .iter()
+                .zip(found.as_struct().columns());
             let same: Result<Vec<SameValue>, VerifyError> =
                 pairs.map(|(a, b)| same_value(a, b, None)).collect();
             let same = same?;
-            Ok(Box::new(move |row, other| same.iter().all(|same| same(row, other))))
+            Ok(Box::new(move |row, other| {
+                same.iter().all(|same| same(row, other))
+            }))
         }
         _ => {
             let order = make_comparator(expected, found, SortOptions::default()).map_err(shape)?;
-            Ok(Box::new(move |row, other| order(row, other) == Ordering::Equal))
+            Ok(Box::new(move |row, other| {
+                order(row, other) == Ordering::Equal
+            }))
         }
     }
 }

@@ -60,11 +60,7 @@ impl Database {
     }
 
     /// Adds a table, in place of one with its name.
-    pub(super) fn add(
-        &self,
-        name: &str,
-        table: Arc<dyn TableProvider>,
-    ) -> Result<(), VerifyError> {
+    pub(super) fn add(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<(), VerifyError> {
         self.forget(name)?;
         let added = self.context.register_table(name, table);
         added.map(|_| ()).map_err(|e| failed(name, "", e))

@@ -139,9 +139,7 @@ impl<'a> Entity<'a> {
     ) -> Result<Expected, VerifyError> {
         let carried = carry.iter().map(|measure| format!(", {}", measure.column));
         let carried: String = carried.collect();
-        let sql = format!(
-            "SELECT rn, k, at, id{carried} FROM {FACTS} WHERE {anchor} ORDER BY rn"
-        );
+        let sql = format!("SELECT rn, k, at, id{carried} FROM {FACTS} WHERE {anchor} ORDER BY rn");
         let answer = self.database.query("the anchors", &sql)?;
         let whole = |column: usize| answer.column(column).as_primitive::<Int64Type>().values();
         let owners = Owners(whole(0).to_vec());
@@ -163,8 +161,7 @@ impl<'a> Entity<'a> {
         for (measure, column) in carry.iter().zip(&answer.columns()[4..]) {
             shown_columns.push(values(&measure.kind, column)?);
         }
-        let mut computed: Vec<Computed> =
-            shown_columns.into_iter().map(Computed::known).collect();
+        let mut computed: Vec<Computed> = shown_columns.into_iter().map(Computed::known).collect();
         computed.extend(anchors.compute(wanted)?);
         let key = schema.key.clone().unwrap_or_default();
         let names = schema.columns.iter().map(|column| column.name.clone());
@@ -181,8 +178,14 @@ impl<'a> Entity<'a> {
 /// The columns must be those of the plan, in name and type.
 fn checked(schema: &OutputSchema, expected: Expected) -> Result<Expected, VerifyError> {
     let planned = crate::sinks::render::arrow_schema(schema);
-    let found = expected.columns.iter().map(|(name, column)| (name, column.values.data_type()));
-    let wanted = planned.fields().iter().map(|field| (field.name(), field.data_type()));
+    let found = expected
+        .columns
+        .iter()
+        .map(|(name, column)| (name, column.values.data_type()));
+    let wanted = planned
+        .fields()
+        .iter()
+        .map(|field| (field.name(), field.data_type()));
     match found.clone().eq(wanted.clone()) {
         true => Ok(expected),
         false => {
@@ -236,7 +239,9 @@ fn feeding(job: &Job, plan: &Plan, stage: usize, keys: &KeyNames) -> Vec<Feeding
 }
 
 fn texts(from: &[job::Text]) -> Vec<String> {
-    from.iter().map(|source| source.as_str().to_owned()).collect()
+    from.iter()
+        .map(|source| source.as_str().to_owned())
+        .collect()
 }
 
 /// What an output needs.
@@ -247,10 +252,16 @@ fn block<'a>(
 ) -> Result<Block<'a>, VerifyError> {
     let kinds = |name: &str| {
         let mut columns = schema.columns.iter();
-        columns.find(|column| column.name == name).map(|column| column.kind.clone())
+        columns
+            .find(|column| column.name == name)
+            .map(|column| column.kind.clone())
     };
     let name = schema.name.split_once('.').map_or("", |(_, name)| name);
-    if let Some(sessions) = job.sessions.get(name).filter(|_| schema.name.starts_with("sessions.")) {
+    if let Some(sessions) = job
+        .sessions
+        .get(name)
+        .filter(|_| schema.name.starts_with("sessions."))
+    {
         let from = texts(&sessions.from);
         let filter = sessions.filter.as_ref().map(|sql| sql.as_str());
         let belongs = ledger.filter(&from, filter);
@@ -266,12 +277,19 @@ fn block<'a>(
     }
     let features = job.features.get(name);
     let Some((features, at)) = features.and_then(|f| Some((f, f.at.as_ref()?))) else {
-        return Err(VerifyError::Shape(format!("{} has no anchors", schema.name)));
+        return Err(VerifyError::Shape(format!(
+            "{} has no anchors",
+            schema.name
+        )));
     };
     let from = texts(&features.from);
     let anchor = ledger.filter(&from, Some(at.as_str()));
     let mut carry = Vec::new();
-    for column in features.carry.iter().filter(|column| column.as_str() != schema.columns[0].name) {
+    for column in features
+        .carry
+        .iter()
+        .filter(|column| column.as_str() != schema.columns[0].name)
+    {
         let column = super::database::quoted(column.as_str());
         carry.push(ledger.measure(&from, &column, None)?);
     }
@@ -289,7 +307,11 @@ fn block<'a>(
 
 /// Tells the ledger which measures of other outputs can make a row a reject: it counts nowhere then.
 fn faults(job: &Job, stage: &StagePlan, ledger: &mut Ledger) -> Result<(), VerifyError> {
-    let made: Vec<&str> = stage.outputs.iter().map(|output| output.name.as_str()).collect();
+    let made: Vec<&str> = stage
+        .outputs
+        .iter()
+        .map(|output| output.name.as_str())
+        .collect();
     let makes = |kinds: &[&str], name: &str| {
         let is = |kind: &&str| made.contains(&format!("{kind}.{name}").as_str());
         kinds.iter().any(is)

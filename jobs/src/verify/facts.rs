@@ -95,13 +95,7 @@ pub(super) fn make(
 }
 
 /// The rows of a source that are neither rejected nor late, with the ledger's columns.
-fn admitted(
-    table: &str,
-    index: usize,
-    source: &Feeding,
-    ledger: &Ledger,
-    rules: &Rules,
-) -> String {
+fn admitted(table: &str, index: usize, source: &Feeding, ledger: &Ledger, rules: &Rules) -> String {
     let at = micros(&source.time);
     let mut sound = "\"$at\" IS NOT NULL".to_owned();
     for expectation in &source.expect {

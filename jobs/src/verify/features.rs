@@ -154,13 +154,20 @@ impl Anchors<'_> {
             _ => 1,
         };
         if self.times.len() as u64 * k > self.most_pairs.saturating_mul(8) {
-            let why = format!("{} lists of up to {k} values are too many", self.times.len());
+            let why = format!(
+                "{} lists of up to {k} values are too many",
+                self.times.len()
+            );
             let values = arrow::array::new_null_array(
                 &super::shown::type_of(&wanted.kind),
                 self.times.len(),
             );
             let unknown = Unknown::All(why);
-            return Ok(Computed { values, unknown, size: None });
+            return Ok(Computed {
+                values,
+                unknown,
+                size: None,
+            });
         }
         let count = |window: Option<Span>| {
             let frame = frame(self.bounds, window, Until::TheBounds).unwrap_or_default();
@@ -173,7 +180,11 @@ impl Anchors<'_> {
             End::Oldest => "upto - n + j",
             End::Newest => "upto - j + 1",
         };
-        let direction = if newest_first(&wanted.op) { "DESC" } else { "ASC" };
+        let direction = if newest_first(&wanted.op) {
+            "DESC"
+        } else {
+            "ASC"
+        };
         let sql = format!(
             "SELECT w.o, f.v FROM (SELECT o, k, {place} AS place FROM \
              (SELECT rn AS o, k, {anchor} AS anchor, {upto} AS upto, {n} AS n FROM {FACTS} \
@@ -198,7 +209,10 @@ impl Anchors<'_> {
         let (anchor, counts, value) = (self.anchor, &wanted.counts, wanted.value());
         let block = half_life.0.saturating_mul(BLOCK).min(1 << 61);
         let since = |of: &str| {
-            format!("(CAST({of}at - {of}b * {block} AS DOUBLE) / {}.0)", half_life.0)
+            format!(
+                "(CAST({of}at - {of}b * {block} AS DOUBLE) / {}.0)",
+                half_life.0
+            )
         };
         let weighed = format!("CAST({value} AS DOUBLE) * power(2.0, {})", since(""));
         let frame = frame(self.bounds, None, Until::TheBounds).unwrap_or_default();

@@ -165,10 +165,14 @@ impl Ledger {
     pub(super) fn faulty(&self, source: &str) -> String {
         let mut sql = "false".to_owned();
         for measured in self.measures.iter().chain(&self.others) {
-            let Kind::Fixed { scale } = measured.kind else { continue };
+            let Kind::Fixed { scale } = measured.kind else {
+                continue;
+            };
             if measured.from.iter().any(|from| from == source) {
                 let scaled = scaled(&measured.sql, scale);
-                sql.push_str(&format!(" OR coalesce(NOT (abs({scaled}) < 9.2e18), false)"));
+                sql.push_str(&format!(
+                    " OR coalesce(NOT (abs({scaled}) < 9.2e18), false)"
+                ));
             }
         }
         sql

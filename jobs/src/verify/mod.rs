@@ -108,7 +108,9 @@ pub fn verify(job: &Job, options: &VerifyOptions) -> Result<VerifyReport, Verify
         let expected: BTreeMap<usize, Expected> = entity.compute()?.into_iter().collect();
         drop(entity);
         for result in results {
-            let Some(expected) = expected.get(&result.output) else { continue };
+            let Some(expected) = expected.get(&result.output) else {
+                continue;
+            };
             result.compare(expected, options.examples, &mut report)?;
         }
     }
@@ -139,11 +141,17 @@ fn looked_for<'a>(
         why: why.to_owned(),
     };
     let Feed::Output { stage, output } = sink.feed else {
-        return Err(unchecked("raw rows", "late and rejected rows are not computed again"));
+        return Err(unchecked(
+            "raw rows",
+            "late and rejected rows are not computed again",
+        ));
     };
     let name = plan.stages[stage].outputs[output].name.as_str();
     let (kind, of) = name.split_once('.').unwrap_or((name, ""));
-    let anchored = job.features.get(of).is_some_and(|features| features.at.is_some());
+    let anchored = job
+        .features
+        .get(of)
+        .is_some_and(|features| features.at.is_some());
     let why = match kind {
         "sessions" => None,
         "features" if anchored => None,
@@ -159,7 +167,10 @@ fn looked_for<'a>(
         feeds && source.declared.paths.iter().any(|path| path == "-")
     });
     if let Some(source) = from_pipe {
-        let why = format!("source `{}` is the standard input, which is gone", source.name);
+        let why = format!(
+            "source `{}` is the standard input, which is gone",
+            source.name
+        );
         return Err(unchecked(name, &why));
     }
     let files = match options.results.get(&sink.spec.name) {

@@ -95,7 +95,9 @@ pub(super) fn asked(wanted: &Wanted, rows: &str) -> String {
     match wanted.way() {
         Way::Calls | Way::Decayed => {
             let calls = wanted.calls().into_iter().enumerate();
-            let calls: String = calls.map(|(at, call)| format!(", {call} AS c{at}")).collect();
+            let calls: String = calls
+                .map(|(at, call)| format!(", {call} AS c{at}"))
+                .collect();
             format!("SELECT o{calls} FROM ({rows}) GROUP BY o ORDER BY o")
         }
         Way::Picks(end) => {
@@ -104,7 +106,11 @@ pub(super) fn asked(wanted: &Wanted, rows: &str) -> String {
                 _ => 1,
             };
             let from = if end == End::Oldest { "ASC" } else { "DESC" };
-            let direction = if newest_first(&wanted.op) { "DESC" } else { "ASC" };
+            let direction = if newest_first(&wanted.op) {
+                "DESC"
+            } else {
+                "ASC"
+            };
             format!(
                 "SELECT o, v FROM (SELECT o, rn, {value} AS v, row_number() OVER \
                  (PARTITION BY o ORDER BY rn {from}) AS place FROM ({rows}) WHERE {counts}) \

@@ -58,7 +58,9 @@ impl KeyNames {
             Ok(next)
         };
         let texts = texts.as_string::<i32>().iter();
-        texts.map(|text| text.map(&mut number).transpose()).collect()
+        texts
+            .map(|text| text.map(&mut number).transpose())
+            .collect()
     }
 }
 

@@ -55,11 +55,20 @@ impl SessionsOf<'_> {
             "SELECT o, min(k), min(at), max(at), count(*) FROM {SEEN} GROUP BY o ORDER BY o"
         );
         let answer = self.database.query("sessions", &sql)?;
-        let owners = Owners(answer.column(0).as_primitive::<Int64Type>().values().to_vec());
+        let owners = Owners(
+            answer
+                .column(0)
+                .as_primitive::<Int64Type>()
+                .values()
+                .to_vec(),
+        );
         let mut columns = vec![(self.key.clone(), Computed::known(self.keys(&answer)?))];
         let time = Kind::Time(self.unit);
-        for (column, name, kind) in [(2, "start", &time), (3, "end", &time), (4, "rows", &Kind::Int)]
-        {
+        for (column, name, kind) in [
+            (2, "start", &time),
+            (3, "end", &time),
+            (4, "rows", &Kind::Int),
+        ] {
             let values = shown(kind, &wholes(answer.column(column))?)?;
             columns.push((name.to_owned(), Computed::known(values)));
         }

@@ -90,7 +90,9 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
     };
     let decimals = |scale: u8| -> ArrayRef {
         let power = 10f64.powi(i32::from(scale));
-        let shown = words.iter().map(|word| word.map(|word| word as f64 / power));
+        let shown = words
+            .iter()
+            .map(|word| word.map(|word| word as f64 / power));
         Arc::new(shown.collect::<Float64Array>())
     };
     Ok(match kind {

@@ -31,7 +31,8 @@ pub(super) fn column(anchors: &Anchors<'_>, wanted: &Wanted) -> Result<Computed,
     let mut answers = Vec::new();
     for (first, last) in &shares.ranges {
         let of_keys = format!("k BETWEEN {first} AND {last}");
-        let rows = format!("SELECT k, {value} AS v, at, rn FROM {FACTS} WHERE {of_keys} AND {counts}");
+        let rows =
+            format!("SELECT k, {value} AS v, at, rn FROM {FACTS} WHERE {of_keys} AND {counts}");
         let tallies = format!(
             "SELECT o, v, n, last FROM (SELECT o, v, count(rn) {over} AS n, max(rn) {over} AS last \
              FROM (SELECT k, v, at, CAST(NULL AS BIGINT) AS o, rn FROM ({rows}) UNION ALL \
@@ -43,11 +44,7 @@ pub(super) fn column(anchors: &Anchors<'_>, wanted: &Wanted) -> Result<Computed,
         let sql = finishing(wanted, &tallies);
         answers.push(anchors.database.query(&wanted.name, &sql)?);
     }
-    let unknown = shares.unknown(
-        anchors.owners,
-        anchors.keys,
-        "anchors and values",
-    );
+    let unknown = shares.unknown(anchors.owners, anchors.keys, "anchors and values");
     Ok(Computed {
         values: finished(anchors.owners, wanted, &answers)?,
         unknown,

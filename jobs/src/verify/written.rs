@@ -26,25 +26,36 @@ pub(super) fn files(spec: &SinkSpec) -> Result<Vec<PathBuf>, String> {
         Some((before, after)) => parts(before, after),
         None if whole.is_dir() => {
             let directory = path.trim_end_matches('/');
-            parts(&format!("{directory}/part-"), &format!(".{}", spec.format.ending()))
+            parts(
+                &format!("{directory}/part-"),
+                &format!(".{}", spec.format.ending()),
+            )
         }
         None if whole.is_file() => vec![whole.to_owned()],
         None => Vec::new(),
     };
     match found.is_empty() {
-        true => Err(format!("there is no result at {path}: run the job first, or name the file")),
+        true => Err(format!(
+            "there is no result at {path}: run the job first, or name the file"
+        )),
         false => Ok(found),
     }
 }
 
 /// The numbered files `before…after`, in order.
 fn parts(before: &str, after: &str) -> Vec<PathBuf> {
-    let pattern = format!("{}*{}", glob::Pattern::escape(before), glob::Pattern::escape(after));
+    let pattern = format!(
+        "{}*{}",
+        glob::Pattern::escape(before),
+        glob::Pattern::escape(after)
+    );
     let found = glob::glob(&pattern).into_iter().flatten().flatten();
     let prefix = before.rsplit('/').next().unwrap_or_default();
     let numbered = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let number = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(after));
+        let number = name
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_suffix(after));
         number.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let mut found: Vec<PathBuf> = found.filter(numbered).collect();
@@ -98,7 +109,9 @@ fn same_names<'a>(
 ) -> Result<(), String> {
     let known = |name: &str| schema.column_with_name(name).is_some();
     if let Some(more) = found.clone().find(|name| !known(name)) {
-        return Err(format!("it has a column `{more}`, which the sink does not write"));
+        return Err(format!(
+            "it has a column `{more}`, which the sink does not write"
+        ));
     }
     for field in schema.fields() {
         let times = found.clone().filter(|name| name == field.name()).count();
@@ -120,7 +133,12 @@ fn strictly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
 fn parquet(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> {
     let file = File::open(path).map_err(text)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(text)?;
-    let names: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<String> = builder
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     same_names(schema, names.iter().map(String::as_str))?;
     let mut batches = Vec::new();
     for batch in builder.with_batch_size(65_536).build().map_err(text)? {
@@ -171,7 +189,10 @@ fn csv(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> {
     for batch in reader {
         let mut batch = batch.map_err(text)?;
         if batches.is_empty() && places.is_empty() {
-            let header = batch.columns().iter().map(|column| column.as_string::<i32>());
+            let header = batch
+                .columns()
+                .iter()
+                .map(|column| column.as_string::<i32>());
             let header: Vec<&str> = header.map(|column| column.value(0)).collect();
             same_names(schema, header.iter().copied())?;
             let place = |field: &Arc<Field>| header.iter().position(|name| name == field.name());
@@ -238,16 +259,25 @@ fn after_changes(rows: &RecordBatch) -> Result<Vec<u32>, String> {
     let content: Vec<usize> = (0..schema.fields().len())
         .filter(|column| !matches!(schema.field(*column).name().as_str(), "tick" | "diff"))
         .collect();
-    let diffs = rows.column_by_name("diff").ok_or("it has no column `diff`")?;
-    let diffs = diffs.as_primitive_opt::<Int32Type>().ok_or("`diff` is no number")?;
+    let diffs = rows
+        .column_by_name("diff")
+        .ok_or("it has no column `diff`")?;
+    let diffs = diffs
+        .as_primitive_opt::<Int32Type>()
+        .ok_or("`diff` is no number")?;
     let encoded = encode(rows, &content)?;
     let mut counts: HashMap<&[u8], (i64, u32)> = HashMap::new();
     for (row, diff) in diffs.values().iter().enumerate() {
-        let count = counts.entry(encoded.row(row).data()).or_insert((0, row as u32));
+        let count = counts
+            .entry(encoded.row(row).data())
+            .or_insert((0, row as u32));
         count.0 += i64::from(*diff);
     }
     if let Some((_, (count, row))) = counts.iter().find(|(_, (count, _))| *count < 0) {
-        return Err(format!("row {row} was taken back {} times more than it was added", -count));
+        return Err(format!(
+            "row {row} was taken back {} times more than it was added",
+            -count
+        ));
     }
     let mut kept: Vec<u32> = counts
         .into_values()
@@ -258,15 +288,23 @@ fn after_changes(rows: &RecordBatch) -> Result<Vec<u32>, String> {
 }
 
 fn newest(rows: &RecordBatch, identity: &[usize]) -> Result<Vec<u32>, String> {
-    let versions = rows.column_by_name("version").ok_or("it has no column `version`")?;
-    let versions = versions.as_primitive_opt::<UInt64Type>().ok_or("`version` is no number")?;
-    let status = rows.column_by_name("status").ok_or("it has no column `status`")?;
+    let versions = rows
+        .column_by_name("version")
+        .ok_or("it has no column `version`")?;
+    let versions = versions
+        .as_primitive_opt::<UInt64Type>()
+        .ok_or("`version` is no number")?;
+    let status = rows
+        .column_by_name("status")
+        .ok_or("it has no column `status`")?;
     let status: &StringArray = status.as_string_opt().ok_or("`status` is no text")?;
     let encoded = encode(rows, identity)?;
     let mut newest: HashMap<&[u8], u32> = HashMap::new();
     for row in 0..rows.num_rows() as u32 {
         let version = |row: u32| versions.value(row as usize);
-        let known = newest.entry(encoded.row(row as usize).data()).or_insert(row);
+        let known = newest
+            .entry(encoded.row(row as usize).data())
+            .or_insert(row);
         if version(row) >= version(*known) {
             *known = row;
         }
@@ -281,8 +319,13 @@ fn newest(rows: &RecordBatch, identity: &[usize]) -> Result<Vec<u32>, String> {
 
 /// Some columns of each row as bytes, equal where the values are.
 pub(super) fn encode(rows: &RecordBatch, columns: &[usize]) -> Result<Rows, String> {
-    let arrays: Vec<ArrayRef> = columns.iter().map(|c| Arc::clone(rows.column(*c))).collect();
-    let fields = arrays.iter().map(|array| SortField::new(array.data_type().clone()));
+    let arrays: Vec<ArrayRef> = columns
+        .iter()
+        .map(|c| Arc::clone(rows.column(*c)))
+        .collect();
+    let fields = arrays
+        .iter()
+        .map(|array| SortField::new(array.data_type().clone()));
     let converter = RowConverter::new(fields.collect()).map_err(text)?;
     converter.convert_columns(&arrays).map_err(text)
 }
