@@ -10,6 +10,8 @@ use crate::runtime::RunError;
 use crate::sinks::{Problem, SinkError};
 use crate::sources::SourceError;
 
+/// A test or a verification failed.
+const FAILED: u8 = 1;
 /// Wrong usage, or something is wrong with the job file.
 const USAGE: u8 = 2;
 /// Input cannot be read.
@@ -28,6 +30,14 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// The answer is no, and has been told already.
+    pub(super) fn found() -> Failure {
+        Failure {
+            code: FAILED,
+            text: None,
+        }
+    }
+
     /// Something is wrong with the arguments or the job file.
     pub(super) fn usage(text: impl Into<String>) -> Failure {
         Failure::said(USAGE, text)
