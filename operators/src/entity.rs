@@ -58,6 +58,7 @@ impl Entity {
     }
 
     /// Gives the state its parts, which a default state does not have yet.
+    #[inline]
     fn prepare(&self, state: &mut State) {
         if state.features.len() != self.features.len() {
             state
@@ -304,7 +305,8 @@ mod tests {
             holdout: None,
             action: None,
             reasons: vec![],
-            output: 0,
+            firings: None,
+            episodes: Some(0),
         };
         Trigger::new(spec).expect("it fits together")
     }

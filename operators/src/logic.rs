@@ -71,18 +71,21 @@ impl Outputs {
     }
 
     /// Says whose rows come next.
+    #[inline]
     pub fn set_key(&mut self, key: &str) {
         self.key.clear();
         self.key.push_str(key);
     }
 
     /// The key being worked on.
+    #[inline]
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// Begins a row of output `output`; the caller pushes one value onto each column.
+    #[inline]
     pub fn begin(&mut self, output: usize, at: EventTime, diff: i32) -> &mut [Column] {
         self.rows[output].begin(&self.key, at, diff)
     }

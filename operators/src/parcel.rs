@@ -11,12 +11,14 @@ use tidegate_schemas::time::EventTime;
 pub const SHARDS: u64 = 1024;
 
 /// The shard of a hash. It uses bits that hash tables do not choose their buckets by.
+#[inline]
 #[must_use]
 pub fn shard_of(hash: u64) -> u64 {
     (hash >> 32) % SHARDS
 }
 
 /// The worker that owns a hash.
+#[inline]
 #[must_use]
 pub fn owner_of(hash: u64, workers: usize) -> usize {
     (shard_of(hash) % workers as u64) as usize

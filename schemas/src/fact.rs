@@ -60,6 +60,7 @@ pub struct Fact<'a> {
 
 impl Fact<'_> {
     /// Whether the row passed a filter; no filter passes every row.
+    #[inline]
     #[must_use]
     pub fn passes(&self, filter: Option<u8>) -> bool {
         filter.is_none_or(|bit| self.bits >> bit & 1 == 1)
@@ -82,6 +83,7 @@ pub struct Keys {
 
 impl Keys {
     /// Adds a key by its hash and answers its index.
+    #[inline]
     pub fn push(&mut self, hash: KeyHash, name: &str) -> u32 {
         self.hashes.push(hash.hash);
         self.checks.push(hash.check);
@@ -90,6 +92,7 @@ impl Keys {
     }
 
     /// The hash of key `index`.
+    #[inline]
     #[must_use]
     pub fn hash(&self, index: u32) -> KeyHash {
         KeyHash {
@@ -99,12 +102,14 @@ impl Keys {
     }
 
     /// How many keys there are.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.hashes.len()
     }
 
     /// Whether there are none.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
@@ -135,24 +140,28 @@ impl FactBlock {
     }
 
     /// How many facts there are.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.heads.len()
     }
 
     /// Whether there are none.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
     /// The words of fact `row`.
+    #[inline]
     #[must_use]
     pub fn words(&self, row: usize) -> &[i64] {
         &self.words[row * self.stride..(row + 1) * self.stride]
     }
 
     /// Fact `row` as a logic sees it.
+    #[inline]
     #[must_use]
     pub fn fact(&self, row: usize) -> Fact<'_> {
         let head = &self.heads[row];
@@ -165,6 +174,7 @@ impl FactBlock {
     }
 
     /// Adds a fact; `words` must have the block's stride.
+    #[inline]
     pub fn push(&mut self, head: Head, words: &[i64]) {
         debug_assert_eq!(
             words.len(),

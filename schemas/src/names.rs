@@ -30,6 +30,7 @@ pub struct KeyHash {
 
 impl KeyHash {
     /// The hash of `name`: XXH3-128 with seed 0.
+    #[inline]
     #[must_use]
     pub fn of(name: &str) -> KeyHash {
         let wide = xxhash_rust::xxh3::xxh3_128(name.as_bytes());
@@ -61,6 +62,7 @@ impl Texts {
     ///
     /// # Panics
     /// When the texts together pass 4 GiB: blocks are cut long before that.
+    #[inline]
     pub fn push(&mut self, text: &str) {
         self.bytes.push_str(text);
         let end = u32::try_from(self.bytes.len()).expect("the texts of one block stay below 4 GiB");
@@ -68,6 +70,7 @@ impl Texts {
     }
 
     /// The text at `index`.
+    #[inline]
     #[must_use]
     pub fn get(&self, index: usize) -> &str {
         let start = if index == 0 {
@@ -79,12 +82,14 @@ impl Texts {
     }
 
     /// How many there are.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// Whether there are none.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()

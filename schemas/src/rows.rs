@@ -71,17 +71,20 @@ pub struct Column {
 
 impl Column {
     /// Adds the single value of a row.
+    #[inline]
     pub fn push(&mut self, word: i64) {
         self.words.push(word);
     }
 
     /// Adds the list of a row.
+    #[inline]
     pub fn push_list(&mut self, words: impl IntoIterator<Item = i64>) {
         self.words.extend(words);
         self.ends.push(self.words.len() as u32);
     }
 
     /// The words of row `row`.
+    #[inline]
     #[must_use]
     pub fn row(&self, row: usize) -> &[i64] {
         if self.ends.is_empty() {
@@ -134,18 +137,21 @@ impl Rows {
     }
 
     /// How many rows there are.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.heads.len()
     }
 
     /// Whether there are none.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
     /// Begins a row; the caller then pushes one value onto each column.
+    #[inline]
     pub fn begin(&mut self, key: &str, at: EventTime, diff: i32) -> &mut [Column] {
         self.keys.push(key);
         self.heads.push(RowHead { at, diff });

@@ -1,2 +1,11 @@
 //! The tidegate program.
-fn main() {}
+
+use std::process::ExitCode;
+
+/// Allocates quickly from many threads, and gives memory back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    tidegate_jobs::cli::main()
+}

@@ -35,7 +35,13 @@ impl Compiler<'_> {
                 .map(|sql| sql.as_str().to_owned())
                 .collect()
         });
-        let unending = self.job.sources.values().any(|source| source.follow);
+        let filter = sink.filter.as_ref().map(|sql| sql.as_str().to_owned());
+        // What comes through a pipe is shown while it comes.
+        let unending = self
+            .job
+            .sources
+            .values()
+            .any(|source| source.follow || source.path.iter().any(|path| *path == "-"));
         let life = if unending { Life::Unending } else { Life::Ends };
         let parts =
             matches!(&place, Place::Path(path) if path.contains("{part}") || path.ends_with('/'));
@@ -48,6 +54,7 @@ impl Compiler<'_> {
             place,
             format,
             mode,
+            filter,
             select,
             roll,
             life,

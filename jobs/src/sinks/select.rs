@@ -1,4 +1,4 @@
-//! `select`: which columns a sink writes, under which names, computed by which SQL.
+//! `select` and `where`: which columns a sink writes, under which names, computed by which SQL, and which rows.
 //!
 //! A column's name comes before SQL: names may hold points (`limits.threshold`) and may be words of
 //! SQL (`start`, `end`, `rows`), alone or within an expression, and they are case-sensitive. What is
@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
@@ -120,19 +121,57 @@ impl Select {
             .map(|item| match item {
                 Item::Column(index) => Ok(Arc::clone(batch.column(*index))),
                 Item::Computed(expression, text) => {
-                    expression.values(batch).map_err(|e| Problem::Select {
-                        expression: text.clone(),
-                        what: e.strip_backtrace(),
-                        hint:
-                            "guard the values it cannot take, for example with `case` or `nullif`"
-                                .to_owned(),
-                    })
+                    expression.values(batch).map_err(|e| evaluation(text, &e))
                 }
             })
             .collect::<Result<Vec<ArrayRef>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|e| Problem::shape(&e))
+    }
+}
+
+/// A compiled `where`.
+#[derive(Debug)]
+pub(super) struct Rule {
+    condition: Expression,
+    text: String,
+}
+
+impl Rule {
+    /// Compiles a condition over the columns of `input`.
+    pub(super) fn new(text: &str, input: &SchemaRef) -> Result<Rule, Problem> {
+        let mut compiler = Compiler {
+            input,
+            planner: None,
+        };
+        let tokens = tokens(text).map_err(|e| compiler.wrong(text, e, "check its quotes"))?;
+        let condition = compiler.compile(text, &compiler.with_names_quoted(&tokens))?;
+        if condition.data_type != DataType::Boolean {
+            let what = format!("it must be true or false, and is {}", condition.data_type);
+            return Err(compiler.wrong(text, what, compiler.columns()));
+        }
+        let text = text.trim().to_owned();
+        Ok(Rule { condition, text })
+    }
+
+    /// Which rows satisfy it.
+    pub(super) fn satisfied(&self, batch: &RecordBatch) -> Result<BooleanArray, Problem> {
+        (self.condition.truths(batch)).map_err(|e| evaluation(&self.text, &e))
+    }
+}
+
+fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text.trim()).tokenize();
+    tokens.map_err(|e| e.to_string())
+}
+
+fn evaluation(expression: &str, error: &DataFusionError) -> Problem {
+    let hint = "guard the values it cannot take, for example with `case` or `nullif`";
+    Problem::Select {
+        expression: expression.to_owned(),
+        what: error.strip_backtrace(),
+        hint: hint.to_owned(),
     }
 }
 
@@ -148,9 +187,7 @@ impl Compiler<'_> {
         if let Some((index, field)) = self.input.column_with_name(whole) {
             return Ok((Item::Column(index), field.clone()));
         }
-        let tokens = Tokenizer::new(&GenericDialect {}, whole)
-            .tokenize()
-            .map_err(|e| self.wrong(text, e.to_string(), "check its quotes"))?;
+        let tokens = tokens(whole).map_err(|e| self.wrong(text, e, "check its quotes"))?;
         let (value, alias) = split_alias(&tokens);
         if let Some((index, field)) = self.plain(value) {
             let name = alias.map_or_else(|| field.name().clone(), str::to_owned);

@@ -13,7 +13,7 @@ use tidegate_schemas::time::Tick;
 
 use super::error::Problem;
 use super::render::Renderer;
-use super::select::Select;
+use super::select::{Rule, Select};
 use super::settle;
 use super::spec::{Mode, SinkInput, SinkSpec};
 
@@ -26,6 +26,7 @@ pub(super) struct Shape {
     identity: Vec<usize>,
     /// Rendered, with the columns of the mode.
     full: SchemaRef,
+    filter: Option<Rule>,
     select: Option<Select>,
     keyed: bool,
 }
@@ -86,11 +87,17 @@ impl Shape {
             .as_ref()
             .map(|list| Select::new(list, &full, &always))
             .transpose()?;
+        let filter = spec
+            .filter
+            .as_ref()
+            .map(|text| Rule::new(text, &plain))
+            .transpose()?;
         Ok(Shape {
             mode: spec.mode,
             renderer,
             identity,
             full,
+            filter,
             select,
             keyed,
         })
@@ -154,17 +161,33 @@ impl Shape {
             });
         };
         let batch = renderer.render(rows)?;
-        let left = match (self.mode, left) {
+        let kept = self.kept(&batch)?;
+        let mut left = match (self.mode, left) {
             (_, Some(left)) => left.to_vec(),
             // The usual case of replayed history: every row once.
             (Mode::Final, None)
-                if settle::diffs(rows).fold(true, |all, diff| all & (diff == 1)) =>
+                if kept.is_none()
+                    && settle::diffs(rows).fold(true, |all, diff| all & (diff == 1)) =>
             {
                 return self.selected(batch);
             }
             (Mode::Final | Mode::Changes, None) => settle::diffs(rows).collect(),
             (Mode::Upserts, None) => vec![1; rows.len()],
         };
+        if let Some(kept) = kept {
+            // A version that is not wanted takes back one that was.
+            let mode = self.mode;
+            let without = |diff: i32| {
+                if mode == Mode::Upserts {
+                    -diff.abs()
+                } else {
+                    0
+                }
+            };
+            for (diff, kept) in left.iter_mut().zip(kept.values()) {
+                *diff = if kept { *diff } else { without(*diff) };
+            }
+        }
         if self.mode != Mode::Final {
             return self.finished(batch, tick, &left);
         }
@@ -177,8 +200,18 @@ impl Shape {
         self.selected(repeated(&batch, &left)?)
     }
 
+    /// Which rows are wanted; `None`: all.
+    fn kept(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>, Problem> {
+        let filter = self.filter.as_ref();
+        filter.map(|rule| rule.satisfied(batch)).transpose()
+    }
+
     /// A ready batch.
     pub(super) fn batch(&self, tick: Tick, batch: RecordBatch) -> Result<RecordBatch, Problem> {
+        let batch = match self.kept(&batch)? {
+            Some(kept) => filter_record_batch(&batch, &kept).map_err(|e| Problem::shape(&e))?,
+            None => batch,
+        };
         match self.mode {
             Mode::Final => self.selected(batch),
             Mode::Changes | Mode::Upserts => {

@@ -48,6 +48,7 @@ pub struct SinkReport {
 ///     place: Place::Path(path.display().to_string()),
 ///     format: Format::Csv,
 ///     mode: Mode::Changes,
+///     filter: None,
 ///     select: Some(vec!["customer_id as customer".to_owned(), "n + 1 as next".to_owned()]),
 ///     roll: None,
 ///     life: Life::Ends,

@@ -18,6 +18,7 @@ use arrow::datatypes::SchemaRef;
 ///     place: Place::of("out/visits.parquet"),
 ///     format: Format::Parquet,
 ///     mode: Mode::Final,
+///     filter: None,
 ///     select: None,
 ///     roll: None,
 ///     life: Life::Ends,
@@ -35,6 +36,8 @@ pub struct SinkSpec {
     pub format: Format,
     /// How changes are shown.
     pub mode: Mode,
+    /// Only rows that satisfy this are written; in mode `upserts` the others go out as retracted.
+    pub filter: Option<String>,
     /// The columns to write, each a column's name or `expression as name`; `None` writes all.
     pub select: Option<Vec<String>>,
     /// When to close one part and begin the next. Needs a place with parts.

@@ -58,6 +58,7 @@ struct Shared {
 ///     place: Place::Path(path.display().to_string()),
 ///     format: Format::Jsonl,
 ///     mode: Mode::Final,
+///     filter: None,
 ///     select: None,
 ///     roll: None,
 ///     life: Life::Ends,

@@ -116,6 +116,11 @@ impl Rows {
         }
     }
 
+    /// Whether nothing was taken, neither rows nor rejects.
+    pub(super) fn is_empty(&self) -> bool {
+        self.begin.is_none()
+    }
+
     /// Good rows so far.
     #[inline]
     pub(super) fn len(&self) -> usize {

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::builder::NullBufferBuilder;
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, PrimitiveArray, TimestampMicrosecondArray,
-    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
-};
+use arrow::array::{Array, ArrayRef, BooleanArray, Date32Array, PrimitiveArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -17,7 +14,8 @@ use arrow::error::ArrowError;
 use super::declare::{ColumnType, DeclaredColumn};
 use super::numbers::Number;
 use super::texts::{Dictionary, Texts};
-use super::times::{TimeFormat, day_range, parse_day, parse_rfc3339, time_range};
+use super::time_cells::{Times, Written};
+use super::times::{TimeFormat, day_range, parse_day};
 
 /// Why a value does not fit its column, in plain words.
 pub(super) type Reason = String;
@@ -49,22 +47,6 @@ enum Cells {
     Time(Times),
 }
 
-#[derive(Debug)]
-struct Times {
-    values: Vec<i64>,
-    unit: TimeUnit,
-    first: i64,
-    last: i64,
-    written: Written,
-}
-
-#[derive(Debug)]
-enum Written {
-    Epoch,
-    Rfc3339,
-    As(TimeFormat, String),
-}
-
 /// The same expression for the cells of every kind.
 macro_rules! each_kind {
     ($cells:expr, $values:ident => $body:expr) => {
@@ -83,9 +65,7 @@ macro_rules! each_kind {
             Cells::Text($values) => $body,
             Cells::Dictionary($values) => $body,
             Cells::Date($values) => $body,
-            Cells::Time(Times {
-                values: $values, ..
-            }) => $body,
+            Cells::Time($values) => $body,
         }
     };
 }
@@ -93,16 +73,7 @@ macro_rules! each_kind {
 impl Column {
     /// An empty column of the declared kind.
     pub(super) fn new(declared: &DeclaredColumn) -> Self {
-        let time = |unit, written| {
-            let (first, last) = time_range(unit);
-            Cells::Time(Times {
-                values: Vec::new(),
-                unit,
-                first,
-                last,
-                written,
-            })
-        };
+        let time = |unit, written| Cells::Time(Times::new(unit, written));
         let cells = match &declared.kind {
             ColumnType::I8 => Cells::I8(Vec::new()),
             ColumnType::I16 => Cells::I16(Vec::new()),
@@ -158,7 +129,8 @@ impl Column {
             Cells::I8(values) => values.push(0),
             Cells::I16(values) => values.push(0),
             Cells::I32(values) | Cells::Date(values) => values.push(0),
-            Cells::I64(values) | Cells::Time(Times { values, .. }) => values.push(0),
+            Cells::I64(values) => values.push(0),
+            Cells::Time(times) => times.push_null(),
             Cells::U8(values) => values.push(0),
             Cells::U16(values) => values.push(0),
             Cells::U32(values) => values.push(0),
@@ -279,88 +251,8 @@ impl Column {
             Cells::Text(texts) => Arc::new(texts.finish(nulls)?),
             Cells::Dictionary(dictionary) => Arc::new(dictionary.finish(nulls)?),
             Cells::Date(values) => Arc::new(Date32Array::try_new(take(values).into(), nulls)?),
-            Cells::Time(Times { values, unit, .. }) => {
-                let values = take(values).into();
-                match unit {
-                    TimeUnit::Second => Arc::new(TimestampSecondArray::try_new(values, nulls)?),
-                    TimeUnit::Millisecond => {
-                        Arc::new(TimestampMillisecondArray::try_new(values, nulls)?)
-                    }
-                    TimeUnit::Microsecond => {
-                        Arc::new(TimestampMicrosecondArray::try_new(values, nulls)?)
-                    }
-                    TimeUnit::Nanosecond => {
-                        Arc::new(TimestampNanosecondArray::try_new(values, nulls)?)
-                    }
-                }
-            }
+            Cells::Time(times) => times.finish(nulls)?,
         })
-    }
-}
-
-impl Times {
-    fn push_number(&mut self, number: &Number<'_>) -> Result<(), Reason> {
-        if !matches!(self.written, Written::Epoch) {
-            return Err(format!(
-                "{} is a number, not a time as text; declare timestamp_s, _ms, _us or _ns for epoch numbers",
-                shown(number.text)
-            ));
-        }
-        let value = number.integer().ok_or_else(|| {
-            format!(
-                "{} is not a whole number of {}; declare a finer unit",
-                shown(number.text),
-                unit_name(self.unit)
-            )
-        })?;
-        match i64::try_from(value) {
-            Ok(value) => self.push(value, number.text),
-            Err(_) => Err(out_of_years(number.text)),
-        }
-    }
-
-    fn push_text(&mut self, text: &str) -> Result<(), Reason> {
-        let text = text.trim_ascii();
-        let (value, layout) = match &self.written {
-            Written::Epoch => match Number::whole(text) {
-                Some(number) => return self.push_number(&number),
-                None => {
-                    return Err(format!(
-                        "{} is not a number of {}; declare `timestamp` for RFC 3339 text, or `timestamp:FORMAT`",
-                        shown(text),
-                        unit_name(self.unit)
-                    ));
-                }
-            },
-            Written::Rfc3339 => (parse_rfc3339(text.as_bytes()), "2024-01-31T10:00:00Z"),
-            Written::As(format, layout) => (format.parse(text), layout.as_str()),
-        };
-        match value {
-            Some(value) => self.push(value, text),
-            None => Err(format!("{} is not a time like {layout}", shown(text))),
-        }
-    }
-
-    fn push(&mut self, value: i64, text: &str) -> Result<(), Reason> {
-        if value < self.first || value > self.last {
-            return Err(out_of_years(text));
-        }
-        self.values.push(value);
-        Ok(())
-    }
-}
-
-fn out_of_years(text: &str) -> Reason {
-    format!("{} lies outside the years 0000 to 9999", shown(text))
-}
-
-/// The plural of a time unit.
-pub(super) fn unit_name(unit: TimeUnit) -> &'static str {
-    match unit {
-        TimeUnit::Second => "seconds",
-        TimeUnit::Millisecond => "milliseconds",
-        TimeUnit::Microsecond => "microseconds",
-        TimeUnit::Nanosecond => "nanoseconds",
     }
 }
 
@@ -414,7 +306,8 @@ fn truth(text: &str) -> Result<bool, Reason> {
     }
 }
 
-fn take<T>(values: &mut Vec<T>) -> Vec<T> {
+/// The values, leaving room for as many.
+pub(super) fn take<T>(values: &mut Vec<T>) -> Vec<T> {
     let capacity = values.len();
     std::mem::replace(values, Vec::with_capacity(capacity))
 }

@@ -16,8 +16,9 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
 
-use super::columns::{Column, Reason, shown, unit_name};
+use super::columns::{Column, Reason, shown};
 use super::declare::{ColumnType, DeclaredColumn};
+use super::time_cells::unit_name;
 use super::times::{day_range, time_range};
 
 /// The rows of a batch that do not fit, with the first column at fault and why.

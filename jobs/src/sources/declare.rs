@@ -52,9 +52,6 @@ impl Declared {
     /// Everything that can be wrong with a declaration by itself.
     pub(super) fn check(&self) -> Result<(), SourceError> {
         let wrong = |problem: String| Err(SourceError::Declaration { problem });
-        if self.paths.is_empty() {
-            return wrong("no path is given".into());
-        }
         if self.columns.is_empty() {
             return wrong("no column is declared; name at least the event time and the key".into());
         }

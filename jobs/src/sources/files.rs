@@ -95,6 +95,24 @@ impl Files {
         listed
     }
 
+    /// Files that are still being read under an older name, found by `is_open`, are not new: takes them out.
+    /// The older names may be given to other files.
+    pub(super) fn drop_renamed(&mut self, mut is_open: impl FnMut(&Found) -> Option<PathBuf>) {
+        let seen = &mut self.seen;
+        self.waiting.retain(|found| match is_open(found) {
+            Some(older) => {
+                seen.remove(&older);
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// Whether listing again can bring new files.
+    pub(super) fn can_grow(&self) -> bool {
+        !self.places.is_empty()
+    }
+
     /// The next file.
     pub(super) fn next(&mut self) -> Option<Found> {
         self.waiting.pop_front()
@@ -160,6 +178,11 @@ impl Files {
         let name: Arc<str> = path.display().to_string().into();
         let size = match fs::metadata(&path) {
             Ok(metadata) => metadata.len(),
+            // Gone between being listed and being looked at.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.seen.remove(&path);
+                return Ok(());
+            }
             Err(error) => return Err(cannot_open(&name, error)),
         };
         self.total = self.total.map(|total| total + size);

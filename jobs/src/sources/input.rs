@@ -123,6 +123,18 @@ impl Input {
         }
     }
 
+    /// If `found` is the file being read under another name, takes that name and returns the older one.
+    pub(super) fn rename(&mut self, found: &Found) -> Option<PathBuf> {
+        match (self, found) {
+            (Self::Plain(plain), Found::File { path, .. })
+                if *path != plain.path && identity(&path.metadata().ok()?) == plain.identity =>
+            {
+                Some(std::mem::replace(&mut plain.path, path.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// Looks whether a followed file is still the one its name leads to.
     pub(super) fn inspect(&self) -> io::Result<Fate> {
         match self {

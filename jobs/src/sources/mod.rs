@@ -34,6 +34,7 @@ mod parquet_plan;
 mod text;
 mod text_file;
 mod texts;
+mod time_cells;
 mod times;
 
 pub use batch::{Position, Reject, RowNumbers, SourceBatch};
@@ -80,12 +81,42 @@ pub trait Source: Send {
     fn progress(&self) -> Progress;
 }
 
+/// Opens a source on a text at hand, such as the rows of a test. The paths of the declaration are not looked at;
+/// `name` takes the place of the file's.
+///
+/// # Errors
+/// When the declaration contradicts itself, or is not of a text format.
+pub fn open_text(
+    declared: Declared,
+    name: &str,
+    text: impl Into<Vec<u8>>,
+) -> Result<Box<dyn Source>, SourceError> {
+    declared.check()?;
+    if declared.format == Format::Parquet {
+        let problem = "Parquet is no text format".into();
+        return Err(SourceError::Declaration { problem });
+    }
+    let declared = Arc::new(Declared {
+        paths: Vec::new(),
+        ..declared
+    });
+    Ok(Box::new(text::TextSource::of_text(
+        declared,
+        name,
+        text.into(),
+    )?))
+}
+
 /// Opens a source.
 ///
 /// # Errors
 /// When the declaration contradicts itself, or a path leads nowhere. Files are opened one by one as they are read.
 pub fn open(declared: Declared) -> Result<Box<dyn Source>, SourceError> {
     declared.check()?;
+    if declared.paths.is_empty() {
+        let problem = "no path is given".into();
+        return Err(SourceError::Declaration { problem });
+    }
     let declared = Arc::new(declared);
     Ok(match declared.format {
         Format::Parquet => Box::new(parquet_groups::ParquetSource::new(declared)?),

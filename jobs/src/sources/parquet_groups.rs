@@ -78,13 +78,18 @@ impl ParquetSource {
                 Some(found) => self.open_file(found, Instant::now())?,
                 None => match self.declared.lifetime {
                     Lifetime::Finite => return Ok(Event::End),
+                    Lifetime::Follow { .. }
+                        if self.unfinished.is_empty() && !self.files.can_grow() =>
+                    {
+                        return Ok(Event::End);
+                    }
                     Lifetime::Follow { list_every } if self.listed.elapsed() >= list_every => {
                         self.listed = Instant::now();
                         self.files.relist()?;
                         for Unfinished { found, since } in std::mem::take(&mut self.unfinished) {
-                            self.open_file(found, since)?;
-                            if self.open.is_some() {
-                                break;
+                            match self.open {
+                                Some(_) => self.unfinished.push(Unfinished { found, since }),
+                                None => self.open_file(found, since)?,
                             }
                         }
                     }

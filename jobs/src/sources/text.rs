@@ -1,5 +1,6 @@
 //! The source of text files: bytes in, complete records out, file after file or all files as they grow.
 
+use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use super::batch::Rows;
 use super::declare::{Declared, Lifetime};
 use super::error::SourceError;
 use super::files::Files;
+use super::input::Input;
 use super::text_file::{Filled, OpenFile};
 use super::{Event, IDLE_AFTER, Progress, Source};
 
@@ -49,6 +51,20 @@ impl TextSource {
         })
     }
 
+    /// Reads a text at hand.
+    pub(super) fn of_text(
+        declared: Arc<Declared>,
+        name: &str,
+        text: Vec<u8>,
+    ) -> Result<Self, SourceError> {
+        let input = Input::Decoded(Box::new(Cursor::new(text)));
+        let mut source = Self::new(Arc::clone(&declared))?;
+        source
+            .open
+            .push(OpenFile::over(&declared, name.into(), input));
+        Ok(source)
+    }
+
     /// Opens the next file waiting; false when there is none.
     fn open_next(&mut self) -> Result<bool, SourceError> {
         let Some(found) = self.files.next() else {
@@ -63,7 +79,7 @@ impl TextSource {
 
     /// The batch so far, and where to go on.
     fn deliver(&mut self) -> Result<Option<Event>, SourceError> {
-        let Some(batch) = self.rows.finish(&self.open[self.turn].name())? else {
+        let Some(batch) = self.rows.finish(self.open[self.turn].name())? else {
             return Ok(None);
         };
         self.rows_in += batch.rows_in;
@@ -73,8 +89,9 @@ impl TextSource {
 
     /// One step: an event, or none when there is reason to look again at once.
     fn step(&mut self, deadline: Instant) -> Result<Option<Event>, SourceError> {
-        if self.turn >= self.open.len() || self.quiet > 0 {
-            // A finite source goes on when a file has ended, a followed one when it has nothing new.
+        // A finite source goes on when a file has ended, a followed one when it has nothing new.
+        let followed = self.declared.lifetime != Lifetime::Finite;
+        if self.turn >= self.open.len() || (followed && self.quiet > 0) {
             if self.open_next()? {
                 return Ok(None);
             }
@@ -110,15 +127,30 @@ impl TextSource {
         }
     }
 
+    /// Whether files may come that are not there yet.
+    fn lists_again(&self) -> bool {
+        self.declared.lifetime != Lifetime::Finite && self.files.can_grow()
+    }
+
+    /// Finds files that are new, renamed or replaced.
+    fn look_around(&mut self) -> Result<(), SourceError> {
+        self.listed = Instant::now();
+        // In this order: a file replaced because it was renamed is found under its new name afterwards.
+        self.open.iter_mut().try_for_each(OpenFile::inspect)?;
+        self.files.relist()?;
+        let open = &mut self.open;
+        self.files
+            .drop_renamed(|found| open.iter_mut().find_map(|open| open.rename(found)));
+        Ok(())
+    }
+
     /// Nothing is new anywhere: ends, or waits a little.
     fn rest(&mut self, deadline: Instant) -> Result<Option<Event>, SourceError> {
         self.quiet = 0;
         match self.declared.lifetime {
-            Lifetime::Finite if self.open.is_empty() => return Ok(Some(Event::End)),
+            _ if self.open.is_empty() && !self.lists_again() => return Ok(Some(Event::End)),
             Lifetime::Follow { list_every } if self.listed.elapsed() >= list_every => {
-                self.listed = Instant::now();
-                self.files.relist()?;
-                self.open.iter_mut().try_for_each(OpenFile::inspect)?;
+                self.look_around()?;
                 return Ok(None);
             }
             Lifetime::Finite | Lifetime::Follow { .. } => {}
@@ -155,12 +187,10 @@ impl Source for TextSource {
     }
 
     fn progress(&self) -> Progress {
+        let finite = self.declared.lifetime == Lifetime::Finite;
         Progress {
             bytes: self.bytes.load(Ordering::Relaxed),
-            total_bytes: self
-                .files
-                .total_bytes()
-                .filter(|_| self.declared.lifetime == Lifetime::Finite),
+            total_bytes: self.files.total_bytes().filter(|_| finite),
             rows: self.rows_in,
         }
     }

@@ -1,5 +1,7 @@
 //! One text file being read: its bytes become records, however they are cut into reads.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -67,6 +69,7 @@ pub(super) struct OpenFile {
     complete: bool,
     /// Opens the file anew, when another took its name.
     again: Option<(Found, Arc<AtomicU64>)>,
+    /// Another file has taken its name.
     replaced: bool,
     declared: Arc<Declared>,
 }
@@ -92,7 +95,7 @@ impl OpenFile {
     }
 
     /// Reads an input already open.
-    fn over(declared: &Arc<Declared>, name: Arc<str>, input: Input) -> Self {
+    pub(super) fn over(declared: &Arc<Declared>, name: Arc<str>, input: Input) -> Self {
         Self {
             name,
             input,
@@ -126,13 +129,15 @@ impl OpenFile {
             if rows.is_full() {
                 return Ok(Filled::Batch);
             }
-            if self.complete {
-                return Ok(Filled::End);
+            match (self.complete, self.replaced) {
+                (true, true) if rows.is_empty() && self.begin_anew()? => continue,
+                (true, true) => return Ok(Filled::Nothing),
+                (true, false) => return Ok(Filled::End),
+                (false, _) => self.make_room(),
             }
-            self.make_room();
             match self.input.read(&mut self.text[self.to..]) {
                 Ok(Got::Bytes(bytes)) => self.to += bytes,
-                Ok(Got::Nothing) if self.replaced => self.begin_anew(rows)?,
+                Ok(Got::Nothing) if self.replaced => self.complete = true,
                 Ok(Got::Nothing) => return Ok(Filled::Nothing),
                 Ok(Got::End) => self.complete = true,
                 Err(source) => {
@@ -177,14 +182,8 @@ impl OpenFile {
                 .records
                 .read(text, self.complete, &self.name, &mut self.place, rows)?;
             self.from += used;
-            if used > 0 || self.complete || rows.is_full() {
-                // With the input complete all text is used but what a full batch leaves.
-                if self.complete && used > 0 {
-                    continue;
-                }
-                return Ok(());
-            }
-            if text.len() <= self.max_record_bytes {
+            // With the input complete, all is used but what a full batch leaves.
+            if used > 0 || self.complete || text.len() <= self.max_record_bytes {
                 return Ok(());
             }
             let fault = self.records.overlong(&self.name)?;
@@ -230,25 +229,34 @@ impl OpenFile {
             .input
             .inspect()
             .map_err(|error| cannot_open(&self.name, error))?;
-        self.replaced = fate == Fate::Replaced;
+        self.replaced |= fate == Fate::Replaced;
         Ok(())
     }
 
-    /// Ends the file replaced and opens the one that has its name now.
-    fn begin_anew(&mut self, rows: &mut Rows) -> Result<(), SourceError> {
-        self.complete = true;
-        self.use_text(rows)?;
-        if rows.is_full() {
-            return Ok(());
+    /// If `found` is this file under another name, takes that name and returns the older path.
+    pub(super) fn rename(&mut self, found: &Found) -> Option<PathBuf> {
+        let older = self.input.rename(found)?;
+        if let (Some((again, _)), Found::File { name, .. }) = (&mut self.again, found) {
+            *again = found.clone();
+            self.name = Arc::clone(name);
         }
+        self.replaced = false;
+        Some(older)
+    }
+
+    /// Opens the file that took the name of this one, which is read to its end; false when it has gone again.
+    fn begin_anew(&mut self) -> Result<bool, SourceError> {
         if let Some((found, counter)) = &self.again {
-            self.input = Input::open(found, true, counter)
-                .map_err(|error| cannot_open(&self.name, error))?;
+            match Input::open(found, true, counter) {
+                Ok(input) => self.input = input,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(cannot_open(&self.name, error)),
+            }
         }
         self.records = records(&self.declared);
         (self.from, self.to, self.place) = (0, 0, START);
         (self.skipping, self.complete, self.replaced) = (false, false, false);
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -56,12 +56,8 @@ pub(super) fn parse_rfc3339(text: &[u8]) -> Option<i64> {
             return None;
         }
         for place in 0..6 {
-            micros = micros * 10
-                + if place < count {
-                    i64::from(digits[place] - b'0')
-                } else {
-                    0
-                };
+            let digit = digits[..count].get(place).map_or(0, |digit| digit - b'0');
+            micros = micros * 10 + i64::from(digit);
         }
         rest = &digits[count..];
     }

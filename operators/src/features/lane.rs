@@ -4,7 +4,8 @@ use tidegate_schemas::time::EventTime;
 
 use super::part::{Part, PartPlan};
 use super::spec::Nulls;
-use crate::aggregate::ring::{Layout, Ring};
+use crate::aggregate::layout::Layout;
+use crate::aggregate::ring::Ring;
 use crate::aggregate::window::Window;
 
 /// A window that some column looks through.
@@ -64,7 +65,7 @@ impl LanePlan {
 /// A lane's state.
 ///
 /// # State
-/// 64 B, the ring's records (8 B each for counts only, 16 B with values, 24 B with sums), and the
+/// 72 B, the ring's records (8 B each for counts only, 16 B with values, 24 B with sums), and the
 /// parts. Bounded by the facts in the widest window; gone when the newest has left it, unless a
 /// column speaks of the key's lifetime.
 #[derive(Clone, Debug)]

@@ -103,11 +103,17 @@ impl Gate {
 /// The features of one entity, compiled.
 ///
 /// # State
-/// Per key [`State`]: 64 B, a lane of 64 B per filter and measure that the key has facts of, and
-/// 8 to 24 B per fact inside the widest window (see the lane's and the ring's documentation). A
-/// fact that passes no filter costs a mask test and touches nothing. Other facts cost O(1) amortised
-/// per lane; a value costs O(log facts), and O(categories) for histograms and entropies. A key is
-/// forgotten when its newest fact has left the widest window; with lifetime columns it is kept.
+/// Per key [`State`]: 64 B, a lane of 72 B per filter and measure that the key has facts of, and
+/// mostly 8 to 24 B per fact inside the widest window, with room for at most twice as many: a key
+/// with two facts that are only counted takes 152 B. Copies share all but the newest few hundred
+/// facts. A key is forgotten when its newest fact has left the widest window; with lifetime columns
+/// it is kept.
+///
+/// # Cost
+/// A fact that passes no filter costs a mask test and touches nothing. Others cost O(1) amortised
+/// per lane and part. A value costs O(log facts), and O(categories) where it is about categories.
+/// Six columns on three lanes of 500,000 keys, where a third of the rows enters a lane and each
+/// sixteenth is an anchor: 50 to 65 ns a row, timers included; where every change is tracked, 180 ns.
 #[derive(Clone, Debug)]
 pub struct Features {
     columns: Vec<Column>,
@@ -132,7 +138,9 @@ impl Features {
     /// When a column cannot be computed as specified.
     pub fn new(spec: &FeaturesSpec, names: Arc<Names>) -> Result<Features, SpecError> {
         let (lanes, columns) = compile::compile(spec)?;
-        let bit = |filter: Option<u8>| filter.map_or(0, |bit| 1u64 << bit);
+        let bit = |filter: Option<u8>| {
+            filter.map_or(0, |bit| 1u64.checked_shl(u32::from(bit)).unwrap_or(0))
+        };
         let gate = |lane: &LanePlan| Gate {
             bits: bit(lane.filter),
             of: lane.of.map(|of| of as u32),

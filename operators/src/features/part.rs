@@ -88,7 +88,7 @@ impl PartPlan {
 /// A part's state.
 ///
 /// # State
-/// 40 B each in the lane, and: 16 B per queued value; 24 to 45 B per category that is there; 8 B
+/// 48 B each in the lane, and: 16 B per queued value; 24 to 45 B per category that is there; 8 B
 /// per listed value; 64 B for moments.
 #[derive(Clone, Debug)]
 pub(super) enum Part {

@@ -23,6 +23,9 @@ pub struct Sink {
     /// Which rows are written. Default: final. Current values are never final: they need another.
     #[serde(default)]
     pub mode: Mode,
+    /// Only rows that satisfy this are written; in mode upserts the others go out as retracted. Default: all rows.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Sql>,
     /// The columns to write: `sql` or `sql as name`. Default: all of the output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub select: Vec<Sql>,

@@ -71,6 +71,7 @@ fn spec(path: &Path, format: Format, mode: Mode) -> SinkSpec {
         place: Place::Path(path.display().to_string()),
         format,
         mode,
+        filter: None,
         select: None,
         roll: None,
         life: Life::Ends,

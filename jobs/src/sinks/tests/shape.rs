@@ -88,6 +88,62 @@ fn upserts_show_the_newest_row_of_each_identity() {
 }
 
 #[test]
+fn where_keeps_rows_out_and_takes_back_versions_that_do_not_satisfy_it_any_more() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("visits.parquet");
+    let seen_in = |mode, blocks: Vec<Rows>| {
+        let spec = SinkSpec {
+            filter: Some("rows <> 1 and start < timestamp '1970-01-01T00:00:00.030'".to_owned()),
+            ..spec(&path, Format::Parquet, mode)
+        };
+        write(&spec, blocks).expect("it is written");
+        read_parquet(&path)
+    };
+    let changes = [
+        row("b", 10, 4, 0, "+1"),
+        row("z", 5, 5, 0, "+1"),
+        row("a", 10, 3, 1, "+1"),
+        row("b", 10, 4, 3, "-1"),
+        row("b", 10, 2, 3, "+1"),
+        row("z", 5, 5, 4, "-1"),
+    ];
+    assert_eq!(seen(&seen_in(Mode::Changes, story())), changes);
+    let shrinks = vec![
+        visit_rows(&[("a", 10, 3, 1), ("b", 10, 1, 1)]),
+        visit_rows(&[("a", 10, 3, -1), ("a", 10, 1, 1)]),
+    ];
+    let upserts = [
+        row("a", 10, 3, 0, "live"),
+        row("b", 10, 1, 0, "retracted"),
+        row("a", 10, 1, 1, "retracted"),
+    ];
+    assert_eq!(seen(&seen_in(Mode::Upserts, shrinks)), upserts);
+    let all = seen_in(
+        Mode::Final,
+        vec![visit_rows(&[("a", 10, 1, 1), ("b", 20, 2, 1)])],
+    );
+    assert_eq!(all.num_rows(), 1);
+    assert_eq!(all.column(0).as_string::<i32>().value(0), "b");
+}
+
+#[test]
+fn where_must_be_a_condition_over_the_columns() {
+    let path = Path::new("never/written.parquet");
+    for (text, says) in [
+        ("rows + 1", "must be true or false"),
+        ("rose = 1", "rose"),
+        ("start = '", "quotes"),
+    ] {
+        let spec = SinkSpec {
+            filter: Some(text.to_owned()),
+            ..spec(path, Format::Parquet, Mode::Final)
+        };
+        let error = open(&spec).err().expect("it is refused").to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}
+
+#[test]
 fn both_modes_tell_the_same_story() {
     for seed in 1..60u64 {
         eprintln!("seed {seed}");

@@ -301,18 +301,28 @@ fn files_without_rows_are_read_as_such() {
 fn a_followed_directory_waits_for_files_being_written() {
     let directory = tempfile::tempdir().unwrap();
     let whole = bytes(&some_events(3), 1_000);
-    put(directory.path(), "a.parquet", &whole[..whole.len() / 2]);
+    for name in ["a.parquet", "b.parquet", "c.parquet"] {
+        put(directory.path(), name, &whole[..whole.len() / 2]);
+    }
     let mut wanted = declared(directory.path().to_str().unwrap().into(), id_and_kind());
     wanted.lifetime = Lifetime::Follow {
         list_every: Duration::from_millis(1),
     };
     let mut source = open(wanted).unwrap();
     assert!(matches!(source.next(), Ok(Event::Idle)));
-    put(directory.path(), "a.parquet", &whole);
-    let Ok(Event::Batch(batch)) = source.next() else {
-        panic!("a batch")
-    };
-    assert_eq!(batch.rows_in, 3);
+    let mut rows = 0;
+    for name in ["b.parquet", "a.parquet", "c.parquet"] {
+        put(directory.path(), name, &whole);
+        rows += 3;
+        let mut heard = 0;
+        while heard < 3 {
+            if let Event::Batch(batch) = source.next().unwrap() {
+                assert!(batch.position.file.ends_with(name));
+                heard += batch.rows_in;
+            }
+        }
+        assert_eq!(source.progress().rows, rows);
+    }
 }
 
 #[test]
@@ -366,4 +376,25 @@ fn damage_anywhere_ends_in_rows_or_an_error() {
         columns[1].dictionary = random.random();
         hear(declared(path, columns));
     }
+}
+
+#[test]
+fn the_columns_of_a_file_are_found_by_file_directory_and_glob() {
+    let (directory, path) = file("rows.parquet", bytes(&some_events(3), 1_000));
+    let expected = vec![
+        DeclaredColumn::new("noise", ColumnType::F64).nullable(),
+        DeclaredColumn::new("kind", ColumnType::Text).nullable(),
+        DeclaredColumn::new("id", ColumnType::U64).nullable(),
+    ];
+    let root = directory.path().to_str().unwrap().to_owned();
+    for place in [path, root.clone(), format!("{root}/*.parquet")] {
+        assert_eq!(parquet_columns(&place), Ok(expected.clone()));
+    }
+    assert!(
+        parquet_columns("no/such.parquet")
+            .unwrap_err()
+            .contains("does not exist")
+    );
+    let (_directory, path) = file("rows.parquet", "no");
+    assert!(parquet_columns(&path).unwrap_err().contains("rows.parquet"));
 }

@@ -334,8 +334,15 @@ fn the_reader_accepts_what_serde_json_accepts() {
         .unwrap();
         let batch = rows.finish(&name).unwrap();
         let taken = batch.as_ref().is_none_or(|batch| batch.rejects.is_empty());
-        let is_object =
-            serde_json::from_slice::<serde_json::Value>(&line).is_ok_and(|value| value.is_object());
+        let is_object = match serde_json::from_slice::<serde_json::Value>(&line) {
+            Ok(value) => value.is_object(),
+            // A number past every float is JSON all the same.
+            Err(error) if error.to_string().starts_with("number out of range") => {
+                std::str::from_utf8(&line)
+                    .is_ok_and(|line| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok())
+            }
+            Err(_) => false,
+        };
         let blank = line.trim_ascii().is_empty();
         assert_eq!(
             taken,

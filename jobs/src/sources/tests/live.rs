@@ -94,8 +94,9 @@ fn a_pipe_is_heard_at_once_and_ends_when_its_writer_does() {
         .status()
         .unwrap();
     assert!(made.success());
+    let after = put(directory.path(), "after.jsonl", "{\"id\":8}");
     let mut source = open(Declared::new(
-        vec![path.to_str().unwrap().into()],
+        vec![path.to_str().unwrap().into(), after],
         Format::JsonLines,
         id_and_kind(),
     ))
@@ -128,5 +129,36 @@ fn a_pipe_is_heard_at_once_and_ends_when_its_writer_does() {
             Event::End => break,
         }
     }
-    assert_eq!(heard.clean().rows, ["7|~"]);
+    assert_eq!(heard.clean().rows, ["7|~", "8|~"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_renamed_within_a_followed_directory_is_not_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = put(directory.path(), "log.jsonl", "{\"id\":1}\n");
+    let mut source = followed(directory.path().to_str().unwrap(), Format::JsonLines);
+    assert_eq!(news(&mut source).rows, ["1|~"]);
+    let older = path.replace("log", "log-1");
+    append(&path, "{\"id\":2}\n");
+    fs::rename(&path, &older).unwrap();
+    append(&older, "{\"id\":3}\n");
+    assert_eq!(news(&mut source).rows, ["2|~", "3|~"]);
+    put(directory.path(), "log.jsonl", "{\"id\":4}\n");
+    assert_eq!(news(&mut source).rows, ["4|~"]);
+    append(&older, "{\"id\":5}\n");
+    append(&path, "{\"id\":6}\n");
+    let mut rows = news(&mut source).rows;
+    rows.sort();
+    assert_eq!(rows, ["5|~", "6|~"]);
+}
+
+#[test]
+fn following_ends_where_nothing_can_come_any_more() {
+    let (_directory, path) = file("rows.jsonl.gz", gzip(b"{\"id\":1}"));
+    let mut declared = Declared::new(vec![path], Format::JsonLines, id_and_kind());
+    declared.lifetime = Lifetime::Follow {
+        list_every: Duration::from_millis(5),
+    };
+    assert_eq!(hear(declared).clean().rows, ["1|~"]);
 }

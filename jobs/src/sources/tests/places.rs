@@ -194,3 +194,20 @@ fn progress_counts_bytes_on_disk() {
         }
     );
 }
+
+#[test]
+fn a_text_at_hand_is_read_like_a_file() {
+    let declared = Declared::new(vec![], Format::Csv(CsvOptions::default()), id_and_kind());
+    let mut source = open_text(declared.clone(), "test 1", "id,kind\n1,a\nx,b\n").unwrap();
+    let Ok(Event::Batch(batch)) = source.next() else {
+        panic!("a batch")
+    };
+    assert_eq!((batch.rows_in, batch.rejects[0].row), (2, 3));
+    assert_eq!(batch.position.file.as_ref(), "test 1");
+    assert!(matches!(source.next(), Ok(Event::End)));
+    let parquet = Declared {
+        format: Format::Parquet,
+        ..declared
+    };
+    assert!(open_text(parquet, "x", "").is_err());
+}

@@ -1,5 +1,7 @@
 //! Features case by case, then against the oracle.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use tidegate_schemas::time::{EventTime, Span};
 
 use super::oracle::{OracleFact, OracleRow};
 use super::spec::{FeatureSpec, FeaturesSpec, Measure, Nulls, Op, Order};
-use super::{Features, State};
+use super::{Features, State, lane, part};
 use crate::aggregate::moments::Spread;
 use crate::aggregate::window::Bounds;
 use crate::codec::{Reader, Writer};
@@ -18,6 +20,7 @@ use crate::logic::{Logic, Outputs, Wake};
 
 mod cases;
 mod random;
+mod rows;
 
 const ANCHORS: usize = 0;
 const CURRENT: usize = 1;

@@ -1,0 +1,216 @@
+//! The closing account: where every row that came in went, what went out, and what it took.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use tidegate_schemas::account::Account;
+
+use super::failure::Failure;
+use super::numbers::{bytes, grouped, per_second, took};
+use crate::runtime::{Firing, Options, Report};
+
+/// The account of a run that has ended, as it is shown and written.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Closing {
+    job: String,
+    workers: usize,
+    firing: &'static str,
+    #[serde(flatten)]
+    account: Account,
+    /// Rows outside the stretch of event time that was asked for; they are not counted as read.
+    skipped: u64,
+    /// Whether the run was stopped before its input had ended.
+    stopped: bool,
+    sinks: BTreeMap<String, Written>,
+    elapsed_seconds: f64,
+    rows_per_second: Option<u64>,
+    /// The most memory the process had at one time; none where the system does not say.
+    peak_memory_bytes: Option<u64>,
+}
+
+/// What a sink wrote.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Written {
+    rows: u64,
+    files: Vec<PathBuf>,
+    times_out_of_range: u64,
+}
+
+impl Closing {
+    pub(super) fn new(job: &str, options: &Options, report: &Report) -> Closing {
+        let sinks = report.sinks.iter().map(|(name, sink)| {
+            let written = Written {
+                rows: sink.rows,
+                files: sink.files.clone(),
+                times_out_of_range: sink.times_out_of_range,
+            };
+            (name.clone(), written)
+        });
+        Closing {
+            job: job.to_owned(),
+            workers: options.workers,
+            firing: match options.firing {
+                Firing::OnArrival => "arrival",
+                Firing::OnWatermark => "watermark",
+            },
+            account: report.account,
+            skipped: report.skipped,
+            stopped: report.stopped,
+            sinks: sinks.collect(),
+            elapsed_seconds: report.elapsed.as_secs_f64(),
+            rows_per_second: per_second(report.account.rows_in, report.elapsed),
+            peak_memory_bytes: peak_memory(),
+        }
+    }
+
+    /// Writes it as JSON.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(Failure::internal)?;
+        std::fs::write(path, text + "\n").map_err(|error| {
+            let path = path.display();
+            Failure::output(format!("cannot write the account to `{path}`: {error}"))
+        })
+    }
+}
+
+impl fmt::Display for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.account)?;
+        if self.account.conflicts > 0 {
+            let conflicts = grouped(self.account.conflicts);
+            write!(f, "\n  {conflicts} of the duplicates had other content")?;
+        }
+        if self.skipped > 0 {
+            let skipped = grouped(self.skipped);
+            write!(f, "\n  {skipped} more rows lie outside --from and --to")?;
+        }
+        let width = self.sinks.keys().map(String::len).max().unwrap_or(0);
+        for (name, written) in &self.sinks {
+            write!(f, "\n  {name:width$}  {} rows", grouped(written.rows))?;
+            match &written.files[..] {
+                [] => {}
+                [file] => write!(f, "  {}", file.display())?,
+                [first, .., last] => {
+                    let files = written.files.len();
+                    let (first, last) = (first.display(), last.display());
+                    write!(f, "  {files} files, {first} to {last}")?;
+                }
+            }
+            if written.times_out_of_range > 0 {
+                let times = grouped(written.times_out_of_range);
+                write!(f, "  ({times} times out of range are null)")?;
+            }
+        }
+        if self.stopped && self.sinks.is_empty() {
+            write!(
+                f,
+                "\n  stopped before the input had ended: no results were written"
+            )?;
+        } else if self.stopped {
+            write!(f, "\n  stopped before the input had ended")?;
+        }
+        let elapsed = Duration::try_from_secs_f64(self.elapsed_seconds).unwrap_or_default();
+        write!(f, "\ntook {}", took(elapsed))?;
+        if let Some(rate) = self.rows_per_second {
+            write!(f, ", {} rows/s", grouped(rate))?;
+        }
+        let (workers, firing) = (self.workers, self.firing);
+        let s = if workers == 1 { "" } else { "s" };
+        write!(f, ", {workers} worker{s}, on {firing}")?;
+        match self.peak_memory_bytes {
+            Some(peak) => write!(f, ", peak memory {}", bytes(peak)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The most memory this process had at one time (`VmHWM`), where the system says.
+fn peak_memory() -> Option<u64> {
+    high_water_mark(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn high_water_mark(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1_024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Stretch;
+    use crate::sinks::SinkReport;
+
+    fn closing(stopped: bool, files: &[&str]) -> Closing {
+        let options = Options {
+            workers: 2,
+            firing: Firing::OnWatermark,
+            stretch: Stretch::ALL,
+        };
+        let sink = SinkReport {
+            rows: 1_200,
+            files: files.iter().map(PathBuf::from).collect(),
+            times_out_of_range: 0,
+        };
+        let report = Report {
+            account: Account {
+                rows_in: 10_000,
+                accepted: 9_990,
+                duplicate: 7,
+                late: 2,
+                rejected: 1,
+                conflicts: 3,
+            },
+            skipped: 5,
+            sinks: vec![("visits".to_owned(), sink)],
+            elapsed: Duration::from_millis(2_500),
+            stopped,
+        };
+        Closing {
+            peak_memory_bytes: Some(64 << 20),
+            ..Closing::new("demo", &options, &report)
+        }
+    }
+
+    #[test]
+    fn the_account_tells_what_became_of_every_row() {
+        assert_eq!(
+            closing(false, &["visits.parquet"]).to_string(),
+            "10000 rows in = 9990 accepted + 7 duplicate + 2 late + 1 rejected\n  \
+             3 of the duplicates had other content\n  \
+             5 more rows lie outside --from and --to\n  \
+             visits  1,200 rows  visits.parquet\n\
+             took 2.50 s, 4,000 rows/s, 2 workers, on watermark, peak memory 64.0 MiB"
+        );
+        let text = closing(true, &["a", "b", "c"]).to_string();
+        assert!(text.contains("3 files, a to c"), "{text}");
+        assert!(
+            text.contains("stopped before the input had ended"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn as_json_it_has_the_counts_at_the_top() {
+        let json = serde_json::to_value(closing(false, &["v.csv"])).unwrap();
+        assert_eq!(json["rows_in"], 10_000);
+        assert_eq!(json["sinks"]["visits"]["rows"], 1_200);
+        assert_eq!(json["firing"], "watermark");
+        assert_eq!(json["stopped"], false);
+    }
+
+    #[test]
+    fn the_high_water_mark_is_read_from_the_status() {
+        let status = "VmPeak:\t  100 kB\nVmHWM:\t   12 kB\nVmRSS:\t 3 kB\n";
+        assert_eq!(high_water_mark(status), Some(12 * 1_024));
+        assert_eq!(high_water_mark("VmRSS: 3 kB"), None);
+    }
+}
