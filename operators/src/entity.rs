@@ -305,7 +305,8 @@ mod tests {
             holdout: None,
             action: None,
             reasons: vec![],
-            output: 0,
+            firings: None,
+            episodes: Some(0),
         };
         Trigger::new(spec).expect("it fits together")
     }

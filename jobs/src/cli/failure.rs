@@ -10,6 +10,8 @@ use crate::runtime::RunError;
 use crate::sinks::{Problem, SinkError};
 use crate::sources::SourceError;
 
+/// A test or a verification failed.
+const FAILED: u8 = 1;
 /// Wrong usage, or something is wrong with the job file.
 const USAGE: u8 = 2;
 /// Input cannot be read.
@@ -28,6 +30,14 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// The answer is no, and has been told already.
+    pub(super) fn found() -> Failure {
+        Failure {
+            code: FAILED,
+            text: None,
+        }
+    }
+
     /// Something is wrong with the arguments or the job file.
     pub(super) fn usage(text: impl Into<String>) -> Failure {
         Failure::said(USAGE, text)
@@ -216,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_block_under_what_was_attempted() {
-        let failure = Failure::output("no input at `x.csv`\nlook").while_doing("cannot run the job");
+        let failure =
+            Failure::output("no input at `x.csv`\nlook").while_doing("cannot run the job");
         assert_eq!(
             failure.to_string(),
             "error: cannot run the job\n  no input at `x.csv`\n  look"

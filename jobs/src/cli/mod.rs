@@ -26,7 +26,9 @@ mod replay;
 mod run;
 mod running;
 mod schema;
+mod sheet;
 mod signals;
+mod test;
 
 use std::process::ExitCode;
 
@@ -55,6 +57,7 @@ enum Verb {
     Check(check::Check),
     Run(run::Run),
     Replay(replay::Replay),
+    Test(test::Test),
     Schema(schema::Schema),
 }
 
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.execute(),
         Verb::Run(verb) => verb.execute(),
         Verb::Replay(verb) => verb.execute(),
+        Verb::Test(verb) => verb.execute(),
         Verb::Schema(verb) => verb.execute(),
     };
     outcome.map_or_else(Failure::end, |()| ExitCode::SUCCESS)

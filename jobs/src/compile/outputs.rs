@@ -36,7 +36,12 @@ impl Compiler<'_> {
                 .collect()
         });
         let filter = sink.filter.as_ref().map(|sql| sql.as_str().to_owned());
-        let unending = self.job.sources.values().any(|source| source.follow);
+        // What comes through a pipe is shown while it comes.
+        let unending = self
+            .job
+            .sources
+            .values()
+            .any(|source| source.follow || source.path.iter().any(|path| *path == "-"));
         let life = if unending { Life::Unending } else { Life::Ends };
         let parts =
             matches!(&place, Place::Path(path) if path.contains("{part}") || path.ends_with('/'));

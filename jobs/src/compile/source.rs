@@ -134,15 +134,13 @@ impl Compiler<'_> {
                 .as_ref()
                 .is_none_or(|wanted| wanted.contains(&column.name))
         });
-        if format == RowFormat::Parquet {
-            let keys: Vec<&str> = self.job.entities.values().map(|e| e.key.as_str()).collect();
-            let ids = source.dedupe.iter().flat_map(|dedupe| dedupe.key.iter());
-            let many: Vec<&str> = keys.into_iter().chain(ids.map(|id| id.as_str())).collect();
-            for column in &mut columns {
-                // Keys and ids have too many values for a dictionary to help.
-                column.dictionary =
-                    column.kind == ColumnType::Text && !many.contains(&column.name.as_str());
-            }
+        let keys: Vec<&str> = self.job.entities.values().map(|e| e.key.as_str()).collect();
+        let ids = source.dedupe.iter().flat_map(|dedupe| dedupe.key.iter());
+        let many: Vec<&str> = keys.into_iter().chain(ids.map(|id| id.as_str())).collect();
+        for column in &mut columns {
+            // Keys and ids have too many values for a dictionary to help.
+            column.dictionary =
+                column.kind == ColumnType::Text && !many.contains(&column.name.as_str());
         }
         let paths = source
             .path

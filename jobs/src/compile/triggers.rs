@@ -2,7 +2,7 @@
 
 use tidegate_operators::program::{Program, Type};
 use tidegate_operators::triggers::{HoldOut, KeyPart, Lookup, TEXTS, TriggerSpec};
-use tidegate_schemas::job::{EvaluateAt, OutputKind, Sql, Trigger};
+use tidegate_schemas::job::{EvaluateAt, Mode, OutputKind, Sink, Sql, Trigger};
 use tidegate_schemas::names::stable_hash;
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 use tidegate_schemas::time::{Span, TimeUnit};
@@ -138,8 +138,7 @@ impl Compiler<'_> {
         for text in TEXTS {
             self.plan.names.code(text);
         }
-        let output = stage.plan.outputs.len();
-        let spec = TriggerSpec {
+        let mut spec = TriggerSpec {
             anchor,
             inputs,
             lookups,
@@ -157,7 +156,8 @@ impl Compiler<'_> {
                 .as_ref()
                 .map(|action| self.plan.names.code(action.as_str())),
             reasons,
-            output,
+            firings: None,
+            episodes: None,
         };
         let unit = self.trigger_unit(trigger);
         let schema = OutputSchema {
@@ -170,8 +170,19 @@ impl Compiler<'_> {
             columns: spec.columns(unit, segment_kind, shown),
             identity: spec.identity(),
         };
-        stage.output(schema);
-        self.sinks_for(OutputKind::Trigger, name, output, None);
+        let modes = self.sinks_of(OutputKind::Trigger, name);
+        let is_final = |(_, sink): &(&String, &Sink)| sink.mode == Mode::Final;
+        let (finals, others) = (modes.iter().any(is_final), !modes.iter().all(is_final));
+        if finals {
+            let output = stage.output(schema.clone());
+            spec.firings = Some(output);
+            self.sinks_for(OutputKind::Trigger, name, output, Some(true));
+        }
+        if others {
+            let output = stage.output(schema);
+            spec.episodes = Some(output);
+            self.sinks_for(OutputKind::Trigger, name, output, Some(false));
+        }
         stage.plan.triggers.push(spec);
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows columns or outputs; [`crate::features`] puts these parts together.
 
+pub mod layout;
 pub mod moments;
 pub mod queue;
 pub mod ring;

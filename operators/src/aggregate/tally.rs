@@ -5,7 +5,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use hashbrown::HashMap;
 use tidegate_schemas::time::EventTime;
 
-use super::ring::{Layout, Ring};
+use super::layout::Layout;
+use super::ring::Ring;
 
 /// How many categories are kept in a plain list before a map takes over.
 const FEW: usize = 16;

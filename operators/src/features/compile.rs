@@ -6,7 +6,7 @@ use tidegate_schemas::time::Span;
 use super::lane::{LanePlan, View};
 use super::part::PartPlan;
 use super::spec::{FeatureSpec, FeaturesSpec, Nulls, Op, SpecError};
-use crate::aggregate::ring::{Holds, Layout};
+use crate::aggregate::layout::{Holds, Layout};
 use crate::aggregate::window::{Bounds, Window};
 
 /// Where a column's value is read.

@@ -4,7 +4,8 @@ use tidegate_schemas::time::EventTime;
 
 use super::part::{Part, PartPlan};
 use super::spec::Nulls;
-use crate::aggregate::ring::{Layout, Ring};
+use crate::aggregate::layout::Layout;
+use crate::aggregate::ring::Ring;
 use crate::aggregate::window::Window;
 
 /// A window that some column looks through.

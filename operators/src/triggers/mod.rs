@@ -25,6 +25,10 @@
 //! `t` − the last firing ≥ the cooldown. An opening that falls inside the cooldown comes at its
 //! end, if the condition is met then; an anchor inside the cooldown never fires.
 //!
+//! There are two outputs. *Firings* has a row per firing, which nothing that comes later changes: it
+//! is what mode `final` writes. *Episodes* has the same rows, but an episode that closes is taken back
+//! and comes again with its end.
+//!
 //! A *hold-out* gives part of the keys, by a stable hash, the arm `held_out`: all is as for the others,
 //! rows and cooldown included, but the row has no action.
 //!
@@ -148,8 +152,8 @@ impl Trigger {
     /// the columns of the lookups and the segment. All versions of `tables` up to `at`.
     ///
     /// # Emits
-    /// Rows of [`TriggerSpec::columns`]: a row per firing; for an episode that closes, its row is taken
-    /// back and comes again with the closing time. Segment and reasons are those of the firing.
+    /// Rows of [`TriggerSpec::columns`]: on both outputs a row per firing; on `episodes`, when one closes,
+    /// its row is taken back and comes again with the closing time. Segment and reasons are those of the firing.
     pub fn evaluate(
         &self,
         state: &mut State,
@@ -292,7 +296,7 @@ impl Trigger {
                 segment: registers[self.segment],
                 reasons: &reasons,
             };
-            self.emit(firing, 1, out);
+            self.announce(firing, out);
             state.last = (self.cooldown > Span::ZERO).then_some(at);
         }
     }
@@ -307,9 +311,11 @@ impl Trigger {
         match &state.open {
             Some(open) if clear => {
                 let firing = open.firing();
-                self.emit(firing, -1, out);
-                let closed = Some(at);
-                self.emit(Firing { closed, ..firing }, 1, out);
+                if let Some(output) = self.spec.episodes {
+                    self.emit(output, firing, -1, out);
+                    let closed = Some(at);
+                    self.emit(output, Firing { closed, ..firing }, 1, out);
+                }
                 state.last = (at - open.at < self.cooldown).then_some(open.at);
                 state.open = None;
             }
@@ -319,7 +325,7 @@ impl Trigger {
                     segment: registers[self.segment],
                     reasons: self.reasons(registers),
                 });
-                self.emit(open.firing(), 1, out);
+                self.announce(open.firing(), out);
                 state.open = Some(open);
             }
             _ => {}
@@ -331,7 +337,17 @@ impl Trigger {
         reasons.map(|register| registers[*register]).collect()
     }
 
-    fn emit(&self, firing: Firing<'_>, diff: i32, out: &mut Outputs) {
+    /// A firing begins: both outputs say so.
+    fn announce(&self, firing: Firing<'_>, out: &mut Outputs) {
+        for output in [self.spec.firings, self.spec.episodes]
+            .into_iter()
+            .flatten()
+        {
+            self.emit(output, firing, 1, out);
+        }
+    }
+
+    fn emit(&self, output: usize, firing: Firing<'_>, diff: i32, out: &mut Outputs) {
         let arm = match &self.spec.holdout {
             Some(holdout) => holdout.arm(stable_hash(out.key())),
             None => Arm::Treated,
@@ -341,7 +357,7 @@ impl Trigger {
             (None, None) => self.opened,
             (None, Some(_)) => self.closed,
         };
-        let columns = out.begin(self.spec.output, firing.closed.unwrap_or(firing.at), diff);
+        let columns = out.begin(output, firing.closed.unwrap_or(firing.at), diff);
         columns[EVENT_ID].push(firing.event.map_or(NULL, |id| id as i64));
         columns[FIRED_AT].push(firing.at.0);
         columns[CLOSED_AT].push(firing.closed.map_or(NULL, |at| at.0));

@@ -132,8 +132,10 @@ pub struct TriggerSpec {
     pub action: Option<i64>,
     /// The registers that explain a firing.
     pub reasons: Vec<usize>,
-    /// Which output the rows go to.
-    pub output: usize,
+    /// Which output has a row per firing, for good.
+    pub firings: Option<usize>,
+    /// Which output has every firing as it stands: opened, closed or fired.
+    pub episodes: Option<usize>,
 }
 
 /// Why a specification makes no trigger.

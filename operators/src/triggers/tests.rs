@@ -43,7 +43,8 @@ fn spec() -> TriggerSpec {
         holdout: None,
         action: Some(code_of("call")),
         reasons: vec![COUNT, LIMIT],
-        output: 0,
+        firings: None,
+        episodes: Some(0),
     }
 }
 

@@ -377,3 +377,24 @@ fn damage_anywhere_ends_in_rows_or_an_error() {
         hear(declared(path, columns));
     }
 }
+
+#[test]
+fn the_columns_of_a_file_are_found_by_file_directory_and_glob() {
+    let (directory, path) = file("rows.parquet", bytes(&some_events(3), 1_000));
+    let expected = vec![
+        DeclaredColumn::new("noise", ColumnType::F64).nullable(),
+        DeclaredColumn::new("kind", ColumnType::Text).nullable(),
+        DeclaredColumn::new("id", ColumnType::U64).nullable(),
+    ];
+    let root = directory.path().to_str().unwrap().to_owned();
+    for place in [path, root.clone(), format!("{root}/*.parquet")] {
+        assert_eq!(parquet_columns(&place), Ok(expected.clone()));
+    }
+    assert!(
+        parquet_columns("no/such.parquet")
+            .unwrap_err()
+            .contains("does not exist")
+    );
+    let (_directory, path) = file("rows.parquet", "no");
+    assert!(parquet_columns(&path).unwrap_err().contains("rows.parquet"));
+}

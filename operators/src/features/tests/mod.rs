@@ -20,6 +20,7 @@ use crate::logic::{Logic, Outputs, Wake};
 
 mod cases;
 mod random;
+mod rows;
 
 const ANCHORS: usize = 0;
 const CURRENT: usize = 1;
