@@ -163,7 +163,8 @@ impl Parts {
         };
         let compare = |op, a: usize, b| Expr::Compare(op, Box::new(Expr::Register(a)), Box::new(b));
         let last = inputs + usize::from(by_table);
-        let output = self.output(REASONS + 2);
+        let firings = random.random_bool(0.7).then(|| self.output(REASONS + 2));
+        let episodes = random.random_bool(0.7).then(|| self.output(REASONS + 2));
         self.triggers.push(TriggerSpec {
             anchor: (!changes).then_some(0),
             inputs,
@@ -178,7 +179,8 @@ impl Parts {
             holdout: None,
             action: None,
             reasons: vec![value, last],
-            output,
+            firings,
+            episodes,
         });
     }
 
