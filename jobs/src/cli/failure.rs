@@ -43,6 +43,11 @@ impl Failure {
         Failure::said(USAGE, text)
     }
 
+    /// Input cannot be read.
+    pub(super) fn input(text: impl Into<String>) -> Failure {
+        Failure::said(INPUT, text)
+    }
+
     /// Output cannot be written.
     pub(super) fn output(text: impl Into<String>) -> Failure {
         Failure::said(OUTPUT, text)

@@ -15,6 +15,7 @@
 
 mod account;
 mod check;
+mod demo;
 mod failure;
 mod job_file;
 mod logging;
@@ -26,8 +27,10 @@ mod replay;
 mod run;
 mod running;
 mod schema;
+mod sheet;
 mod signals;
 mod test;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -57,6 +60,8 @@ enum Verb {
     Run(run::Run),
     Replay(replay::Replay),
     Test(test::Test),
+    Verify(verify::Verify),
+    Demo(demo::Demo),
     Schema(schema::Schema),
 }
 
@@ -73,6 +78,8 @@ pub fn main() -> ExitCode {
         Verb::Run(verb) => verb.execute(),
         Verb::Replay(verb) => verb.execute(),
         Verb::Test(verb) => verb.execute(),
+        Verb::Verify(verb) => verb.execute(),
+        Verb::Demo(verb) => verb.execute(),
         Verb::Schema(verb) => verb.execute(),
     };
     outcome.map_or_else(Failure::end, |()| ExitCode::SUCCESS)

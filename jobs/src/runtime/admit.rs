@@ -348,7 +348,7 @@ fn event_times(column: &ArrayRef) -> Vec<EventTime> {
 
 /// The columns of `rejects.*` outputs.
 #[must_use]
-pub(super) fn reject_schema() -> SchemaRef {
+pub fn reject_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("file", DataType::Utf8, false),
         Field::new("row", DataType::UInt64, false),

@@ -1,0 +1,1 @@
+//! The README: every command and every snippet in it works.
