@@ -25,7 +25,11 @@ pub(super) fn type_name(kind: &Kind) -> String {
 }
 
 /// What an aggregate says through a window, or of a session.
-pub(super) fn of_aggregate(aggregate: &Aggregate, window: Option<&Window>, kind: &Kind) -> String {
+pub(in crate::cli) fn of_aggregate(
+    aggregate: &Aggregate,
+    window: Option<&Window>,
+    kind: &Kind,
+) -> String {
     let mut text = what(aggregate);
     if let Some(filter) = &aggregate.filter
         && !matches!(aggregate.op, Op::Ratio { .. })

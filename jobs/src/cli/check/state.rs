@@ -157,10 +157,7 @@ impl Kept {
                 | Op::Entropy
         );
         let spans = aggregate.windows.iter().filter_map(Window::span);
-        let lifetime = aggregate
-            .windows
-            .iter()
-            .any(|window| *window == Window::Lifetime);
+        let lifetime = aggregate.windows.contains(&Window::Lifetime);
         if lifetime || aggregate.windows.is_empty() {
             self.life = true;
             self.life_categories |= tallied;
