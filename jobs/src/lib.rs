@@ -7,3 +7,4 @@ pub mod normalise;
 pub mod runtime;
 pub mod sinks;
 pub mod sources;
+pub mod verify;

@@ -59,7 +59,7 @@ pub enum IdPlan {
 
 impl IdPlan {
     /// The id of every row.
-    pub(super) fn ids(
+    pub(crate) fn ids(
         &self,
         batch: &RecordBatch,
         ordinal: u64,

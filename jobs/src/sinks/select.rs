@@ -4,6 +4,7 @@
 //! SQL (`start`, `end`, `rows`), alone or within an expression, and they are case-sensitive. What is
 //! a plain name is moved, not evaluated.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -18,7 +19,7 @@ use crate::expressions::{Expression, Planner};
 
 /// A compiled `select`.
 #[derive(Debug)]
-pub(super) struct Select {
+pub(crate) struct Select {
     items: Vec<Item>,
     schema: SchemaRef,
 }
@@ -32,7 +33,7 @@ enum Item {
 impl Select {
     /// Compiles a list over the columns of `input`. The columns named in `always` are added at the
     /// end when the list does not mention them.
-    pub(super) fn new(
+    pub(crate) fn new(
         list: &[String],
         input: &SchemaRef,
         always: &[&str],
@@ -87,12 +88,12 @@ impl Select {
     }
 
     /// The schema of what is written.
-    pub(super) fn schema(&self) -> &SchemaRef {
+    pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     /// Under which names the input's column `index` is written unchanged.
-    pub(super) fn names_of(&self, index: usize) -> impl Iterator<Item = &String> {
+    pub(crate) fn names_of(&self, index: usize) -> impl Iterator<Item = &String> {
         let fields = self.schema.fields().iter();
         self.items
             .iter()
@@ -103,8 +104,16 @@ impl Select {
             })
     }
 
+    /// The columns of the input that the written column `index` is made of.
+    pub(crate) fn reads(&self, index: usize) -> BTreeSet<usize> {
+        match &self.items[index] {
+            Item::Column(column) => BTreeSet::from([*column]),
+            Item::Computed(expression, _) => expression.columns.clone(),
+        }
+    }
+
     /// The selected columns of a batch.
-    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, Problem> {
+    pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, Problem> {
         let rows = batch.num_rows();
         let columns = self
             .items

@@ -256,7 +256,8 @@ impl Shape {
     }
 }
 
-fn mode_fields(mode: Mode) -> Vec<Arc<Field>> {
+/// The columns that a mode adds.
+pub(crate) fn mode_fields(mode: Mode) -> Vec<Arc<Field>> {
     let fields = match mode {
         Mode::Final => vec![],
         Mode::Changes => vec![

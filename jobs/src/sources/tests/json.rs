@@ -33,6 +33,7 @@ fn rows_are_read_in_order_whatever_the_order_of_keys() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn every_type_reads_numbers_and_numeric_text() {
     use ColumnType::*;
     for (kind, value, expected) in [

@@ -1,0 +1,114 @@
+//! DataFusion at the verifier's service: tables in memory, queries, and one thread.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::common::{Column, DataFusionError};
+use datafusion::logical_expr::{Expr, SortExpr};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use tokio::runtime::Runtime;
+
+use super::error::VerifyError;
+
+/// A DataFusion session and the thread it runs on.
+pub(super) struct Database {
+    runtime: Runtime,
+    context: SessionContext,
+}
+
+impl Database {
+    /// A session without tables.
+    pub(super) fn new() -> Result<Database, VerifyError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(VerifyError::Start)?;
+        let mut config = SessionConfig::new().with_target_partitions(1);
+        // Texts are compared with those of results, which are plain.
+        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+        let context = SessionContext::new_with_config(config);
+        Ok(Database { runtime, context })
+    }
+
+    /// The rows that a query answers, in its order.
+    ///
+    /// # Errors
+    /// With `what` was asked, when DataFusion cannot answer.
+    pub(super) fn query(&self, what: &str, sql: &str) -> Result<RecordBatch, VerifyError> {
+        let (schema, batches) = self.run(what, sql)?;
+        concat_batches(&schema, &batches).map_err(|e| failed(what, sql, e.into()))
+    }
+
+    /// Keeps what a query answers as a table, which is `sorted` by these columns.
+    pub(super) fn keep(
+        &self,
+        table: &str,
+        sorted: &[&[&str]],
+        sql: &str,
+    ) -> Result<(), VerifyError> {
+        let (schema, batches) = self.run(table, sql)?;
+        let kept = MemTable::try_new(schema, vec![batches]).map_err(|e| failed(table, sql, e))?;
+        let orders = sorted.iter().map(|columns| ascending(columns)).collect();
+        self.add(table, Arc::new(kept.with_sort_order(orders)))
+    }
+
+    /// Adds rows as a table, in place of one with its name.
+    pub(super) fn add_rows(&self, name: &str, rows: RecordBatch) -> Result<(), VerifyError> {
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows]]);
+        self.add(name, Arc::new(table.map_err(|e| failed(name, "", e))?))
+    }
+
+    /// Adds a table, in place of one with its name.
+    pub(super) fn add(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<(), VerifyError> {
+        self.forget(name)?;
+        let added = self.context.register_table(name, table);
+        added.map(|_| ()).map_err(|e| failed(name, "", e))
+    }
+
+    /// Forgets a table, if it is there.
+    pub(super) fn forget(&self, name: &str) -> Result<(), VerifyError> {
+        let gone = self.context.deregister_table(name);
+        gone.map(|_| ()).map_err(|e| failed(name, "", e))
+    }
+
+    fn run(
+        &self,
+        what: &str,
+        sql: &str,
+    ) -> Result<(arrow::datatypes::SchemaRef, Vec<RecordBatch>), VerifyError> {
+        let answered = self.runtime.block_on(async {
+            let frame = self.context.sql(sql).await?;
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            let batches = frame.collect().await?;
+            // Plans may know more about nulls than the query says.
+            let schema = batches.first().map_or(schema, RecordBatch::schema);
+            Ok::<_, DataFusionError>((schema, batches))
+        });
+        answered.map_err(|error| failed(what, sql, error))
+    }
+}
+
+/// An order by these columns, as tables declare it.
+pub(super) fn ascending(columns: &[&str]) -> Vec<SortExpr> {
+    let column = |name: &&str| Expr::Column(Column::from_name(*name)).sort(true, false);
+    columns.iter().map(column).collect()
+}
+
+fn failed(what: &str, sql: &str, error: DataFusionError) -> VerifyError {
+    VerifyError::Query {
+        what: what.to_owned(),
+        sql: sql.to_owned(),
+        error: Box::new(error),
+    }
+}
+
+/// A name in quotes, as SQL reads it unchanged.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The quotient rounded down; SQL rounds towards zero.
+pub(super) fn floor_divided(whole: &str, by: i64) -> String {
+    format!("((({whole}) - ((({whole}) % {by}) + {by}) % {by}) / {by})")
+}

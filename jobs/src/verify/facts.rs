@@ -1,0 +1,175 @@
+//! The facts of an entity in SQL: rows that count, each once, in (key, time, id) order.
+//!
+//! | step | rule |
+//! |---|---|
+//! | reject | no event time, an expectation that does not hold, no key, a measure out of range |
+//! | late | older than the newest row before it, in the order of arrival, less the lateness |
+//! | duplicate | an id that came before and is still remembered; with `latest` the last row of an id holds, unless what came before was settled |
+//!
+//! The table [`FACTS`] has the columns `k` (number of the key), `at` (microseconds), `id`, `rn` (its
+//! place in the order, which also names it), and the [`Ledger`]'s.
+
+use tidegate_schemas::job::OnConflict;
+use tidegate_schemas::time::{EventTime, Span};
+
+use super::database::{Database, floor_divided, quoted};
+use super::error::VerifyError;
+use super::ledger::Ledger;
+use super::raw::{ARRIVAL, ID, KEY, RawRows};
+use crate::normalise::IdPlan;
+use crate::runtime::Stretch;
+
+/// The name of the table.
+pub(super) const FACTS: &str = "facts";
+/// Rows that are neither rejected nor late.
+const ARRIVED: &str = "arrived";
+
+/// A source that feeds the entity.
+pub(super) struct Feeding {
+    /// Its name.
+    pub(super) name: String,
+    /// Its rows.
+    pub(super) rows: RawRows,
+    /// The column of its event time, and how many of its units make a second.
+    pub(super) time: (String, i64),
+    /// What must hold of its rows.
+    pub(super) expect: Vec<String>,
+    /// Where ids come from.
+    pub(super) id: IdPlan,
+}
+
+/// What decides which rows count.
+pub(super) struct Rules {
+    /// How far a row may lag behind.
+    pub(super) lateness: Span,
+    /// How long ids are remembered, and what a second row with other content does.
+    pub(super) dedupe: Option<(Span, OnConflict)>,
+    /// The event times that count.
+    pub(super) stretch: Stretch,
+}
+
+/// Makes the table of facts.
+///
+/// # Errors
+/// When a source cannot be read, or DataFusion cannot compute an expression of the job.
+pub(super) fn make(
+    database: &Database,
+    feeding: &[Feeding],
+    ledger: &Ledger,
+    rules: &Rules,
+) -> Result<(), VerifyError> {
+    let mut parts = Vec::new();
+    for (index, source) in feeding.iter().enumerate() {
+        let table = format!("raw_{index}");
+        let rows = source.rows.table().map_err(|error| VerifyError::Query {
+            what: source.name.clone(),
+            sql: String::new(),
+            error: Box::new(error),
+        })?;
+        database.add(&table, std::sync::Arc::new(rows))?;
+        parts.push(admitted(&table, index, source, ledger, rules));
+    }
+    let columns = ledger.columns();
+    let carried: String = columns.iter().map(|column| format!(", {column}")).collect();
+    let arrived = database.keep(ARRIVED, &[], &parts.join(" UNION ALL "));
+    for source in feeding {
+        let failure = source.rows.failure.lock().ok();
+        if let Some(error) = failure.and_then(|mut failure| failure.take()) {
+            return Err(VerifyError::Source {
+                source_name: source.name.clone(),
+                error,
+            });
+        }
+    }
+    arrived?;
+    for index in 0..feeding.len() {
+        database.forget(&format!("raw_{index}"))?;
+    }
+    let once = match rules.dedupe {
+        None => ARRIVED.to_owned(),
+        Some((keep, on_conflict)) => {
+            let columns = format!("k, at, id{carried}");
+            once(&columns, rules.lateness + keep, rules.lateness, on_conflict)
+        }
+    };
+    let sql = format!(
+        "SELECT k, at, id{carried}, \
+         CAST(row_number() OVER (ORDER BY k, at, id) AS BIGINT) AS rn FROM {once}"
+    );
+    database.keep(FACTS, &[&["k", "at", "id"], &["rn"]], &sql)?;
+    database.forget(ARRIVED)
+}
+
+/// The rows of a source that are neither rejected nor late, with the ledger's columns.
+fn admitted(table: &str, index: usize, source: &Feeding, ledger: &Ledger, rules: &Rules) -> String {
+    let at = micros(&source.time);
+    let mut sound = "\"$at\" IS NOT NULL".to_owned();
+    for expectation in &source.expect {
+        sound.push_str(&format!(" AND ({expectation}\n)"));
+    }
+    let Stretch { from, to } = rules.stretch;
+    if from != EventTime::MIN {
+        sound.push_str(&format!(" AND \"$at\" >= {}", from.0));
+    }
+    if to != EventTime::MAX {
+        sound.push_str(&format!(" AND \"$at\" < {}", to.0));
+    }
+    let id = match source.id {
+        IdPlan::Ordinal { source } => {
+            let first = u64::from(source) << 56;
+            format!("CAST(\"$ordinal\" - 1 + {first} AS BIGINT UNSIGNED)")
+        }
+        _ => format!("\"{ID}\""),
+    };
+    let lateness = longest(rules.lateness);
+    let (selected, faulty) = (ledger.selected(&source.name), ledger.faulty(&source.name));
+    let before = format!("ORDER BY \"{ARRIVAL}\" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING");
+    format!(
+        "SELECT \"{KEY}\" AS k, \"$at\" AS at, {id} AS id, {index} AS source, \
+         \"{ARRIVAL}\" AS arrival, \"$newest\" AS newest{selected} \
+         FROM (SELECT *, row_number() OVER (ORDER BY \"{ARRIVAL}\") AS \"$ordinal\" \
+         FROM (SELECT *, max(\"$at\") OVER ({before}) AS \"$newest\" \
+         FROM (SELECT *, {at} AS \"$at\" FROM {table}) WHERE {sound}) \
+         WHERE \"$newest\" IS NULL OR \"$at\" >= \"$newest\" - {lateness}) \
+         WHERE \"{KEY}\" IS NOT NULL AND NOT ({faulty})"
+    )
+}
+
+/// The event time in microseconds, rounded down.
+fn micros((column, per_second): &(String, i64)) -> String {
+    let raw = format!("CAST({} AS BIGINT)", quoted(column));
+    match per_second {
+        1_000_000_000 => floor_divided(&raw, 1_000),
+        1_000_000 => raw,
+        fewer => format!("({raw} * {})", 1_000_000 / fewer),
+    }
+}
+
+/// A span that can be subtracted from any event time.
+fn longest(span: Span) -> i64 {
+    span.0.min(9_000_000_000_000_000_000)
+}
+
+/// Of the rows with one id, the one that holds. An id is forgotten, and begins anew, when the clock is
+/// past its last row by `remembered`; with `latest`, a row that is older than the clock by the
+/// lateness is settled and not replaced.
+fn once(columns: &str, remembered: Span, lateness: Span, on_conflict: OnConflict) -> String {
+    let (remembered, lateness) = (longest(remembered), longest(lateness));
+    let order = match on_conflict {
+        OnConflict::First => "source, arrival",
+        OnConflict::Latest => "replaces DESC, source DESC, arrival DESC",
+    };
+    let arrived = "PARTITION BY id ORDER BY source, arrival";
+    // Few ids come twice, and only those need a window each.
+    let again = format!("SELECT id FROM {ARRIVED} GROUP BY id HAVING count(*) > 1");
+    format!(
+        "(SELECT {columns} FROM {ARRIVED} WHERE id NOT IN ({again}) UNION ALL \
+         SELECT {columns} FROM (SELECT *, \
+         row_number() OVER (PARTITION BY id, again ORDER BY {order}) AS nth \
+         FROM (SELECT *, CASE WHEN before < newest - {lateness} THEN 0 ELSE 1 END AS replaces, \
+         sum(CASE WHEN before < newest - {remembered} THEN 1 ELSE 0 END) \
+         OVER ({arrived} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS again \
+         FROM (SELECT *, lag(at) OVER ({arrived}) AS before \
+         FROM {ARRIVED} WHERE id IN ({again})))) WHERE nth = 1)"
+    )
+}

@@ -1,0 +1,217 @@
+//! Verify: features and sessions computed again from the raw rows, in SQL, and compared row by row
+//! with what a run wrote.
+//!
+//! It is the second opinion: nothing of the operators is used. What it shares with a run is the job
+//! file's compiler (which columns a source has), the reading of raw rows, and the `select` of sinks.
+//!
+//! # What is compared
+//! - `features.*` at anchors, and `sessions.*`, in every mode: of `changes` the rows that stand at
+//!   the end, of `upserts` the newest versions.
+//! - Whole numbers, texts, times and lists exactly, floats within 1e-9 of their size. In a CSV file an
+//!   empty text cannot be told from a null.
+//!
+//! # What is not
+//! Current values, triggers, drift, and late and rejected rows; results on the standard output whose
+//! file was not named; columns of keys with so many rows that joining them would take too long. All
+//! that is named in the report, and never counted as equal.
+//!
+//! # Assumptions
+//! The run has read all of its input to the end. A row that was late only because its source had been
+//! silent for the idle timeout shows up as missing.
+
+mod aggregate;
+mod compare;
+mod database;
+mod entity;
+mod error;
+mod expected;
+mod facts;
+mod features;
+mod ledger;
+mod pairs;
+mod raw;
+mod report;
+mod sessions;
+mod shares;
+mod shown;
+mod tallies;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use tidegate_schemas::job::Job;
+
+pub use error::VerifyError;
+pub use report::{Difference, Fault, OutputReport, Unchecked, VerifyReport};
+
+use crate::compile::{Feed, Plan, Selection, SinkPlan, compile};
+use crate::runtime::Stretch;
+use compare::Chosen;
+use entity::Entity;
+use expected::Expected;
+
+/// What to verify.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// These sinks only; all when empty. The same as those of the run: which rows count can depend on
+    /// what is computed of them.
+    pub sinks: BTreeSet<String>,
+    /// Where results are, by sink; those of other sinks are looked for where the sink writes.
+    pub results: BTreeMap<String, Vec<PathBuf>>,
+    /// The stretch of event time that the run looked at.
+    pub stretch: Stretch,
+    /// How many differences to tell of each output.
+    pub examples: usize,
+    /// How many pairs of rows a key may take where anchors are joined with rows.
+    pub most_pairs: u64,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> VerifyOptions {
+        VerifyOptions {
+            sinks: BTreeSet::new(),
+            results: BTreeMap::new(),
+            stretch: Stretch::ALL,
+            examples: 5,
+            most_pairs: 20_000_000,
+        }
+    }
+}
+
+/// Computes the outputs of a job again and compares them with what its sinks wrote.
+///
+/// # Errors
+/// When nothing can be said: the job does not compile, raw rows or a result cannot be read. That
+/// results do not agree, or could not be compared, is in the report.
+pub fn verify(job: &Job, options: &VerifyOptions) -> Result<VerifyReport, VerifyError> {
+    let selection = Selection {
+        sinks: options.sinks.clone(),
+    };
+    let plan = compile(job, &selection).map_err(VerifyError::Job)?;
+    let mut report = VerifyReport::default();
+    let mut by_stage: BTreeMap<usize, Vec<Claim>> = BTreeMap::new();
+    for sink in &plan.sinks {
+        match looked_for(job, &plan, sink, options) {
+            Ok(result) => by_stage.entry(result.stage).or_default().push(result),
+            Err(unchecked) => report.unchecked.push(unchecked),
+        }
+    }
+    for (stage, results) in by_stage {
+        let mut asked: Vec<usize> = results.iter().map(|result| result.output).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let limits = (options.stretch, options.most_pairs);
+        let mut entity = Entity::new(job, &plan, stage, &asked, limits)?;
+        let expected: BTreeMap<usize, Expected> = entity.compute()?.into_iter().collect();
+        drop(entity);
+        for result in results {
+            let Some(expected) = expected.get(&result.output) else {
+                continue;
+            };
+            result.compare(expected, options.examples, &mut report)?;
+        }
+    }
+    report.outputs.sort_by(|a, b| a.sink.cmp(&b.sink));
+    report.unchecked.sort_by(|a, b| a.what.cmp(&b.what));
+    Ok(report)
+}
+
+/// A result that can be compared.
+struct Claim<'a> {
+    sink: &'a SinkPlan,
+    stage: usize,
+    output: usize,
+    name: &'a str,
+    files: Vec<PathBuf>,
+}
+
+/// Where the result of a sink is, or why it is not compared.
+fn looked_for<'a>(
+    job: &Job,
+    plan: &'a Plan,
+    sink: &'a SinkPlan,
+    options: &VerifyOptions,
+) -> Result<Claim<'a>, Unchecked> {
+    let unchecked = |what: &str, why: &str| Unchecked {
+        what: format!("{} ({what})", sink.spec.name),
+        rows: None,
+        why: why.to_owned(),
+    };
+    let Feed::Output { stage, output } = sink.feed else {
+        return Err(unchecked(
+            "raw rows",
+            "late and rejected rows are not computed again",
+        ));
+    };
+    let name = plan.stages[stage].outputs[output].name.as_str();
+    let (kind, of) = name.split_once('.').unwrap_or((name, ""));
+    let anchored = job
+        .features
+        .get(of)
+        .is_some_and(|features| features.at.is_some());
+    let why = match kind {
+        "sessions" => None,
+        "features" if anchored => None,
+        "features" | "current" => Some("current values are not computed again"),
+        "trigger" => Some("triggers are not computed again"),
+        _ => Some("it is not computed again"),
+    };
+    if let Some(why) = why {
+        return Err(unchecked(name, why));
+    }
+    let from_pipe = plan.sources.iter().find(|source| {
+        let feeds = source.feeds.iter().any(|(to, _)| *to == stage);
+        feeds && source.declared.paths.iter().any(|path| path == "-")
+    });
+    if let Some(source) = from_pipe {
+        let why = format!(
+            "source `{}` is the standard input, which is gone",
+            source.name
+        );
+        return Err(unchecked(name, &why));
+    }
+    let files = match options.results.get(&sink.spec.name) {
+        Some(given) => given.clone(),
+        None => written::files(&sink.spec).map_err(|why| unchecked(name, &why))?,
+    };
+    Ok(Claim {
+        sink,
+        stage,
+        output,
+        name,
+        files,
+    })
+}
+
+impl Claim<'_> {
+    /// Adds what this result holds, beside what it should hold, to the report.
+    fn compare(
+        self,
+        expected: &Expected,
+        examples: usize,
+        report: &mut VerifyReport,
+    ) -> Result<(), VerifyError> {
+        let spec = &self.sink.spec;
+        let chosen = Chosen::of(expected, spec)?;
+        let rows = written::read(spec, &self.files, &chosen.schema)?;
+        let standing = match written::standing(spec.mode, &rows, chosen.identity.as_deref()) {
+            Ok(standing) => standing,
+            Err(why) => {
+                report.unchecked.push(Unchecked {
+                    what: format!("{} ({})", spec.name, self.name),
+                    rows: Some(rows.num_rows() as u64),
+                    why,
+                });
+                return Ok(());
+            }
+        };
+        let mut compared = compare::compare(&chosen, &standing, spec, examples)?;
+        compared.output = self.name.to_owned();
+        compared.files = self.files;
+        report.outputs.push(compared);
+        Ok(())
+    }
+}
