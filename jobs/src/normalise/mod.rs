@@ -90,7 +90,7 @@ impl Normaliser {
         self.values
             .resize(rows * stride, tidegate_schemas::fact::NULL);
         let mut faults = Faults::default();
-        for category in &mut self.categories {
+        for category in &self.categories {
             category.evaluate(batch, &self.names, &mut self.bits, &mut self.values, stride)?;
         }
         for filter in &self.filters {
