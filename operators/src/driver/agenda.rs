@@ -185,7 +185,11 @@ mod tests {
         agenda.push(EventTime(-5), 4);
         assert_eq!(drained(&mut agenda, EventTime(-1)), [4], "it was passed");
         assert_eq!(drained(&mut agenda, EventTime(7)), [2]);
-        assert_eq!(drained(&mut agenda, EventTime(3)), [0; 0], "time steps back");
+        assert_eq!(
+            drained(&mut agenda, EventTime(3)),
+            [0; 0],
+            "time steps back"
+        );
         assert_eq!(drained(&mut agenda, EventTime::MAX), [1]);
         let mut due = Vec::new();
         agenda.push(EventTime::MAX, 5);

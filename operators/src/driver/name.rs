@@ -32,14 +32,6 @@ impl Name {
             Name::Long(text) => text,
         }
     }
-
-    /// Bytes on the heap.
-    pub(super) fn heap(&self) -> usize {
-        match self {
-            Name::Short(..) => 0,
-            Name::Long(text) => text.len(),
-        }
-    }
 }
 
 #[cfg(test)]

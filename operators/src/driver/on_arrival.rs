@@ -210,7 +210,14 @@ impl<L: Logic> OnArrival<L> {
         let recent = slot.state.recent(watermark);
         if group.iter().all(|f| diff(f) > 0) && recent.in_order(group[0].at) {
             let facts = group.iter().map(fact);
-            step(logic, &mut recent.head, facts, EventTime::MIN, watermark, live);
+            step(
+                logic,
+                &mut recent.head,
+                facts,
+                EventTime::MIN,
+                watermark,
+                live,
+            );
             group.iter().for_each(|f| recent.facts.insert(fact(f)));
             recent.instant = group[group.len() - 1].at;
             recent.timers = recent.timers.max(recent.instant);
@@ -414,7 +421,14 @@ impl<L: Logic> OnArrival<L> {
 fn replay<L: Logic>(logic: &L, kept: &Kept<L::State>, out: &mut Outputs) -> L::State {
     let mut state = kept.base.clone();
     if let Some(recent) = &kept.recent {
-        step(logic, &mut state, recent.facts.iter(), EventTime::MIN, recent.timers, out);
+        step(
+            logic,
+            &mut state,
+            recent.facts.iter(),
+            EventTime::MIN,
+            recent.timers,
+            out,
+        );
     }
     state
 }
