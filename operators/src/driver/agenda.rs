@@ -107,6 +107,7 @@ impl<T> Agenda<T> {
     }
 
     /// All entries, in no order but that those of one time keep theirs.
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
         self.buckets.iter().flatten()
     }
