@@ -90,6 +90,12 @@ impl Outputs {
         self.rows[output].begin(&self.key, at, diff)
     }
 
+    /// Takes all rows away, and leaves room for as many.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<Rows> {
+        self.rows.iter_mut().map(Rows::take).collect()
+    }
+
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -58,6 +58,15 @@ pub struct Texts {
 }
 
 impl Texts {
+    /// No texts, with room for as many and as long ones as there are here.
+    #[must_use]
+    pub fn room_for_as_many(&self) -> Texts {
+        Texts {
+            ends: Vec::with_capacity(self.ends.len()),
+            bytes: String::with_capacity(self.bytes.len()),
+        }
+    }
+
     /// Adds a text at the end.
     ///
     /// # Panics

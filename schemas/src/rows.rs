@@ -136,6 +136,21 @@ impl Rows {
         }
     }
 
+    /// Takes all rows away, and leaves room for as many.
+    #[must_use]
+    pub fn take(&mut self) -> Rows {
+        let room = |column: &Column| Column {
+            words: Vec::with_capacity(column.words.len()),
+            ends: Vec::with_capacity(column.ends.len()),
+        };
+        let empty = Rows {
+            keys: self.keys.room_for_as_many(),
+            heads: Vec::with_capacity(self.heads.len()),
+            columns: self.columns.iter().map(room).collect(),
+        };
+        std::mem::replace(self, empty)
+    }
+
     /// How many rows there are.
     #[inline]
     #[must_use]
@@ -210,5 +225,16 @@ mod tests {
         copy.append_row(&rows, 1, 1);
         assert!(copy.same_row(0, &rows, 0));
         assert_eq!(copy.columns[1].row(0), [1, 2]);
+    }
+
+    #[test]
+    fn rows_can_be_taken_away() {
+        let mut rows = Rows::new(1);
+        rows.begin("k", EventTime(5), 1)[0].push(7);
+        let taken = rows.take();
+        assert_eq!((taken.len(), taken.columns[0].row(0)), (1, &[7][..]));
+        assert_eq!(rows, Rows::new(1));
+        rows.begin("l", EventTime(6), 1)[0].push(8);
+        assert_eq!(rows.columns[0].row(0), [8]);
     }
 }

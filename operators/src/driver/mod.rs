@@ -21,7 +21,7 @@ mod agenda;
 mod backlog;
 mod by_slot;
 mod difference;
-mod name;
+mod names;
 mod on_arrival;
 mod on_watermark;
 mod step;
@@ -164,7 +164,6 @@ struct Driver<L: Logic> {
     live: Outputs,
     settled: Outputs,
     gauge: Arc<Gauge>,
-    columns: Vec<usize>,
 }
 
 impl<L: Logic> Driver<L> {
@@ -185,7 +184,6 @@ impl<L: Logic> Driver<L> {
             live,
             settled,
             gauge,
-            columns,
         }
     }
 
@@ -225,12 +223,10 @@ impl<L: Logic> Driver<L> {
         if live.is_empty() && settled.is_empty() {
             return None;
         }
-        let live = std::mem::replace(live, Outputs::new(&self.columns)).rows;
-        let settled = std::mem::replace(settled, Outputs::new(&self.columns)).rows;
         Some(Emission {
             tick,
-            live,
-            settled,
+            live: live.take(),
+            settled: settled.take(),
         })
     }
 }

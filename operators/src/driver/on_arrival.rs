@@ -203,10 +203,10 @@ impl<L: Logic> OnArrival<L> {
         live: &mut Outputs,
     ) {
         let watermark = self.watermark;
-        let slot = self.store.get_mut(group[0].slot);
+        let (slot, name) = self.store.get_with_name(group[0].slot);
         let diff = |fact: &Arrived| blocks[fact.block as usize].heads[fact.row as usize].diff;
         let fact = |fact: &Arrived| blocks[fact.block as usize].fact(fact.row as usize);
-        live.set_key(slot.name());
+        live.set_key(name);
         let recent = slot.state.recent(watermark);
         if group.iter().all(|f| diff(f) > 0) && recent.in_order(group[0].at) {
             let facts = group.iter().map(fact);
@@ -224,8 +224,8 @@ impl<L: Logic> OnArrival<L> {
         } else {
             self.before.clear();
             self.after.clear();
-            self.before.set_key(slot.name());
-            self.after.set_key(slot.name());
+            self.before.set_key(name);
+            self.after.set_key(name);
             replay(logic, &slot.state, &mut self.before);
             let recent = slot.state.recent(watermark);
             for f in group {
@@ -267,7 +267,7 @@ impl<L: Logic> OnArrival<L> {
                 .map(|r| r.columns.len())
                 .collect::<Vec<_>>(),
         );
-        for (index, slot) in self.store.iter_mut() {
+        for (index, slot) in self.store.iter() {
             let state = slot
                 .state
                 .recent
@@ -282,7 +282,7 @@ impl<L: Logic> OnArrival<L> {
                     .as_ref()
                     .is_some_and(|recent| !recent.in_order(first))
                 {
-                    before.set_key(slot.name());
+                    before.set_key(self.store.name_of(slot));
                     replay(logic, &slot.state, &mut before);
                 }
             }
@@ -296,14 +296,14 @@ impl<L: Logic> OnArrival<L> {
                 .collect::<Vec<_>>(),
         );
         for index in touched {
-            let slot = self.store.get_mut(index);
+            let (slot, name) = self.store.get_with_name(index);
             let ordered = slot
                 .state
                 .recent
                 .as_ref()
                 .is_none_or(|recent| recent.in_order(first));
-            live.set_key(slot.name());
-            after.set_key(slot.name());
+            live.set_key(name);
+            after.set_key(name);
             let recent = slot.state.recent(self.watermark);
             recent.timers = recent.timers.max(last);
             if ordered {
@@ -331,16 +331,13 @@ impl<L: Logic> OnArrival<L> {
         let mut due = std::mem::take(&mut self.due);
         self.timers.drain_until(watermark, &mut due);
         for (at, index) in due.drain(..) {
-            let Some(slot) = self.store.get_if_alive(index) else {
+            let Some((slot, name)) = self.store.due(index, time(at)) else {
                 continue;
             };
-            if slot.timer != time(at) {
-                continue;
-            }
             slot.timer = EventTime::MAX;
-            live.set_key(slot.name());
-            settled.set_key(slot.name());
-            self.after.set_key(slot.name());
+            live.set_key(name);
+            settled.set_key(name);
+            self.after.set_key(name);
             let Kept { base, recent } = &mut slot.state;
             match recent {
                 Some(open) => {

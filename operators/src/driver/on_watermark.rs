@@ -147,10 +147,10 @@ impl<L: Logic> OnWatermark<L> {
             self.group.sort_by_key(|(at, fact)| (*at, fact.id));
         }
         self.backlog.take_back(&mut self.group);
-        let slot = self.store.get_mut(index);
+        let (slot, name) = self.store.get_with_name(index);
         slot.waiting -= facts;
         let quiet = slot.timer;
-        out.set_key(slot.name());
+        out.set_key(name);
         let backlog = &self.backlog;
         let facts = self.group.iter().map(|(_, fact)| backlog.fact(fact));
         let wake = step(logic, &mut slot.state, facts, quiet, watermark, out);
@@ -161,12 +161,11 @@ impl<L: Logic> OnWatermark<L> {
         let mut due = std::mem::take(&mut self.due_timers);
         self.timers.drain_until(watermark, &mut due);
         for (at, index) in due.drain(..) {
-            let slot = self.store.get_if_alive(index);
-            let Some(slot) = slot.filter(|slot| slot.timer == time(at)) else {
+            let Some((slot, name)) = self.store.due(index, time(at)) else {
                 continue;
             };
             slot.timer = EventTime::MAX;
-            out.set_key(slot.name());
+            out.set_key(name);
             let wake = run_timers(logic, &mut slot.state, watermark, out);
             self.rest(index, wake);
         }

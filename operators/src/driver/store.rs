@@ -5,14 +5,13 @@
 //! nothing behind.
 //!
 //! # State
-//! Per key its slot, 48 bytes and the state, and 18 to 37 bytes of the table that finds it. Names
-//! longer than 22 bytes are kept beside.
+//! Per key its slot, 32 bytes and the state; its name; and 19 to 39 bytes of the table that finds it.
 
 use hashbrown::HashTable;
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::EventTime;
 
-use super::name::Name;
+use super::names::{Names, Place};
 
 /// What is kept for one key.
 #[derive(Debug)]
@@ -20,24 +19,18 @@ pub(super) struct Slot<S> {
     /// The time of the one timer entry that counts; `MAX` when there is none.
     pub(super) timer: EventTime,
     pub(super) state: S,
+    hash: u64,
+    check: u32,
     /// Facts that hold a reference to this slot.
     pub(super) waiting: u32,
-    check: u32,
-    hash: u64,
-    /// None in a slot that waits to be given to another key.
-    name: Option<Name>,
+    /// Nowhere in a slot that waits to be given to another key.
+    name: Place,
 }
 
 impl<S> Slot<S> {
     #[inline]
     fn is_alive(&self) -> bool {
-        self.name.is_some()
-    }
-
-    /// The key's name.
-    #[inline]
-    pub(super) fn name(&self) -> &str {
-        self.name.as_ref().map_or("", Name::text)
+        self.name != Place::NOWHERE
     }
 }
 
@@ -61,6 +54,7 @@ pub(super) struct Store<S> {
     table: HashTable<Entry>,
     slots: Vec<Slot<S>>,
     free: Vec<u32>,
+    names: Names,
 }
 
 /// Slabs smaller than this are never rebuilt.
@@ -72,23 +66,29 @@ impl<S: Default> Store<S> {
             table: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
+            names: Names::default(),
         }
     }
 
     /// The slot of a key, made if it is new.
     #[inline]
     pub(super) fn find_or_add(&mut self, key: KeyHash, name: &str) -> u32 {
-        let Store { table, slots, free } = self;
+        let Store {
+            table,
+            slots,
+            free,
+            names,
+        } = self;
         let found = table.entry(key.hash, |e| e.is(key), |e| e.hash);
         found
             .or_insert_with(|| {
                 let slot = Slot {
                     timer: EventTime::MAX,
                     state: S::default(),
-                    waiting: 0,
-                    check: key.check,
                     hash: key.hash,
-                    name: Some(Name::new(name)),
+                    check: key.check,
+                    waiting: 0,
+                    name: names.add(name),
                 };
                 let index = match free.pop() {
                     Some(index) => {
@@ -118,6 +118,14 @@ impl<S: Default> Store<S> {
         slot
     }
 
+    /// A slot that the caller knows to exist, and the name of its key.
+    #[inline]
+    pub(super) fn get_with_name(&mut self, index: u32) -> (&mut Slot<S>, &str) {
+        let slot = &mut self.slots[index as usize];
+        let name = self.names.get(slot.name);
+        (slot, name)
+    }
+
     /// Brings a slot nearer to the processor.
     #[inline]
     pub(super) fn touch(&self, index: u32) -> u64 {
@@ -125,21 +133,25 @@ impl<S: Default> Store<S> {
         slot.timer.0 as u64 ^ slot.hash
     }
 
-    /// A slot that may be gone: timers outlive what they were set for.
+    /// The name of a slot's key.
+    pub(super) fn name_of(&self, slot: &Slot<S>) -> &str {
+        self.names.get(slot.name)
+    }
+
+    /// The slot that this timer was set for, and the name of its key, if it still counts: timers
+    /// outlive what they were set for.
     #[inline]
-    pub(super) fn get_if_alive(&mut self, index: u32) -> Option<&mut Slot<S>> {
-        let slot = self.slots.get_mut(index as usize);
-        slot.filter(|slot| slot.is_alive())
+    pub(super) fn due(&mut self, index: u32, at: EventTime) -> Option<(&mut Slot<S>, &str)> {
+        let slot = self.slots.get(index as usize)?;
+        (slot.is_alive() && slot.timer == at).then(|| self.get_with_name(index))
     }
 
     /// Drops a key; what its state held is given back at once.
     pub(super) fn remove(&mut self, index: u32) {
-        let Some(slot) = self.get_if_alive(index) else {
-            return;
-        };
+        let slot = &mut self.slots[index as usize];
         slot.timer = EventTime::MAX;
         slot.state = S::default();
-        slot.name = None;
+        self.names.remove(std::mem::replace(&mut slot.name, Place::NOWHERE));
         let (hash, check) = (slot.hash, slot.check);
         let key = KeyHash { hash, check };
         if let Ok(entry) = self.table.find_entry(key.hash, |e| e.is(key)) {
@@ -165,42 +177,46 @@ impl<S: Default> Store<S> {
         self.table.len()
     }
 
-    /// Bytes held, without what names and states keep on the heap.
+    /// Bytes held, without what states keep on the heap.
     pub(super) fn bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Slot<S>>()
             + self.table.allocation_size()
             + self.free.capacity() * size_of::<u32>()
+            + self.names.bytes()
     }
 
-    /// Rebuilds the slab when it is mostly empty. Answers where each slot went, for those who keep
-    /// indexes; `None` when nothing moved.
+    /// Gives back what dropped keys have left, when it is most of what is held. Answers where each
+    /// slot went, for those who keep indexes; `None` when nothing moved.
     pub(super) fn shrink(&mut self) -> Option<Vec<u32>> {
+        if self.names.is_sparse() {
+            let mut names = self.names.room_for_rest();
+            for slot in self.slots.iter_mut().filter(|slot| slot.is_alive()) {
+                slot.name = names.add(self.names.get(slot.name));
+            }
+            self.names = names;
+        }
         if self.slots.len() < SMALL || self.len() * 4 > self.slots.len() {
             return None;
         }
         let mut moved = vec![u32::MAX; self.slots.len()];
         let mut slots = Vec::with_capacity(self.len());
-        let mut table = HashTable::with_capacity(self.len());
+        self.table = HashTable::with_capacity(self.len());
+        self.free = Vec::new();
         for (old, slot) in self.slots.drain(..).enumerate() {
             if !slot.is_alive() {
                 continue;
             }
             let index = slots.len() as u32;
             moved[old] = index;
-            let Slot { hash, check, .. } = slot;
             let entry = Entry {
-                hash,
-                check,
+                hash: slot.hash,
+                check: slot.check,
                 slot: index,
             };
-            table.insert_unique(hash, entry, |e: &Entry| e.hash);
+            self.table.insert_unique(slot.hash, entry, |e| e.hash);
             slots.push(slot);
         }
-        *self = Store {
-            table,
-            slots,
-            free: Vec::new(),
-        };
+        self.slots = slots;
         Some(moved)
     }
 }
@@ -227,6 +243,7 @@ mod tests {
         }
         let moved = store.shrink().expect("it is mostly empty");
         assert_eq!(store.len(), 10);
+        assert_eq!(store.get_with_name(moved[99_991]).1, "c99991");
         assert!(
             store.bytes() * 1_000 < full,
             "{} of {full} bytes",
