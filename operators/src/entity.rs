@@ -86,8 +86,9 @@ impl Entity {
             || self.triggers.iter().any(|trigger| trigger.concerns(fact))
     }
 
-    /// Evaluates the triggers at `at`, of which nothing is missing any more.
-    fn evaluate(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
+    /// Evaluates the triggers at `at`, of which nothing is missing any more. The features whose bits
+    /// are in `shown` have just emitted a row of their values.
+    fn evaluate(&self, state: &mut State, at: EventTime, shown: u64, out: &mut Outputs) {
         let State { session, more } = state;
         let Some(more) = more else {
             return;
@@ -101,8 +102,14 @@ impl Entity {
         let registers = &mut *self.registers.borrow_mut();
         let tables = &*self.tables.borrow();
         registers.clear();
-        for (features, state) in self.features.iter().zip(&mut more.features) {
-            features.values(state, at, registers);
+        for (features, (state, index)) in
+            self.features.iter().zip(more.features.iter_mut().zip(0..))
+        {
+            if index < 64 && shown >> index & 1 == 1 {
+                features.values_of_last_row(out, registers);
+            } else {
+                features.values(state, at, registers);
+            }
         }
         for (sessions, state) in self.session.iter().zip([&*session]) {
             sessions.values(state, at, registers);
@@ -125,7 +132,7 @@ impl Entity {
         if let Some(due) = due
             && due < at
         {
-            self.evaluate(state, due, out);
+            self.evaluate(state, due, 0, out);
         }
     }
 
@@ -274,14 +281,21 @@ impl Logic for Entity {
         let Some(more) = &mut state.more else {
             return;
         };
-        for (features, state) in self.features.iter().zip(&mut more.features) {
+        let mut shown = 0;
+        for (features, (state, index)) in
+            self.features.iter().zip(more.features.iter_mut().zip(0..))
+        {
+            let rows = features.anchor_rows(out);
             features.on_instant(state, at, out);
+            if features.anchor_rows(out) > rows && index < 64 {
+                shown |= 1 << index;
+            }
         }
         for (sessions, state) in self.others.iter().zip(&mut more.others) {
             sessions.on_instant(state, at, out);
         }
         if !self.triggers.is_empty() {
-            self.evaluate(state, at, out);
+            self.evaluate(state, at, shown, out);
         }
     }
 

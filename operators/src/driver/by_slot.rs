@@ -1,4 +1,4 @@
-//! Facts put side by side by slot.
+//! Facts put side by side by slot, and a key's facts put in order.
 
 /// Sorts `facts`, listed as (slot, place), by slot; what shares a slot keeps its order.
 ///
@@ -34,6 +34,47 @@ pub(super) fn sort_by_slot(facts: &mut Vec<(u32, u32)>, spare: &mut Vec<(u32, u3
     }
 }
 
+/// Sorts the facts of a key, stably; most of them are in order already.
+///
+/// What comes before something that stood ahead of it is taken out, sorted, and merged back from the
+/// end. `late` is room that is kept from call to call.
+pub(super) fn sort_mostly_sorted<T: Copy, K: Ord>(
+    facts: &mut [T],
+    late: &mut Vec<T>,
+    key: impl Fn(&T) -> K,
+) {
+    late.clear();
+    let Some(mut last) = facts.first().map(&key) else {
+        return;
+    };
+    let mut kept = 1;
+    for place in 1..facts.len() {
+        let fact = facts[place];
+        let this = key(&fact);
+        if this < last {
+            late.push(fact);
+        } else {
+            facts[kept] = fact;
+            kept += 1;
+            last = this;
+        }
+    }
+    late.sort_by_key(&key);
+    for end in (0..facts.len()).rev() {
+        let Some(fact) = late.last() else {
+            return;
+        };
+        // A late fact came after every kept one that is not greater: it stays behind its equals.
+        if kept > 0 && key(&facts[kept - 1]) > key(fact) {
+            kept -= 1;
+            facts[end] = facts[kept];
+        } else {
+            facts[end] = *fact;
+            late.pop();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +94,22 @@ mod tests {
             let mut expected = facts.clone();
             expected.sort_by_key(|(slot, _)| *slot);
             sort_by_slot(&mut facts, &mut spare);
+            assert_eq!(facts, expected, "seed {seed}");
+        }
+    }
+    #[test]
+    fn facts_of_a_key_are_sorted_and_equals_keep_their_order() {
+        let mut late = Vec::new();
+        for seed in 0..500 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let range = [1, 5, 1_000][random.random_range(0..3)];
+            let count = random.random_range(0..80);
+            let mut facts: Vec<(u32, u32)> = (0..count)
+                .map(|n| (n * 2 + random.random_range(0..range), n))
+                .collect();
+            let mut expected = facts.clone();
+            expected.sort_by_key(|(at, _)| *at);
+            sort_mostly_sorted(&mut facts, &mut late, |(at, _)| *at);
             assert_eq!(facts, expected, "seed {seed}");
         }
     }

@@ -48,7 +48,8 @@ impl Names {
         let length = u32::try_from(name.len()).expect("a name stays below 4 GiB");
         let place = Place { step, length };
         self.text.push_str(name);
-        self.text.push_str(&"\0\0\0\0\0\0\0\0"[..place.room() - name.len()]);
+        self.text
+            .push_str(&"\0\0\0\0\0\0\0\0"[..place.room() - name.len()]);
         place
     }
 

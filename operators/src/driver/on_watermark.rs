@@ -16,7 +16,7 @@ use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry, time};
 use super::backlog::{Backlog, Waiting};
-use super::by_slot::sort_by_slot;
+use super::by_slot::{sort_by_slot, sort_mostly_sorted};
 use super::step::{run_timers, step};
 use super::store::Store;
 use crate::logic::{Logic, Outputs, Wake};
@@ -37,6 +37,7 @@ pub(super) struct OnWatermark<L: Logic> {
     order: Vec<(u32, u32)>,
     spare: Vec<(u32, u32)>,
     group: Vec<Entry<Waiting>>,
+    late: Vec<Entry<Waiting>>,
     due_timers: Vec<Entry<u32>>,
 }
 
@@ -51,6 +52,7 @@ impl<L: Logic> OnWatermark<L> {
             order: Vec::new(),
             spare: Vec::new(),
             group: Vec::new(),
+            late: Vec::new(),
             due_timers: Vec::new(),
         }
     }
@@ -143,9 +145,7 @@ impl<L: Logic> OnWatermark<L> {
         let places = self.order[range].iter();
         self.group
             .extend(places.map(|(_, place)| self.due[*place as usize]));
-        if !self.group.is_sorted_by_key(|(at, fact)| (*at, fact.id)) {
-            self.group.sort_by_key(|(at, fact)| (*at, fact.id));
-        }
+        sort_mostly_sorted(&mut self.group, &mut self.late, |(at, fact)| (*at, fact.id));
         self.backlog.take_back(&mut self.group);
         let (slot, name) = self.store.get_with_name(index);
         slot.waiting -= facts;

@@ -151,7 +151,8 @@ impl<S: Default> Store<S> {
         let slot = &mut self.slots[index as usize];
         slot.timer = EventTime::MAX;
         slot.state = S::default();
-        self.names.remove(std::mem::replace(&mut slot.name, Place::NOWHERE));
+        self.names
+            .remove(std::mem::replace(&mut slot.name, Place::NOWHERE));
         let (hash, check) = (slot.hash, slot.check);
         let key = KeyHash { hash, check };
         if let Ok(entry) = self.table.find_entry(key.hash, |e| e.is(key)) {

@@ -224,6 +224,27 @@ impl Features {
         fact.bits & self.anchor != 0 || self.gates.iter().any(|gate| gate.lets_in(fact).is_some())
     }
 
+    /// How many anchor rows there are so far.
+    #[inline]
+    #[must_use]
+    pub fn anchor_rows(&self, out: &Outputs) -> usize {
+        self.anchor_output
+            .map_or(0, |output| out.rows[output].len())
+    }
+
+    /// Appends all columns' words as the last anchor row shows them: what [`Features::values`] would
+    /// say of that row's time.
+    pub fn values_of_last_row(&self, out: &Outputs, into: &mut Vec<i64>) {
+        let Some(output) = self.anchor_output else {
+            return;
+        };
+        let shown = &out.rows[output].columns[2 + self.carry.len()..];
+        into.extend(self.columns.iter().zip(shown).map(|(column, shown)| {
+            let word = shown.words.last().filter(|_| !column.op.is_list());
+            word.copied().unwrap_or(NULL)
+        }));
+    }
+
     /// Gives a value to a lane, now or when its instant has passed.
     #[inline(never)]
     fn admit(&self, state: &mut State, index: usize, at: EventTime, value: i64) {
