@@ -163,6 +163,27 @@ impl Entity {
         (more.due.is_none_or(|due| next > due)).then_some(next)
     }
 
+    /// Whether anything but the first session is due at `at`.
+    #[inline]
+    fn more_is_due(&self, more: &More, at: EventTime) -> bool {
+        let mut features = self.features.iter().zip(&more.features);
+        let mut others = self.others.iter().zip(&more.others);
+        features.any(|(features, state)| features.is_due(state, at))
+            || others.any(|(sessions, state)| sessions.is_due(state, at))
+            || !self.triggers.is_empty() && self.a_trigger_is_due(more, at)
+    }
+
+    fn a_trigger_is_due(&self, more: &More, at: EventTime) -> bool {
+        let pending = more.due;
+        let mut triggers = self.triggers.iter().zip(&more.triggers);
+        pending.is_some_and(|pending| pending < at)
+            || triggers.any(|(trigger, state)| {
+                matches!(trigger.wake(state), Wake::At(t)
+                    if t <= at && pending.is_none_or(|pending| t > pending))
+            })
+            || self.watch(more).is_some_and(|change| change <= at)
+    }
+
     /// When the key is next due, if all but its first session were all there is.
     fn wake_more(&self, more: &More) -> Wake {
         let mut wake = Wake::Forget;
@@ -202,13 +223,13 @@ impl Entity {
     fn more_on_timer(&self, more: &mut More, at: EventTime, out: &mut Outputs) -> bool {
         let mut moves = false;
         for (features, state) in self.features.iter().zip(&mut more.features) {
-            if is_due(features.wake(state), at) {
+            if features.is_due(state, at) {
                 features.on_timer(state, at, out);
                 moves = true;
             }
         }
         for (sessions, state) in self.others.iter().zip(&mut more.others) {
-            if is_due(sessions.wake(state), at) {
+            if sessions.is_due(state, at) {
                 sessions.on_timer(state, at, out);
                 moves = true;
             }
@@ -294,7 +315,8 @@ impl Logic for Entity {
         for (sessions, state) in self.others.iter().zip(&mut more.others) {
             sessions.on_instant(state, at, out);
         }
-        if !self.triggers.is_empty() {
+        let anchored = || more.triggers.iter().any(triggers::State::has_anchors);
+        if self.follows || more.due.is_some() || anchored() {
             self.evaluate(state, at, shown, out);
         }
     }
@@ -304,7 +326,7 @@ impl Logic for Entity {
         // A timer that only lets a passed moment be evaluated makes no new one.
         let mut moves = false;
         if let Some(sessions) = &self.session
-            && is_due(sessions.wake(&state.session), at)
+            && sessions.is_due(&state.session, at)
         {
             sessions.on_timer(&mut state.session, at, out);
             moves = true;
@@ -331,6 +353,16 @@ impl Logic for Entity {
             (wake, None) => wake,
             (wake, Some(change)) => wake.sooner(Wake::At(change)),
         }
+    }
+
+    #[inline]
+    fn is_due(&self, state: &State, at: EventTime) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|sessions| sessions.is_due(&state.session, at))
+            || state
+                .more
+                .as_ref()
+                .is_some_and(|more| self.more_is_due(more, at))
     }
 
     fn on_table(&self, row: &TableRow) {

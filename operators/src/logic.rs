@@ -41,6 +41,7 @@ pub enum Wake {
 
 impl Wake {
     /// The earlier of two wishes: a time before none, keeping before forgetting.
+    #[inline]
     #[must_use]
     pub fn sooner(self, other: Wake) -> Wake {
         match (self, other) {
@@ -136,6 +137,13 @@ pub trait Logic: 'static {
 
     /// When to be called next, if no fact comes.
     fn wake(&self, state: &Self::State) -> Wake;
+
+    /// Whether `wake` asks for `at` or a time before it. It is asked more often than `wake`; a
+    /// needless yes costs a call of that.
+    #[inline]
+    fn is_due(&self, state: &Self::State, at: EventTime) -> bool {
+        matches!(self.wake(state), Wake::At(due) if due <= at)
+    }
 
     /// Writes the state.
     fn encode(&self, state: &Self::State, to: &mut Writer);

@@ -18,15 +18,17 @@ pub(super) fn step<'a, L: Logic>(
     until: EventTime,
     out: &mut Outputs,
 ) -> Wake {
-    let mut quiet = quiet;
     let mut instant = None;
     for fact in facts {
         if instant != Some(fact.at) {
-            if let Some(at) = instant {
-                logic.on_instant(state, at, out);
-                quiet = next(logic.wake(state));
-            }
-            if quiet <= fact.at {
+            let due = match instant {
+                Some(at) => {
+                    logic.on_instant(state, at, out);
+                    logic.is_due(state, fact.at)
+                }
+                None => quiet <= fact.at,
+            };
+            if due {
                 run_timers(logic, state, fact.at, out);
             }
             instant = Some(fact.at);
@@ -37,15 +39,6 @@ pub(super) fn step<'a, L: Logic>(
         logic.on_instant(state, at, out);
     }
     run_timers(logic, state, until, out)
-}
-
-/// Before this no timer is due.
-#[inline]
-fn next(wake: Wake) -> EventTime {
-    match wake {
-        Wake::At(at) => at,
-        Wake::Idle | Wake::Forget => EventTime::MAX,
-    }
 }
 
 /// Runs every timer up to `until`, which itself is included: a timer comes before the facts of its

@@ -400,6 +400,12 @@ impl Logic for Features {
         }
     }
 
+    #[inline]
+    fn is_due(&self, state: &State, at: EventTime) -> bool {
+        // Nothing is the least of all times, and never the greatest.
+        state.due <= at && state.due != State::NOTHING && state.due != EventTime::MAX
+    }
+
     fn encode(&self, state: &State, to: &mut Writer) {
         self.write(state, to);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidegate_schemas::fact::{Fact, NULL, float_word};
-use tidegate_schemas::rows::Kind;
+use tidegate_schemas::rows::{Column, Kind};
 
 use super::{Measure, SessionColumn, SessionOp};
 use crate::codec::{CodecError, Reader, Writer};
@@ -232,14 +232,19 @@ impl Compiled {
         if shown == NULL { self.empty } else { shown }
     }
 
-    /// The values, if the column is a list.
-    pub(super) fn list<'a>(&self, kept: Kept<'a>) -> Option<&'a [i64]> {
+    /// Adds what the column shows to `to`.
+    #[inline]
+    pub(super) fn show(&self, kept: Kept<'_>, to: &mut Column) {
         match self.fold {
+            Fold::Count | Fold::Any => {
+                let count = kept.slots[self.place];
+                to.push(if count == 0 { self.empty } else { count });
+            }
             Fold::List { .. } => match &kept.runs[self.place] {
-                Run::List(list) => Some(list),
-                Run::Distinct(_) => None,
+                Run::List(list) => to.push_list(list.iter().copied()),
+                Run::Distinct(_) => to.push_list([]),
             },
-            _ => None,
+            _ => to.push(self.word(kept)),
         }
     }
 }

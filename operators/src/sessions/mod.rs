@@ -110,6 +110,7 @@ impl Default for SessionState {
 
 impl SessionState {
     /// Whether a session is open.
+    #[inline]
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.rows > 0
@@ -181,26 +182,20 @@ impl Sessions {
         ));
     }
 
+    #[inline]
     fn over_at(&self, state: &SessionState) -> EventTime {
         state.end.plus(self.reach)
     }
 
     fn row(&self, state: &SessionState, at: EventTime, standing: Standing, into: &mut [Column]) {
         debug_assert!(standing != Standing::Open || at == state.end);
-        into[SessionsSpec::START].push(state.start.0);
-        into[SessionsSpec::END].push(state.end.0);
-        into[SessionsSpec::ROWS].push(state.rows);
+        let (first, rest) = into.split_at_mut(SessionsSpec::FIRST);
+        first[SessionsSpec::START].push(state.start.0);
+        first[SessionsSpec::END].push(state.end.0);
+        first[SessionsSpec::ROWS].push(state.rows);
         let kept = state.kept();
-        for (column, to) in self
-            .plan
-            .columns
-            .iter()
-            .zip(&mut into[SessionsSpec::FIRST..])
-        {
-            match column.list(kept) {
-                Some(list) => to.push_list(list.iter().copied()),
-                None => to.push(column.word(kept)),
-            }
+        for (column, to) in self.plan.columns.iter().zip(rest) {
+            column.show(kept, to);
         }
         into[self.spec.closed()].push(i64::from(standing != Standing::Open));
         if let Some(cut) = self.spec.cut() {
@@ -266,6 +261,7 @@ impl Logic for Sessions {
             .add(&mut state.inline, state.boxed.as_deref_mut(), fact);
     }
 
+    #[inline]
     fn on_instant(&self, state: &mut SessionState, at: EventTime, out: &mut Outputs) {
         if state.is_open() && state.end == at {
             self.emit_open(state, 1, out);
@@ -280,12 +276,18 @@ impl Logic for Sessions {
         }
     }
 
+    #[inline]
     fn wake(&self, state: &SessionState) -> Wake {
         if state.is_open() {
             Wake::At(self.over_at(state))
         } else {
             Wake::Forget
         }
+    }
+
+    #[inline]
+    fn is_due(&self, state: &SessionState, at: EventTime) -> bool {
+        state.is_open() && at >= self.over_at(state)
     }
 
     fn encode(&self, state: &SessionState, to: &mut Writer) {

@@ -148,6 +148,7 @@ impl Trigger {
     }
 
     /// Whether [`Trigger::evaluate`] has something to do at `at`; if not, it may be left out.
+    #[inline]
     #[must_use]
     pub fn wants(&self, state: &State, at: EventTime) -> bool {
         self.spec.anchor.is_none() || !state.anchors.is_empty() || self.cooled_down(state, at)
@@ -183,6 +184,7 @@ impl Trigger {
     }
 
     /// When the trigger must be evaluated, facts or not. `Forget`: it holds nothing that matters.
+    #[inline]
     #[must_use]
     pub fn wake(&self, state: &State) -> Wake {
         match (&state.open, state.last) {
@@ -236,6 +238,7 @@ impl Trigger {
     }
 
     /// Whether a cooldown was running and is over at `at`.
+    #[inline]
     fn cooled_down(&self, state: &State, at: EventTime) -> bool {
         state.last.is_some_and(|last| at - last >= self.cooldown)
     }

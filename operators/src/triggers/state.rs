@@ -70,6 +70,13 @@ impl Looked {
 }
 
 impl State {
+    /// Whether the instant that is under way has anchors.
+    #[inline]
+    #[must_use]
+    pub fn has_anchors(&self) -> bool {
+        !self.anchors.is_empty()
+    }
+
     pub(super) fn encode(&self, to: &mut Writer) {
         to.option(self.last, Writer::time);
         to.option(self.open.as_deref(), |to, open| {
