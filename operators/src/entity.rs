@@ -139,7 +139,7 @@ impl Entity {
     /// Whether a cooldown or a table makes `at` a moment of a trigger.
     fn triggers_are_due(&self, more: &More, at: EventTime) -> bool {
         let mut triggers = self.triggers.iter().zip(&more.triggers);
-        triggers.any(|(trigger, state)| is_due(trigger.wake(state), at))
+        triggers.any(|(trigger, state)| trigger.is_due(state, at))
             || self.watch(more).is_some_and(|change| change <= at)
     }
 
@@ -173,15 +173,12 @@ impl Entity {
             || !self.triggers.is_empty() && self.a_trigger_is_due(more, at)
     }
 
+    #[inline]
     fn a_trigger_is_due(&self, more: &More, at: EventTime) -> bool {
-        let pending = more.due;
         let mut triggers = self.triggers.iter().zip(&more.triggers);
-        pending.is_some_and(|pending| pending < at)
-            || triggers.any(|(trigger, state)| {
-                matches!(trigger.wake(state), Wake::At(t)
-                    if t <= at && pending.is_none_or(|pending| t > pending))
-            })
-            || self.watch(more).is_some_and(|change| change <= at)
+        more.due.is_some_and(|pending| pending < at)
+            || triggers.any(|(trigger, state)| trigger.is_due(state, at))
+            || self.watches && self.watch(more).is_some_and(|change| change <= at)
     }
 
     /// When the key is next due, if all but its first session were all there is.
@@ -306,11 +303,10 @@ impl Logic for Entity {
         for (features, (state, index)) in
             self.features.iter().zip(more.features.iter_mut().zip(0..))
         {
-            let rows = features.anchor_rows(out);
-            features.on_instant(state, at, out);
-            if features.anchor_rows(out) > rows && index < 64 {
+            if features.will_show(state) && index < 64 {
                 shown |= 1 << index;
             }
+            features.on_instant(state, at, out);
         }
         for (sessions, state) in self.others.iter().zip(&mut more.others) {
             sessions.on_instant(state, at, out);
@@ -423,10 +419,6 @@ impl Logic for Entity {
         })?;
         Ok(State { session, more })
     }
-}
-
-fn is_due(wake: Wake, at: EventTime) -> bool {
-    matches!(wake, Wake::At(due) if due <= at)
 }
 
 #[cfg(test)]

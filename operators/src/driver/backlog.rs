@@ -9,17 +9,32 @@ use std::sync::Arc;
 use tidegate_schemas::fact::{Fact, FactBlock};
 use tidegate_schemas::time::EventTime;
 
-use super::agenda::{Agenda, Entry};
+use super::agenda::{Agenda, Entry, time};
 
 /// A fact that waits: where it is, and what, beside its time, it is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) id: u64,
+    bits: u64,
     pub(super) slot: u32,
-    pub(super) block: u32,
+    block: u32,
+    /// Its row in the block, and above that whether it takes an equal fact back.
     row: u32,
-    /// It takes an equal fact back.
-    takes_back: bool,
+}
+
+/// The bit of a fact that takes an equal one back.
+const TAKES_BACK: u32 = 1 << 31;
+
+impl Waiting {
+    #[inline]
+    fn takes_back(&self) -> bool {
+        self.row & TAKES_BACK != 0
+    }
+
+    #[inline]
+    fn row(&self) -> usize {
+        (self.row & !TAKES_BACK) as usize
+    }
 }
 
 /// The facts that wait.
@@ -52,12 +67,13 @@ impl Backlog {
         for (head, row) in block.heads.iter().zip(0..) {
             let (slot, facts) = &mut slots[head.key as usize];
             *facts += 1;
+            let takes_back = if head.diff < 0 { TAKES_BACK } else { 0 };
             let fact = Waiting {
                 id: head.id,
+                bits: head.bits,
                 slot: *slot,
                 block: index,
-                row,
-                takes_back: head.diff < 0,
+                row: row | takes_back,
             };
             self.facts.push(head.at, fact);
         }
@@ -72,26 +88,33 @@ impl Backlog {
 
     /// What a fact is, as long as it is not done.
     #[inline]
-    pub(super) fn fact(&self, fact: &Waiting) -> Fact<'_> {
-        self.blocks[fact.block as usize].0.fact(fact.row as usize)
+    pub(super) fn fact(&self, (at, fact): &Entry<Waiting>) -> Fact<'_> {
+        Fact {
+            at: time(*at),
+            id: fact.id,
+            bits: fact.bits,
+            words: self.blocks[fact.block as usize].0.words(fact.row()),
+        }
     }
 
     /// Brings a fact nearer to the processor.
     #[inline]
     pub(super) fn touch(&self, fact: &Waiting) -> u64 {
-        let (block, row) = (&self.blocks[fact.block as usize].0, fact.row as usize);
-        let word = block.words.get(row * block.stride).copied().unwrap_or(0);
-        block.heads[row].bits ^ word as u64
+        let block = &self.blocks[fact.block as usize].0;
+        let word = block.words.get(fact.row() * block.stride);
+        word.copied().unwrap_or(0) as u64
     }
 
-    /// A fact of block `index` has been dealt with.
-    #[inline]
-    pub(super) fn done(&mut self, index: u32) {
-        let (block, left) = &mut self.blocks[index as usize];
-        *left -= 1;
-        if *left == 0 {
-            *block = Arc::default();
-            self.free.push(index);
+    /// These facts have been dealt with.
+    pub(super) fn done(&mut self, facts: &[Entry<Waiting>]) {
+        for run in facts.chunk_by(|(_, a), (_, b)| a.block == b.block) {
+            let index = run[0].1.block;
+            let (block, left) = &mut self.blocks[index as usize];
+            *left -= run.len() as u32;
+            if *left == 0 {
+                *block = Arc::default();
+                self.free.push(index);
+            }
         }
     }
 
@@ -99,12 +122,12 @@ impl Backlog {
     /// of a fact the older one is taken back.
     #[inline]
     pub(super) fn take_back(&self, facts: &mut Vec<Entry<Waiting>>) {
-        if !facts.iter().any(|(_, fact)| fact.takes_back) {
+        if !facts.iter().any(|(_, fact)| fact.takes_back()) {
             return;
         }
         let mut kept: Vec<Entry<Waiting>> = Vec::with_capacity(facts.len());
         for (at, fact) in facts.drain(..) {
-            if !fact.takes_back {
+            if !fact.takes_back() {
                 kept.push((at, fact));
                 continue;
             }

@@ -117,9 +117,7 @@ impl<L: Logic> OnWatermark<L> {
             self.step_key(logic, slot, start..end, watermark, out);
             start = end;
         }
-        for (_, fact) in &self.due {
-            self.backlog.done(fact.block);
-        }
+        self.backlog.done(&self.due);
     }
 
     /// Reads a little of each of these facts and of their keys.
@@ -152,7 +150,7 @@ impl<L: Logic> OnWatermark<L> {
         let quiet = slot.timer;
         out.set_key(name);
         let backlog = &self.backlog;
-        let facts = self.group.iter().map(|(_, fact)| backlog.fact(fact));
+        let facts = self.group.iter().map(|fact| backlog.fact(fact));
         let wake = step(logic, &mut slot.state, facts, quiet, watermark, out);
         self.rest(index, wake);
     }

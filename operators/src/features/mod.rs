@@ -80,9 +80,10 @@ use lane::{Lane, LanePlan};
 use spec::{FeaturesSpec, Measure, Nulls, SpecError};
 use state::Rare;
 
-/// The test a fact must pass for a lane, all lanes side by side.
+/// The test a fact must pass for a lane.
 #[derive(Clone, Copy, Debug)]
 struct Gate {
+    lane: usize,
     bits: u64,
     of: Option<u32>,
     nulls: Nulls,
@@ -119,7 +120,10 @@ pub struct Features {
     columns: Vec<Column>,
     kinds: Vec<Kind>,
     lanes: Vec<LanePlan>,
-    gates: Vec<Gate>,
+    /// The tests of the lanes without a filter.
+    open: Vec<Gate>,
+    /// The tests of those with one.
+    filtered: Vec<Gate>,
     /// A fact with none of these bits passes no filter.
     mask: u64,
     anchor: u64,
@@ -141,21 +145,22 @@ impl Features {
         let bit = |filter: Option<u8>| {
             filter.map_or(0, |bit| 1u64.checked_shl(u32::from(bit)).unwrap_or(0))
         };
-        let gate = |lane: &LanePlan| Gate {
+        let gate = |(index, lane): (usize, &LanePlan)| Gate {
+            lane: index,
             bits: bit(lane.filter),
             of: lane.of.map(|of| of as u32),
             nulls: lane.nulls,
         };
-        let gates: Vec<Gate> = lanes.iter().map(gate).collect();
+        let gates = lanes.iter().enumerate().map(gate);
+        let (open, filtered): (Vec<Gate>, Vec<Gate>) = gates.partition(|gate| gate.bits == 0);
         let anchor = bit(spec.anchor.filter(|_| spec.anchor_output.is_some()));
-        let unfiltered = gates.iter().any(|gate| gate.bits == 0);
-        let filters = gates.iter().fold(anchor, |mask, gate| mask | gate.bits);
         Ok(Features {
             kinds: spec.features.iter().map(|f| f.kind()).collect(),
-            mask: if unfiltered { u64::MAX } else { filters },
+            mask: filtered.iter().fold(anchor, |mask, gate| mask | gate.bits),
             columns,
             lanes,
-            gates,
+            open,
+            filtered,
             anchor,
             anchor_output: spec.anchor_output,
             carry: spec.carry.clone(),
@@ -221,15 +226,17 @@ impl Features {
     #[inline]
     #[must_use]
     pub fn concerns(&self, fact: &Fact<'_>) -> bool {
-        fact.bits & self.anchor != 0 || self.gates.iter().any(|gate| gate.lets_in(fact).is_some())
+        let admits = |gate: &Gate| gate.lets_in(fact).is_some();
+        fact.bits & self.anchor != 0
+            || fact.bits & self.mask != 0 && self.filtered.iter().any(admits)
+            || self.open.iter().any(admits)
     }
 
-    /// How many anchor rows there are so far.
+    /// Whether the end of the instant that is under way will emit anchor rows.
     #[inline]
     #[must_use]
-    pub fn anchor_rows(&self, out: &Outputs) -> usize {
-        self.anchor_output
-            .map_or(0, |output| out.rows[output].len())
+    pub fn will_show(&self, state: &State) -> bool {
+        !state.pending.is_empty()
     }
 
     /// Appends all columns' words as the last anchor row shows them: what [`Features::values`] would
@@ -356,15 +363,20 @@ impl Logic for Features {
 
     #[inline]
     fn on_fact(&self, state: &mut State, fact: Fact<'_>, _: &mut Outputs) {
-        if fact.bits & self.mask == 0 && self.mask != u64::MAX {
-            return;
-        }
         if !self.counts_at_once {
             self.settle(state, fact.at);
         }
-        for (index, gate) in self.gates.iter().enumerate() {
+        for gate in &self.open {
             if let Some(value) = gate.lets_in(&fact) {
-                self.admit(state, index, fact.at, value);
+                self.admit(state, gate.lane, fact.at, value);
+            }
+        }
+        if fact.bits & self.mask == 0 {
+            return;
+        }
+        for gate in &self.filtered {
+            if let Some(value) = gate.lets_in(&fact) {
+                self.admit(state, gate.lane, fact.at, value);
             }
         }
         if fact.bits & self.anchor != 0 {

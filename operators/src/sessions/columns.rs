@@ -161,8 +161,7 @@ impl Compiled {
     fn add(&self, slots: &mut [i64], runs: &mut [Run], fact: &Fact<'_>) {
         // The common columns take every fact, without a branch on its bits.
         match self.fold {
-            Fold::Count => slots[self.place] += i64::from(self.takes(fact)),
-            Fold::Any => slots[self.place] |= i64::from(self.takes(fact)),
+            Fold::Count | Fold::Any => slots[self.place] += i64::from(self.takes(fact)),
             _ => {
                 if let Some(value) = self.value(fact) {
                     self.add_value(slots, runs, value);
@@ -174,8 +173,7 @@ impl Compiled {
     fn add_value(&self, slots: &mut [i64], runs: &mut [Run], value: i64) {
         let place = self.place;
         match self.fold {
-            Fold::Count => slots[place] += 1,
-            Fold::Any => slots[place] = 1,
+            Fold::Count | Fold::Any => slots[place] += 1,
             Fold::Sum | Fold::Mean { .. } => {
                 let slots = &mut slots[place..place + 3];
                 // A session has fewer than 2^63 facts, so 128 bits hold the sum of their words.
@@ -212,6 +210,7 @@ impl Compiled {
         let (slots, place) = (kept.slots, self.place);
         let shown = match self.fold {
             Fold::Count | Fold::Any if slots[place] == 0 => NULL,
+            Fold::Any => 1,
             Fold::Sum | Fold::Mean { .. } if slots[place + 2] == 0 => NULL,
             Fold::Sum => nearest_word(joined(slots[place], slots[place + 1])),
             Fold::Mean { unit } => {
@@ -225,9 +224,7 @@ impl Compiled {
                 _ => NULL,
             },
             Fold::List { .. } => return NULL,
-            Fold::Count | Fold::Any | Fold::Min | Fold::Max | Fold::First | Fold::Last => {
-                slots[place]
-            }
+            Fold::Count | Fold::Min | Fold::Max | Fold::First | Fold::Last => slots[place],
         };
         if shown == NULL { self.empty } else { shown }
     }
@@ -236,7 +233,7 @@ impl Compiled {
     #[inline]
     pub(super) fn show(&self, kept: Kept<'_>, to: &mut Column) {
         match self.fold {
-            Fold::Count | Fold::Any => {
+            Fold::Count => {
                 let count = kept.slots[self.place];
                 to.push(if count == 0 { self.empty } else { count });
             }
@@ -249,6 +246,17 @@ impl Compiled {
     }
 }
 
+/// What a fact is counted for, if all columns only count and fit into a state.
+fn counts(columns: &[Compiled]) -> Option<[(u64, u64); INLINE]> {
+    // Words that no column has count nothing: no bits are ever 1 of none.
+    let mut counts = [(0, 1); INLINE];
+    for column in columns {
+        let counter = matches!(column.fold, Fold::Count | Fold::Any);
+        *counts.get_mut(column.place).filter(|_| counter)? = (column.mask, column.mask);
+    }
+    Some(counts)
+}
+
 /// The columns of a session and where each keeps its words.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -257,6 +265,9 @@ pub(super) struct Plan {
     fresh: Box<[i64]>,
     /// How many columns have a run.
     runs: usize,
+    /// By inline word, the bits that a fact must have and have got to be counted there, if all
+    /// columns count.
+    counts: Option<[(u64, u64); INLINE]>,
 }
 
 impl Plan {
@@ -277,6 +288,7 @@ impl Plan {
             fresh.resize(INLINE, 0);
         }
         Plan {
+            counts: counts(&columns),
             columns,
             fresh: fresh.into(),
             runs,
@@ -307,12 +319,19 @@ impl Plan {
     }
 
     /// Adds a fact to every column it takes part in.
+    #[inline]
     pub(super) fn add(
         &self,
         inline: &mut [i64; INLINE],
         boxed: Option<&mut Boxed>,
         fact: Fact<'_>,
     ) {
+        if let Some(counts) = &self.counts {
+            for (slot, (mask, wanted)) in inline.iter_mut().zip(counts) {
+                *slot += i64::from(fact.bits & mask == *wanted);
+            }
+            return;
+        }
         let (slots, runs): (&mut [i64], &mut [Run]) = match boxed {
             None => (inline, &mut []),
             Some(boxed) => (&mut boxed.slots, &mut boxed.runs),

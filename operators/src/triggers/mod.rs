@@ -196,6 +196,13 @@ impl Trigger {
         }
     }
 
+    /// Whether [`Trigger::wake`] asks for a time up to `at`.
+    #[inline]
+    #[must_use]
+    pub fn is_due(&self, state: &State, at: EventTime) -> bool {
+        state.last.is_some() && matches!(self.wake(state), Wake::At(due) if due <= at)
+    }
+
     /// When a row that the key looks up changes next: if the key lives until then, it must be evaluated.
     #[must_use]
     pub fn watch(&self, state: &State, tables: &Tables) -> Option<EventTime> {
