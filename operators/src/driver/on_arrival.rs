@@ -172,19 +172,22 @@ impl<L: Logic> OnArrival<L> {
     pub(super) fn facts(&mut self, logic: &L, blocks: &[Arc<FactBlock>], live: &mut Outputs) {
         let mut arrived = Vec::new();
         for (b, block) in blocks.iter().enumerate() {
-            let slots: Vec<u32> = (0..block.keys.len() as u32)
-                .map(|key| {
-                    let name = block.keys.names.get(key as usize);
-                    self.store.find_or_add(block.keys.hash(key), name)
-                })
-                .collect();
-            arrived.extend(block.heads.iter().enumerate().map(|(row, head)| Arrived {
-                slot: slots[head.key as usize],
-                at: head.at,
-                id: head.id,
-                block: b as u32,
-                row: row as u32,
-            }));
+            let mut slots: Vec<Option<u32>> = vec![None; block.keys.len()];
+            let present = block.heads.iter().enumerate();
+            arrived.extend(
+                present
+                    .filter(|(_, head)| head.diff != 0)
+                    .map(|(row, head)| Arrived {
+                        slot: *slots[head.key as usize].get_or_insert_with(|| {
+                            let name = block.keys.names.get(head.key as usize);
+                            self.store.find_or_add(block.keys.hash(head.key), name)
+                        }),
+                        at: head.at,
+                        id: head.id,
+                        block: b as u32,
+                        row: row as u32,
+                    }),
+            );
         }
         // Stable, so that a fact and its taking back within one tick keep their order.
         arrived.sort_by_key(|fact| (fact.slot, fact.at, fact.id));

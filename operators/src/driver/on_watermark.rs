@@ -94,17 +94,16 @@ impl<L: Logic> OnWatermark<L> {
         if block.is_empty() {
             return;
         }
-        let slots: Vec<u32> = (0..block.keys.len() as u32)
-            .map(|key| {
-                self.store
-                    .find_or_add(block.keys.hash(key), block.keys.names.get(key as usize))
-            })
-            .collect();
+        let mut slots: Vec<Option<u32>> = vec![None; block.keys.len()];
         let mut taken_back = Vec::new();
         let index = self.backlog.add(block);
         let (block, left) = &mut self.backlog.blocks[index as usize];
-        for (row, head) in block.heads.iter().enumerate() {
-            let slot = slots[head.key as usize];
+        let present = block.heads.iter().enumerate();
+        for (row, head) in present.filter(|(_, head)| head.diff != 0) {
+            let slot = *slots[head.key as usize].get_or_insert_with(|| {
+                let name = block.keys.names.get(head.key as usize);
+                self.store.find_or_add(block.keys.hash(head.key), name)
+            });
             let fact = Waiting {
                 at: head.at,
                 id: head.id,
