@@ -9,17 +9,17 @@ begin() {
     printf '== %s (%d s)\n' "$1" "$SECONDS"
 }
 
-# One profile for everything, so that DataFusion is compiled once.
+# One profile for everything, and the program with the tests, so that DataFusion is compiled once.
 begin build
-cargo build --release --workspace --bins
-programs="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/release"
-export TIDEGATE="$programs/tidegate" TIDEGATE_BENCH="$programs/tidegate-bench"
+cargo build --release --workspace --all-targets
+target="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')"
+export TIDEGATE="$target/release/tidegate" TIDEGATE_BENCH="$target/release/tidegate-bench"
 
 begin tests
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --release --workspace --no-fail-fast --status-level fail --final-status-level fail
 else
-    cargo test --release --workspace --lib --bins --tests --quiet
+    cargo test --release --workspace --all-targets --quiet
 fi
 
 begin 'examples in the documentation'

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::fact::{FactBlock, Head};
 use tidegate_schemas::time::EventTime;
+
+use crate::dedup::fingerprint;
 
 /// Shards are the unit of ownership: a fixed number, so that state saved by some number of workers
 /// can be read back by another.
@@ -52,7 +54,7 @@ pub struct Dealt {
     /// Where each row is, in arrival order: the number of its block, or [`Dealt::HIDDEN`]. Empty when
     /// there is one block and nothing is hidden.
     pub order: Vec<u16>,
-    /// What each row says, in arrival order, as [`fingerprint`](crate::dedup::fingerprint).
+    /// What each row says, in arrival order, as [`fingerprint`].
     pub prints: Vec<u64>,
     /// Rows that nobody looks at but deduplication.
     pub hidden: Vec<Hidden>,
@@ -78,6 +80,23 @@ impl Dealt {
             blocks: vec![FactBlock::new(stride); workers],
             ..Dealt::default()
         }
+    }
+
+    /// The rows of a block, none of them hidden.
+    #[must_use]
+    pub fn of(block: &FactBlock, workers: usize) -> Dealt {
+        let mut dealt = Dealt::new(workers, block.stride);
+        for (row, head) in block.heads.iter().enumerate() {
+            let (hash, words) = (block.keys.hash(head.key), block.words(row));
+            let print = fingerprint(hash.hash, head.at, head.bits, words);
+            let to = owner_of(hash.hash, workers);
+            let name = block.keys.names.get(head.key as usize);
+            let key = dealt.blocks[to].keys.push(hash, name);
+            dealt.prints.push(print);
+            dealt.order.push(to as u16);
+            dealt.blocks[to].push(Head { key, ..*head }, words);
+        }
+        dealt
     }
 }
 

@@ -10,7 +10,7 @@ use crate::runtime::RunError;
 use crate::sinks::{Problem, SinkError};
 use crate::sources::SourceError;
 
-/// A test or a verification failed.
+/// A test or a verification failed, or what was asked for is not there.
 const FAILED: u8 = 1;
 /// Wrong usage, or something is wrong with the job file.
 const USAGE: u8 = 2;
@@ -38,9 +38,19 @@ impl Failure {
         }
     }
 
+    /// What was asked for is not there.
+    pub(super) fn not_found(text: impl Into<String>) -> Failure {
+        Failure::said(FAILED, text)
+    }
+
     /// Something is wrong with the arguments or the job file.
     pub(super) fn usage(text: impl Into<String>) -> Failure {
         Failure::said(USAGE, text)
+    }
+
+    /// Input cannot be read.
+    pub(super) fn input(text: impl Into<String>) -> Failure {
+        Failure::said(INPUT, text)
     }
 
     /// Output cannot be written.

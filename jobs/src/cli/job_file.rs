@@ -36,6 +36,22 @@ impl JobFile {
         let environment = |name: &str| std::env::var(name).ok();
         Ok(job::load(&name, &text, &self.set, &environment)?)
     }
+
+    /// Whether the job has these sinks.
+    ///
+    /// # Errors
+    /// The first that it does not have.
+    pub(super) fn has_sinks(&self, job: &Job, sinks: &[String]) -> Result<(), Failure> {
+        let Some(unknown) = sinks.iter().find(|sink| !job.sinks.contains_key(*sink)) else {
+            return Ok(());
+        };
+        let known: Vec<&str> = job.sinks.keys().map(String::as_str).collect();
+        Err(Failure::usage(format!(
+            "the job file `{}` has no sink `{unknown}`; it has {}",
+            self.path.display(),
+            known.join(", ")
+        )))
+    }
 }
 
 /// Takes `KEY=VALUE` apart.

@@ -15,6 +15,8 @@
 
 mod account;
 mod check;
+mod demo;
+mod explain;
 mod failure;
 mod job_file;
 mod logging;
@@ -26,8 +28,10 @@ mod replay;
 mod run;
 mod running;
 mod schema;
+mod sheet;
 mod signals;
 mod test;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -57,6 +61,9 @@ enum Verb {
     Run(run::Run),
     Replay(replay::Replay),
     Test(test::Test),
+    Explain(explain::Explain),
+    Verify(verify::Verify),
+    Demo(demo::Demo),
     Schema(schema::Schema),
 }
 
@@ -73,6 +80,9 @@ pub fn main() -> ExitCode {
         Verb::Run(verb) => verb.execute(),
         Verb::Replay(verb) => verb.execute(),
         Verb::Test(verb) => verb.execute(),
+        Verb::Explain(verb) => verb.execute(),
+        Verb::Verify(verb) => verb.execute(),
+        Verb::Demo(verb) => verb.execute(),
         Verb::Schema(verb) => verb.execute(),
     };
     outcome.map_or_else(Failure::end, |()| ExitCode::SUCCESS)

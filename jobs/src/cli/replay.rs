@@ -38,16 +38,7 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let stretch = Stretch {
-            from: self.from.unwrap_or(Stretch::ALL.from),
-            to: self.to.unwrap_or(Stretch::ALL.to),
-        };
-        if stretch.from >= stretch.to {
-            return Err(Failure::usage(format!(
-                "--from {} is not before --to {}, so no row lies between them",
-                stretch.from, stretch.to
-            )));
-        }
+        let stretch = stretch(self.from, self.to)?;
         let plan = self.running.plan()?;
         let options = Options {
             workers: self.running.workers(),
@@ -56,6 +47,24 @@ impl Replay {
         };
         self.running.carry_out(plan, &options)
     }
+}
+
+/// The stretch of event time between two moments.
+///
+/// # Errors
+/// When it is empty.
+pub(super) fn stretch(from: Option<EventTime>, to: Option<EventTime>) -> Result<Stretch, Failure> {
+    let stretch = Stretch {
+        from: from.unwrap_or(Stretch::ALL.from),
+        to: to.unwrap_or(Stretch::ALL.to),
+    };
+    if stretch.from >= stretch.to {
+        return Err(Failure::usage(format!(
+            "--from {} is not before --to {}, so no row lies between them",
+            stretch.from, stretch.to
+        )));
+    }
+    Ok(stretch)
 }
 
 /// Reads a moment: RFC 3339, or a date for its first moment in UTC.

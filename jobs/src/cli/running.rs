@@ -49,14 +49,7 @@ impl Running {
                 self.job.path.display()
             )));
         }
-        if let Some(unknown) = self.only.iter().find(|sink| !job.sinks.contains_key(*sink)) {
-            let known: Vec<&str> = job.sinks.keys().map(String::as_str).collect();
-            return Err(Failure::usage(format!(
-                "--only {unknown}: the job file `{}` has no sink of this name; it has {}",
-                self.job.path.display(),
-                known.join(", ")
-            )));
-        }
+        self.job.has_sinks(&job, &self.only)?;
         let sinks: BTreeSet<String> = self.only.iter().cloned().collect();
         Ok(compile(&job, &Selection { sinks })?)
     }

@@ -8,7 +8,7 @@ use tidegate_operators::features::spec::{
 };
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::job::{
-    Aggregate, Bounds, Empty, Features, Mode, Nulls, Op, Order, OutputKind, Spread, Text,
+    Aggregate, Bounds, Empty, Features, Nulls, Op, Order, OutputKind, Spread, Text,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -74,26 +74,14 @@ impl Compiler<'_> {
         features: &Features,
     ) -> Option<Registers> {
         let anchored = features.at.is_some();
-        let anchor_kind = OutputKind::Features;
-        let current_kind = if anchored {
-            OutputKind::Current
-        } else {
-            OutputKind::Features
+        let wants_anchors = anchored && !self.sinks_of(OutputKind::Features, name).is_empty();
+        let current_kinds: &[OutputKind] = match anchored {
+            true => &[OutputKind::Current],
+            false => &[OutputKind::Features, OutputKind::Current],
         };
-        let wants_anchors = anchored && !self.sinks_of(anchor_kind, name).is_empty();
-        let mut current_sinks = self.sinks_of(OutputKind::Current, name);
-        if !anchored {
-            current_sinks.extend(self.sinks_of(OutputKind::Features, name));
-        }
-        let wants_current = !current_sinks.is_empty();
-        for (_, sink) in current_sinks
+        let wants_current = current_kinds
             .iter()
-            .filter(|(_, sink)| sink.mode == Mode::Final)
-        {
-            let message = "current values are never final";
-            let problem = self.job.origin.problem(sink.from.0.place(), message);
-            self.push(problem.help("set mode = \"upserts\" or \"changes\""));
-        }
+            .any(|kind| !self.sinks_of(*kind, name).is_empty());
         if !wants_anchors && !wants_current && !self.is_watched(name) {
             return None;
         }
@@ -118,53 +106,35 @@ impl Compiler<'_> {
             .as_ref()
             .and_then(|at| self.filter(stage, &from, Some(at)));
         let (carry, carried) = self.carried(stage, &from, features);
-        let unit = self.unit(&from);
+        let time = self.time_column(&from);
         let key = self
             .job
             .entities
             .get(entity)
             .map(|entity| entity.key.as_str().to_owned());
-        let time = OutputColumn {
-            name: from
-                .first()
-                .map(|s| self.job.event_time(s).as_str().to_owned())
-                .unwrap_or_default(),
-            kind: Kind::Time(unit),
-        };
+        let schema =
+            |first: Vec<OutputColumn>, kind: OutputKind, identity: Vec<usize>| OutputSchema {
+                name: format!("{}.{name}", kind.word()),
+                key: key.clone(),
+                columns: first.into_iter().chain(columns.iter().cloned()).collect(),
+                identity,
+            };
         let anchor_output = wants_anchors.then(|| {
             let id = OutputColumn {
                 name: self.id_name(&from),
                 kind: Kind::Id,
             };
-            let all = [id, time.clone()]
-                .into_iter()
-                .chain(carried)
-                .chain(columns.iter().cloned());
-            let schema = OutputSchema {
-                name: format!("features.{name}"),
-                key: key.clone(),
-                columns: all.collect(),
-                identity: vec![0],
-            };
-            stage.output(schema)
+            let first = [id, time.clone()].into_iter().chain(carried).collect();
+            stage.output(schema(first, OutputKind::Features, vec![0]))
         });
+        let current_output =
+            wants_current.then(|| stage.output(schema(vec![time], current_kinds[0], Vec::new())));
         if let Some(output) = anchor_output {
-            self.sinks_for(anchor_kind, name, output, None);
+            self.sinks_for(OutputKind::Features, name, output, None);
         }
-        let current_output = wants_current.then(|| {
-            let all = std::iter::once(time).chain(columns.iter().cloned());
-            let schema = OutputSchema {
-                name: format!("{}.{name}", current_kind.word()),
-                key,
-                columns: all.collect(),
-                identity: Vec::new(),
-            };
-            stage.output(schema)
-        });
         if let Some(output) = current_output {
-            self.sinks_for(current_kind, name, output, None);
-            if !anchored {
-                self.sinks_for(OutputKind::Current, name, output, None);
+            for kind in current_kinds {
+                self.sinks_for(*kind, name, output, None);
             }
         }
         stage.plan.features.push(FeaturesSpec {
@@ -184,6 +154,17 @@ impl Compiler<'_> {
             block: name.to_owned(),
             columns,
         })
+    }
+
+    /// The column that shows the time of a row.
+    fn time_column(&self, from: &[String]) -> OutputColumn {
+        let name = from
+            .first()
+            .map(|source| self.job.event_time(source).as_str().to_owned());
+        OutputColumn {
+            name: name.unwrap_or_default(),
+            kind: Kind::Time(self.unit(from)),
+        }
     }
 
     /// The name of the column that shows the event's id.

@@ -73,7 +73,7 @@ impl Compiler<'_> {
             return;
         }
         self.dedupe(&mut stage);
-        self.feed(&mut stage, entity);
+        self.feed(&stage, entity);
         self.plan.stages.push(stage.plan);
     }
 
@@ -140,7 +140,7 @@ impl Compiler<'_> {
     }
 
     /// Tells each source what its facts are made of.
-    fn feed(&mut self, stage: &mut StageBuilder, entity: Option<&str>) {
+    fn feed(&mut self, stage: &StageBuilder, entity: Option<&str>) {
         let index = self.plan.stages.len();
         let key = entity
             .and_then(|entity| self.job.entities.get(entity))

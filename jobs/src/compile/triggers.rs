@@ -11,7 +11,7 @@ use super::conditions::{self, Register};
 use super::features::Registers;
 use super::stage::{StageBuilder, word_kind};
 use super::{Compiler, TablePlan};
-use crate::normalise::Word;
+use crate::normalise::{Word, WordKind};
 
 /// A table as conditions see it.
 struct TableColumns {
@@ -20,7 +20,25 @@ struct TableColumns {
     columns: Vec<OutputColumn>,
 }
 
+/// The registers of a trigger and what is behind them.
+struct Sight {
+    registers: Vec<Register>,
+    /// How many registers features and sessions fill.
+    inputs: usize,
+    lookups: Vec<Lookup>,
+    /// What each word of each table's key is looked up by.
+    keys: Vec<(KeyPart, OutputColumn)>,
+}
+
+/// The conditions of a trigger.
+struct Conditions {
+    segment: Option<Program>,
+    when: Program,
+    clear_when: Option<Program>,
+}
+
 impl Compiler<'_> {
+    /// Compiles a trigger that has a sink; what is wrong with it becomes a problem.
     pub(super) fn trigger(
         &mut self,
         stage: &mut StageBuilder,
@@ -28,120 +46,31 @@ impl Compiler<'_> {
         name: &str,
         trigger: &Trigger,
         blocks: &[Registers],
-    ) {
+    ) -> Option<()> {
         if self.sinks_of(OutputKind::Trigger, name).is_empty() {
-            return;
+            return None;
         }
-        let on = |block: &str| trigger.on.iter().any(|on| *on == *block);
-        let mut registers = Vec::new();
-        for block in blocks {
-            registers.extend(block.columns.iter().map(|column| Register {
-                block: Some(block.block.clone()),
-                name: column.name.clone(),
-                kind: column.kind.clone(),
-                visible: on(&block.block),
-            }));
-        }
-        let inputs = registers.len();
-        let mut lookups = Vec::new();
-        let mut keys = Vec::new();
-        for table_name in trigger.on.iter() {
-            if !self.job.all_tables().contains_key(table_name.as_str()) {
-                continue;
-            }
-            let Some(table) = self.table(stage, table_name.as_str()) else {
-                return;
-            };
-            let part = |column: &OutputColumn| {
-                let same = |register: &Register| register.visible && register.name == column.name;
-                match registers[..inputs].iter().position(same) {
-                    Some(register) => KeyPart::Register(register),
-                    None => KeyPart::Segment,
-                }
-            };
-            let key: Vec<KeyPart> = table.key.iter().map(part).collect();
-            keys.extend(key.iter().copied().zip(table.key.clone()));
-            lookups.push(Lookup {
-                table: table.index,
-                key,
-                columns: table.columns.len(),
-            });
-            registers.extend(table.columns.into_iter().map(|column| Register {
-                block: Some(table_name.as_str().to_owned()),
-                name: column.name,
-                kind: column.kind,
-                visible: true,
-            }));
-        }
-        let segment = match &trigger.segment {
-            None => None,
-            Some(sql) => match self.condition(&registers, sql) {
-                Some(program) => Some(program),
-                None => return,
-            },
-        };
-        let segment_kind = segment
-            .as_ref()
-            .map_or(Kind::Int, |program| program.result().kind());
-        self.check_keys(trigger, &keys, segment.as_ref(), &registers);
-        registers.push(Register {
-            block: None,
-            name: "segment".to_owned(),
-            kind: segment_kind.clone(),
-            visible: segment.is_some(),
-        });
-        let Some(when) = self.condition(&registers, &trigger.when) else {
-            return;
-        };
-        let clear_when = match &trigger.clear_when {
-            None => None,
-            Some(sql) => match self.condition(&registers, sql) {
-                Some(program) => Some(program),
-                None => return,
-            },
-        };
+        let mut sight = self.sight(stage, entity, trigger, blocks)?;
+        let Conditions {
+            segment,
+            when,
+            clear_when,
+        } = self.conditions(trigger, &mut sight)?;
         let anchor = match trigger.at {
             EvaluateAt::Changes => None,
-            EvaluateAt::Anchors => {
-                let anchors = blocks.iter().filter(|block| on(&block.block));
-                let found = anchors
-                    .filter_map(|block| self.anchor_of(stage, &block.block))
-                    .next();
-                if found.is_none() {
-                    let message = "a trigger at anchors needs features with `at`";
-                    self.problem(trigger.when.place(), message);
-                    return;
-                }
-                found
-            }
+            EvaluateAt::Anchors => Some(self.anchor(stage, trigger)?),
         };
-        let mut reasons = Vec::new();
-        let mut shown = Vec::new();
-        for sql in &trigger.explain {
-            let (text, _) = sql.split_alias();
-            match conditions::register_of(&self.planner, &registers, text) {
-                Ok(Some(register)) => {
-                    reasons.push(register);
-                    shown.push(OutputColumn {
-                        name: sql.column_name(),
-                        kind: registers[register].kind.clone(),
-                    });
-                }
-                Ok(None) => {
-                    let message =
-                        format!("`{}` is not a column; explain with columns", sql.written());
-                    self.problem(sql.place(), message);
-                }
-                Err(error) => self.condition_problem(sql, &registers, &error),
-            }
-        }
+        let (reasons, shown) = self.reasons(trigger, &sight.registers);
         for text in TEXTS {
             self.plan.names.code(text);
         }
+        let segment_kind = segment
+            .as_ref()
+            .map_or(Kind::Int, |program| program.result().kind());
         let mut spec = TriggerSpec {
             anchor,
-            inputs,
-            lookups,
+            inputs: sight.inputs,
+            lookups: sight.lookups,
             segment,
             when,
             clear_when,
@@ -159,7 +88,6 @@ impl Compiler<'_> {
             firings: None,
             episodes: None,
         };
-        let unit = self.trigger_unit(trigger);
         let schema = OutputSchema {
             name: format!("trigger.{name}"),
             key: self
@@ -167,7 +95,7 @@ impl Compiler<'_> {
                 .entities
                 .get(entity)
                 .map(|entity| entity.key.as_str().to_owned()),
-            columns: spec.columns(unit, segment_kind, shown),
+            columns: spec.columns(self.trigger_unit(trigger), segment_kind, shown),
             identity: spec.identity(),
         };
         let modes = self.sinks_of(OutputKind::Trigger, name);
@@ -184,6 +112,142 @@ impl Compiler<'_> {
             self.sinks_for(OutputKind::Trigger, name, output, Some(false));
         }
         stage.plan.triggers.push(spec);
+        Some(())
+    }
+
+    /// What the conditions can read: the columns of features and sessions, then those of tables.
+    fn sight(
+        &mut self,
+        stage: &mut StageBuilder,
+        entity: &str,
+        trigger: &Trigger,
+        blocks: &[Registers],
+    ) -> Option<Sight> {
+        let on = |block: &str| trigger.on.iter().any(|on| *on == *block);
+        let mut registers = Vec::new();
+        for block in blocks {
+            registers.extend(block.columns.iter().map(|column| Register {
+                block: Some(block.block.clone()),
+                name: column.name.clone(),
+                kind: column.kind.clone(),
+                visible: on(&block.block),
+            }));
+        }
+        let inputs = registers.len();
+        let mut sight = Sight {
+            registers,
+            inputs,
+            lookups: Vec::new(),
+            keys: Vec::new(),
+        };
+        let entity_key = self
+            .job
+            .entities
+            .get(entity)
+            .map(|entity| entity.key.clone());
+        for table_name in trigger.on.iter() {
+            if !self.job.all_tables().contains_key(table_name.as_str()) {
+                continue;
+            }
+            let entity_key = entity_key.as_ref().map_or("", |key| key.as_str());
+            let table = self.table(stage, table_name.as_str(), entity_key)?;
+            let part = |column: &OutputColumn| {
+                let same = |register: &Register| register.visible && register.name == column.name;
+                match sight.registers[..inputs].iter().position(same) {
+                    _ if column.name == entity_key => KeyPart::Entity,
+                    Some(register) => KeyPart::Register(register),
+                    None => KeyPart::Segment,
+                }
+            };
+            let key: Vec<KeyPart> = table.key.iter().map(part).collect();
+            sight
+                .keys
+                .extend(key.iter().copied().zip(table.key.clone()));
+            sight.lookups.push(Lookup {
+                table: table.index,
+                key,
+                columns: table.columns.len(),
+            });
+            sight
+                .registers
+                .extend(table.columns.into_iter().map(|column| Register {
+                    block: Some(table_name.as_str().to_owned()),
+                    name: column.name,
+                    kind: column.kind,
+                    visible: true,
+                }));
+        }
+        Some(sight)
+    }
+
+    /// The conditions; the segment becomes the last register.
+    fn conditions(&mut self, trigger: &Trigger, sight: &mut Sight) -> Option<Conditions> {
+        let segment = match &trigger.segment {
+            None => None,
+            Some(sql) => Some(self.condition(&sight.registers, sql)?),
+        };
+        self.check_keys(trigger, &sight.keys, segment.as_ref(), &sight.registers);
+        sight.registers.push(Register {
+            block: None,
+            name: "segment".to_owned(),
+            kind: segment
+                .as_ref()
+                .map_or(Kind::Int, |program| program.result().kind()),
+            visible: segment.is_some(),
+        });
+        let when = self.condition(&sight.registers, &trigger.when)?;
+        let clear_when = match &trigger.clear_when {
+            None => None,
+            Some(sql) => Some(self.condition(&sight.registers, sql)?),
+        };
+        Some(Conditions {
+            segment,
+            when,
+            clear_when,
+        })
+    }
+
+    /// The filter of the anchors of the features that the trigger looks at.
+    fn anchor(&mut self, stage: &mut StageBuilder, trigger: &Trigger) -> Option<u8> {
+        let anchors = trigger
+            .on
+            .iter()
+            .find_map(|on| self.anchor_of(stage, on.as_str()));
+        if anchors.is_none() {
+            let message = "a trigger at anchors needs features with `at`";
+            self.problem(trigger.when.place(), message);
+        }
+        anchors
+    }
+
+    /// The registers that explain a firing, and how they are shown.
+    fn reasons(
+        &mut self,
+        trigger: &Trigger,
+        registers: &[Register],
+    ) -> (Vec<usize>, Vec<OutputColumn>) {
+        let mut reasons = Vec::new();
+        let mut shown = Vec::new();
+        for sql in &trigger.explain {
+            let (text, _) = sql.split_alias();
+            match conditions::register_of(&self.planner, registers, text) {
+                Ok(Some(register)) => {
+                    reasons.push(register);
+                    let kind = registers[register].kind.clone();
+                    shown.push(OutputColumn {
+                        name: sql.column_name(),
+                        kind,
+                    });
+                }
+                Ok(None) => {
+                    let message =
+                        format!("`{}` is not a column; explain with columns", sql.written());
+                    self.problem(sql.place(), message);
+                }
+                Err(error) => self.condition_problem(sql, registers, &error),
+            }
+        }
+        (reasons, shown)
     }
 
     fn trigger_unit(&self, trigger: &Trigger) -> TimeUnit {
@@ -251,6 +315,8 @@ impl Compiler<'_> {
             let found = match part {
                 KeyPart::Register(register) => Some(registers[*register].kind.clone()),
                 KeyPart::Segment => segment.map(|program| program.result().kind()),
+                // The entity's key is a name, and so is the table's.
+                KeyPart::Entity => Some(column.kind.clone()),
             };
             let Some(found) = found else {
                 let message = format!(
@@ -280,7 +346,12 @@ impl Compiler<'_> {
     }
 
     /// The table of the stage with this name, made when it is new to it.
-    fn table(&mut self, stage: &mut StageBuilder, name: &str) -> Option<TableColumns> {
+    fn table(
+        &mut self,
+        stage: &mut StageBuilder,
+        name: &str,
+        entity_key: &str,
+    ) -> Option<TableColumns> {
         let tables = self.job.all_tables();
         let table = tables.get(name)?;
         let source = table.source.to_owned();
@@ -290,7 +361,10 @@ impl Compiler<'_> {
         let mut key_columns = Vec::new();
         for column in &keys {
             let index = self.column(&source, column.as_str(), column.place())?;
-            let (word, shown) = self.table_word(&source, index, key.len())?;
+            let (mut word, mut shown) = self.table_word(&source, index, key.len())?;
+            if column.as_str() == entity_key {
+                (word.kind, shown.kind) = (WordKind::Text, Kind::Text);
+            }
             key.push(word);
             key_columns.push(shown);
         }

@@ -2,11 +2,11 @@
 //!
 //! Every SQL expression of the job is evaluated here, once per batch, and compiled away: a filter
 //! becomes a bit, a measure a fixed-point integer, a category a code. An expression that reads a
-//! single text column is evaluated once per *distinct value* of the batch ([`category`]), and so is
-//! everything that is done with a key ([`distinct`]).
+//! single text column is evaluated once per *distinct value* of the batch (module `category`), and so is
+//! everything that is done with a key (`distinct`).
 //!
 //! What was evaluated lies column by column. The rows of the blocks are put together from it a chunk
-//! at a time, small enough to stay in the nearest cache, and dealt out to the workers ([`deal`]).
+//! at a time, small enough to stay in the nearest cache, and dealt out to the workers (`deal`).
 //!
 //! # Errors
 //! A measure that does not fit its fixed-point number makes its row a reject; the others go on.

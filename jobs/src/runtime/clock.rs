@@ -80,10 +80,10 @@ impl Clock {
                         newest.plus(Span(i64::try_from(passed).unwrap_or(i64::MAX)))
                     }
                 };
+                // From the newest, however long another has been silent: it has seen the latest time.
                 open()
-                    .map(on)
-                    .max()
-                    .unwrap_or(EventTime::MIN)
+                    .max_by_key(|hand| hand.newest)
+                    .map_or(EventTime::MIN, on)
                     .minus(self.lateness)
             }
         };

@@ -38,13 +38,15 @@ use tidegate_schemas::time::{EventTime, Span};
 use crate::compile::{Feed, Plan, SinkPlan, SourcePlan, StagePlan};
 use crate::sinks::{Mode, SinkHandle, SinkInput, SinkReport, SinkSender};
 use crate::sources::{Lifetime, Source};
-pub use admit::Stretch;
-use admit::{Admission, reject_schema};
+pub(crate) use admit::Admission;
+pub use admit::{Stretch, reject_schema};
 use clock::Clock;
 use conductor::{Conductor, Line, RawSinks, Work};
 pub use error::RunError;
+pub(crate) use tables::table_rows;
 pub use watch::Watch;
 use worker::Outlet;
+pub(crate) use worker::logic;
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -159,7 +161,9 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     finished?;
     let stopped = watch.is_stopped();
     let mut reports = Vec::new();
-    for handle in outputs.handles {
+    // One by one, so that those that are left are aborted when one fails.
+    while !outputs.handles.is_empty() {
+        let handle = outputs.handles.remove(0);
         let name = handle.name().to_owned();
         if stopped && !unending {
             handle.abort()?;
@@ -219,6 +223,17 @@ struct Outputs {
     rejects: Vec<Vec<Vec<SinkSender>>>,
     /// By source, for the conductor.
     raw: Vec<RawSinks>,
+}
+
+/// A run that fails leaves nothing half-written: whoever ends before the sinks were finished waits until they have
+/// removed their files.
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        for handle in self.handles.drain(..) {
+            // Why the run failed is told elsewhere.
+            let _ = handle.abort();
+        }
+    }
 }
 
 fn open_sinks(

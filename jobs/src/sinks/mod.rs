@@ -36,7 +36,7 @@ mod writer;
 pub use error::{Attempt, Problem, SinkError};
 pub(crate) use select::Select;
 pub(crate) use shape::mode_fields;
-pub use sink::{Sink, SinkReport};
+pub use sink::{Sink, SinkReport, written_schema};
 pub use spec::{Format, Life, Mode, Place, Roll, SinkInput, SinkSpec};
 pub use thread::{SinkHandle, SinkSender};
 

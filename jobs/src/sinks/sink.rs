@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::Tick;
@@ -25,6 +26,19 @@ pub struct SinkReport {
     /// Times that the unit of their column cannot hold (nanoseconds before 1677 or after 2262)
     /// and that were written as null.
     pub times_out_of_range: u64,
+}
+
+/// The columns that a sink writes, found without opening it.
+///
+/// # Errors
+/// Settings that do not fit the output, and expressions that cannot be compiled.
+pub fn written_schema(
+    spec: &SinkSpec,
+    input: SinkInput,
+    names: Arc<Names>,
+) -> Result<SchemaRef, SinkError> {
+    let shape = Shape::new(spec, input, names).map_err(|problem| problem.of(&spec.name))?;
+    Ok(Arc::clone(shape.schema()))
 }
 
 /// One sink. Dropped without [`Sink::finish`], it leaves no unfinished file behind.

@@ -1,6 +1,9 @@
 //! What an output should hold, and what of it could not be computed.
 
-use arrow::array::{ArrayRef, Float64Array};
+use arrow::array::{ArrayRef, Float64Array, new_null_array};
+use tidegate_schemas::rows::Kind;
+
+use super::shown::type_of;
 
 /// Which values of a column are not known, and why.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +52,15 @@ pub(super) struct Computed {
 }
 
 impl Computed {
+    /// A column of which nothing is known.
+    pub(super) fn unknown(kind: &Kind, rows: usize, why: String) -> Computed {
+        Computed {
+            values: new_null_array(&type_of(kind), rows),
+            unknown: Unknown::All(why),
+            size: None,
+        }
+    }
+
     /// A column of which all is known.
     pub(super) fn known(values: ArrayRef) -> Computed {
         Computed {

@@ -21,6 +21,8 @@ use crate::runtime::Stretch;
 
 /// The name of the table.
 pub(super) const FACTS: &str = "facts";
+/// Rows that are neither rejected nor late.
+const ARRIVED: &str = "arrived";
 
 /// A source that feeds the entity.
 pub(super) struct Feeding {
@@ -69,16 +71,7 @@ pub(super) fn make(
     }
     let columns = ledger.columns();
     let carried: String = columns.iter().map(|column| format!(", {column}")).collect();
-    let all = parts.join(" UNION ALL ");
-    let once = match rules.dedupe {
-        None => all,
-        Some((keep, on_conflict)) => once(&all, rules.lateness + keep, rules.lateness, on_conflict),
-    };
-    let sql = format!(
-        "SELECT k, at, id{carried}, \
-         CAST(row_number() OVER (ORDER BY k, at, id) AS BIGINT) AS rn FROM ({once})"
-    );
-    let kept = database.keep(FACTS, &[&["k", "at", "id"], &["rn"]], &sql);
+    let arrived = database.keep(ARRIVED, &[], &parts.join(" UNION ALL "));
     for source in feeding {
         let failure = source.rows.failure.lock().ok();
         if let Some(error) = failure.and_then(|mut failure| failure.take()) {
@@ -88,10 +81,23 @@ pub(super) fn make(
             });
         }
     }
+    arrived?;
     for index in 0..feeding.len() {
         database.forget(&format!("raw_{index}"))?;
     }
-    kept
+    let once = match rules.dedupe {
+        None => ARRIVED.to_owned(),
+        Some((keep, on_conflict)) => {
+            let columns = format!("k, at, id{carried}");
+            once(&columns, rules.lateness + keep, rules.lateness, on_conflict)
+        }
+    };
+    let sql = format!(
+        "SELECT k, at, id{carried}, \
+         CAST(row_number() OVER (ORDER BY k, at, id) AS BIGINT) AS rn FROM {once}"
+    );
+    database.keep(FACTS, &[&["k", "at", "id"], &["rn"]], &sql)?;
+    database.forget(ARRIVED)
 }
 
 /// The rows of a source that are neither rejected nor late, with the ledger's columns.
@@ -147,19 +153,23 @@ fn longest(span: Span) -> i64 {
 /// Of the rows with one id, the one that holds. An id is forgotten, and begins anew, when the clock is
 /// past its last row by `remembered`; with `latest`, a row that is older than the clock by the
 /// lateness is settled and not replaced.
-fn once(all: &str, remembered: Span, lateness: Span, on_conflict: OnConflict) -> String {
+fn once(columns: &str, remembered: Span, lateness: Span, on_conflict: OnConflict) -> String {
     let (remembered, lateness) = (longest(remembered), longest(lateness));
     let order = match on_conflict {
         OnConflict::First => "source, arrival",
         OnConflict::Latest => "replaces DESC, source DESC, arrival DESC",
     };
     let arrived = "PARTITION BY id ORDER BY source, arrival";
+    // Few ids come twice, and only those need a window each.
+    let again = format!("SELECT id FROM {ARRIVED} GROUP BY id HAVING count(*) > 1");
     format!(
-        "SELECT * FROM (SELECT *, \
+        "(SELECT {columns} FROM {ARRIVED} WHERE id NOT IN ({again}) UNION ALL \
+         SELECT {columns} FROM (SELECT *, \
          row_number() OVER (PARTITION BY id, again ORDER BY {order}) AS nth \
          FROM (SELECT *, CASE WHEN before < newest - {lateness} THEN 0 ELSE 1 END AS replaces, \
          sum(CASE WHEN before < newest - {remembered} THEN 1 ELSE 0 END) \
          OVER ({arrived} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS again \
-         FROM (SELECT *, lag(at) OVER ({arrived}) AS before FROM ({all})))) WHERE nth = 1"
+         FROM (SELECT *, lag(at) OVER ({arrived}) AS before \
+         FROM {ARRIVED} WHERE id IN ({again})))) WHERE nth = 1)"
     )
 }

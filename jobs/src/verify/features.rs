@@ -7,7 +7,7 @@
 //! | max_count_by, histogram, entropy, distinct_k | a frame for each value that the key ever had ([`super::tallies`]) |
 //! | time_since_last | the greatest time in a frame that ends before the anchor |
 //! | decayed_sum | a running sum that begins anew every 400 half-lives |
-//! | longest_gap, and everything with a `hop` | joining anchors with the rows in their window ([`super::pairs`]) |
+//! | longest_gap of a window, and everything with a `hop` | joining anchors with the rows in their window ([`super::pairs`]) |
 
 use arrow::array::ArrayRef;
 use tidegate_schemas::job::{Bounds, Op};
@@ -66,8 +66,15 @@ impl Anchors<'_> {
     /// The columns of features, in their order.
     pub(super) fn compute(&self, wanted: &[Wanted]) -> Result<Vec<Computed>, VerifyError> {
         let mut computed: Vec<Option<Computed>> = wanted.iter().map(|_| None).collect();
+        for (wanted, computed) in wanted.iter().zip(&mut computed) {
+            if matches!(wanted.op, Op::Variance(_) | Op::Stddev(_)) {
+                *computed = self.too_wide(wanted)?;
+            }
+        }
         let framed = |wanted: &Wanted| wanted.way() == Way::Calls && wanted.hop.is_none();
-        let calls: Vec<usize> = (0..wanted.len()).filter(|i| framed(&wanted[*i])).collect();
+        let calls: Vec<usize> = (0..wanted.len())
+            .filter(|index| computed[*index].is_none() && framed(&wanted[*index]))
+            .collect();
         // A query with too many frames at once takes its memory for all of them.
         for some in calls.chunks(16) {
             let columns: Vec<&Wanted> = some.iter().map(|index| &wanted[*index]).collect();
@@ -94,9 +101,27 @@ impl Anchors<'_> {
             Way::Picks(end) => self.picks(wanted, end),
             Way::Tallies => tallies::column(self, wanted),
             Way::SinceLast => self.since_last(wanted).map(Computed::known),
+            Way::LongestGap if wanted.window.is_none() => {
+                self.longest_gap(wanted).map(Computed::known)
+            }
             Way::LongestGap => pairs::column(self, wanted),
             Way::Decayed => self.decayed(wanted),
         }
+    }
+
+    /// A variance whose sums would not fit into SQL's 38 digits is not known.
+    fn too_wide(&self, wanted: &Wanted) -> Result<Option<Computed>, VerifyError> {
+        let (counts, value) = (&wanted.counts, wanted.value());
+        let sql = format!(
+            "SELECT max(abs(CAST({value} AS DOUBLE))), CAST(count(*) AS DOUBLE) \
+             FROM {FACTS} WHERE {counts}"
+        );
+        let answer = self.database.query(&wanted.name, &sql)?;
+        let (most, rows) = (floats(answer.column(0))?[0], floats(answer.column(1))?[0]);
+        let widest = most.unwrap_or(0.0) * rows.unwrap_or(0.0);
+        let why = "the squares of its values are too large for SQL's decimals".to_owned();
+        let unknown = || Computed::unknown(&wanted.kind, self.times.len(), why);
+        Ok((widest > 1e19).then(unknown))
     }
 
     /// Columns by aggregate functions over frames.
@@ -145,6 +170,22 @@ impl Anchors<'_> {
         shown(&wanted.kind, &wholes(answer.column(1))?)
     }
 
+    /// The longest distance of neighbouring rows in a lifetime: every row but the first brings one.
+    fn longest_gap(&self, wanted: &Wanted) -> Result<ArrayRef, VerifyError> {
+        let (anchor, counts) = (self.anchor, &wanted.counts);
+        let frame = frame(self.bounds, None, Until::TheBounds).unwrap_or_default();
+        let before = "ORDER BY rn ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING";
+        let sql = format!(
+            "SELECT o, gap FROM (SELECT rn AS o, anchor, \
+             max(gap) OVER (PARTITION BY k ORDER BY at {frame}) AS gap \
+             FROM (SELECT rn, k, at, {anchor} AS anchor, CASE WHEN {counts} THEN at - \
+             max(CASE WHEN {counts} THEN at END) OVER (PARTITION BY k {before}) END AS gap \
+             FROM {FACTS} WHERE {anchor} OR {counts})) WHERE anchor ORDER BY o"
+        );
+        let answer = self.database.query(&wanted.name, &sql)?;
+        shown(&wanted.kind, &wholes(answer.column(1))?)
+    }
+
     /// The first or last rows that count: the frame says how many there are up to the anchor (`upto`)
     /// and in the window (`n`), so their numbers are known.
     fn picks(&self, wanted: &Wanted, end: End) -> Result<Computed, VerifyError> {
@@ -158,16 +199,7 @@ impl Anchors<'_> {
                 "{} lists of up to {k} values are too many",
                 self.times.len()
             );
-            let values = arrow::array::new_null_array(
-                &super::shown::type_of(&wanted.kind),
-                self.times.len(),
-            );
-            let unknown = Unknown::All(why);
-            return Ok(Computed {
-                values,
-                unknown,
-                size: None,
-            });
+            return Ok(Computed::unknown(&wanted.kind, self.times.len(), why));
         }
         let count = |window: Option<Span>| {
             let frame = frame(self.bounds, window, Until::TheBounds).unwrap_or_default();

@@ -243,9 +243,11 @@ fn check(spec: &DriftSpec, ticks: &[Tick], changes: &[BTreeMap<Row, i64>], case:
     }
 }
 
-/// How many random cases to try: a few by default, more when `CASES` says so.
+/// How many random cases to try: a few by default, more when `TIDEGATE_CASES` says so.
 fn cases() -> u64 {
-    std::env::var("CASES").map_or(12, |cases| cases.parse().expect("CASES is a number"))
+    std::env::var("TIDEGATE_CASES").map_or(12, |cases| {
+        cases.parse().expect("TIDEGATE_CASES is a number")
+    })
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The driver's promise: whatever the order, the batches, the firing and the number of workers, the
 //! rows add up to what a plain loop over the sorted facts of each key puts out.
 
+mod entity;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -159,8 +161,12 @@ fn random_events(random: &mut StdRng) -> Vec<Event> {
     events.into_iter().map(|(_, event)| event).collect()
 }
 
-fn block(events: &[Event]) -> FactBlock {
-    let mut block = FactBlock::new(1);
+fn block<const N: usize>(
+    events: &[Event],
+    bits: fn(&Event) -> u64,
+    words: fn(&Event) -> [i64; N],
+) -> FactBlock {
+    let mut block = FactBlock::new(N);
     for event in events {
         let known = block.keys.names.iter().position(|name| name == event.key);
         let key = match known {
@@ -172,11 +178,15 @@ fn block(events: &[Event]) -> FactBlock {
             diff: event.diff,
             at: EventTime(event.at),
             id: event.id,
-            bits: 0,
+            bits: bits(event),
         };
-        block.push(head, &[event.word]);
+        block.push(head, &words(event));
     }
     block
+}
+
+fn toy_block(events: &[Event]) -> FactBlock {
+    block(events, |_| 0, |event| [event.word])
 }
 
 /// Cuts events into ticks, each with the watermark after it.
@@ -210,7 +220,7 @@ fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, 
     let (mut live, mut settled) = (Collection::new(), Collection::new());
     for (tick, (events, watermark)) in ticks.iter().enumerate() {
         let arrivals = Arrivals {
-            facts: vec![Arc::new(block(events))],
+            facts: vec![Arc::new(toy_block(events))],
             tables: Vec::new(),
             watermark: Some(*watermark),
         };
@@ -277,7 +287,7 @@ fn run_workers(
                         .collect();
                     input.send(Parcel {
                         to,
-                        content: Content::Facts(Arc::new(block(&owned))),
+                        content: Content::Facts(Arc::new(toy_block(&owned))),
                     });
                     input.send(Parcel {
                         to,

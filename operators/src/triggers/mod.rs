@@ -166,10 +166,10 @@ impl Trigger {
             state.last = None;
         }
         if self.spec.anchor.is_none() {
-            self.look_up(state, at, registers, tables);
+            self.look_up(state, at, registers, tables, out.key());
             self.follow(state, at, registers, out);
         } else if !state.anchors.is_empty() {
-            self.look_up(state, at, registers, tables);
+            self.look_up(state, at, registers, tables, out.key());
             self.fire(state, at, registers, out);
         }
     }
@@ -233,7 +233,14 @@ impl Trigger {
     }
 
     /// Fills the registers behind the inputs and remembers what was looked up.
-    fn look_up(&self, state: &mut State, at: EventTime, registers: &mut Vec<i64>, tables: &Tables) {
+    fn look_up(
+        &self,
+        state: &mut State,
+        at: EventTime,
+        registers: &mut Vec<i64>,
+        tables: &Tables,
+        key_name: &str,
+    ) {
         assert!(
             registers.len() >= self.spec.inputs,
             "a trigger reads {} registers and was given {}",
@@ -254,6 +261,7 @@ impl Trigger {
                 registers.push(match part {
                     KeyPart::Register(register) => registers[*register],
                     KeyPart::Segment => registers[self.segment],
+                    KeyPart::Entity => code_of(key_name),
                 });
             }
             let (registers, key) = registers.split_at_mut(start);

@@ -88,6 +88,8 @@ pub enum KeyPart {
     Register(usize),
     /// The trigger's segment.
     Segment,
+    /// The key itself, as the code of its name.
+    Entity,
 }
 
 /// A row of a table to look up.
@@ -264,7 +266,7 @@ impl TriggerSpec {
         let keys = self.lookups.iter().flat_map(|lookup| &lookup.key);
         let keys = keys.filter_map(|part| match part {
             KeyPart::Register(register) => Some(*register),
-            KeyPart::Segment => None,
+            KeyPart::Segment | KeyPart::Entity => None,
         });
         sees("key", keys, |register| register < self.inputs)?;
         if self.segment.is_none() && self.lookups.iter().any(Lookup::by_segment) {

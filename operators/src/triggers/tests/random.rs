@@ -8,11 +8,14 @@ use super::*;
 
 const END: i64 = 60;
 
+/// A time, its facts (id, whether it is an anchor), and the inputs from then on.
+type Instant = (i64, Vec<(u64, bool)>, [i64; 2]);
+
 /// One key's story: what happens at each moment, and all versions of the limits.
 #[derive(Debug)]
 struct Story {
-    /// By time: facts (id, whether it is an anchor), and the inputs from then on.
-    instants: Vec<(i64, Vec<(u64, bool)>, [i64; 2])>,
+    /// In the order of time.
+    instants: Vec<Instant>,
     limits: Vec<TableRow>,
     cooldown: Option<i64>,
     sticky: bool,

@@ -1,0 +1,315 @@
+//! Which columns of the sources the columns of an output come from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::datatypes::SchemaRef;
+use tidegate_schemas::job::{Aggregate, Job, Output, OutputKind, Sql, Text, Trigger};
+
+use super::whole::Whole;
+use crate::expressions::Planner;
+
+/// Columns of sources, as `events.kind`.
+pub(super) type Origins = BTreeSet<String>;
+
+/// Finds origins.
+pub(super) struct Lineage<'a> {
+    job: &'a Job,
+    planner: Planner,
+    rows: BTreeMap<&'a str, SchemaRef>,
+}
+
+impl<'a> Lineage<'a> {
+    pub(super) fn new(whole: &Whole<'a>) -> Lineage<'a> {
+        let job = whole.job;
+        let rows = |name: &'a String| Some((name.as_str(), whole.rows(name)?));
+        Lineage {
+            job,
+            planner: Planner::new(),
+            rows: job.sources.keys().filter_map(rows).collect(),
+        }
+    }
+
+    /// The origins of each column of an output.
+    pub(super) fn of(&self, output: &Output) -> BTreeMap<String, Origins> {
+        let name = output.name.as_str();
+        match output.kind {
+            OutputKind::Features | OutputKind::Current => self.features(name),
+            OutputKind::Sessions => self.sessions(name),
+            OutputKind::Trigger => self.trigger(name),
+            OutputKind::Drift => self.drift(name),
+            OutputKind::Late | OutputKind::Rejects => BTreeMap::new(),
+        }
+    }
+
+    fn features(&self, name: &str) -> BTreeMap<String, Origins> {
+        let Some(features) = self.job.features.get(name) else {
+            return BTreeMap::new();
+        };
+        let from = &features.from;
+        let mut columns = self.key_and_time(name, from);
+        for source in from.iter() {
+            let Some(dedupe) = self
+                .job
+                .sources
+                .get(source.as_str())
+                .and_then(|s| s.dedupe.as_ref())
+            else {
+                continue;
+            };
+            let id = self.job.id_column(from).to_owned();
+            let origins = columns.entry(id).or_default();
+            origins.extend(dedupe.key.iter().map(|key| origin(source, key.as_str())));
+        }
+        for column in &features.carry {
+            let origins = from.iter().map(|source| origin(source, column.as_str()));
+            columns
+                .entry(column.as_str().to_owned())
+                .or_default()
+                .extend(origins);
+        }
+        columns.extend(self.aggregates(from, &features.add, None));
+        columns
+    }
+
+    fn sessions(&self, name: &str) -> BTreeMap<String, Origins> {
+        let Some(sessions) = self.job.sessions.get(name) else {
+            return BTreeMap::new();
+        };
+        let from = &sessions.from;
+        let mut columns = self.key_and_time(name, from);
+        let times = self.times(from);
+        for column in ["start", "end", "closed", "cut"] {
+            columns.insert(column.to_owned(), times.clone());
+        }
+        let filter = sessions.filter.as_ref();
+        let rows = filter.map_or(times, |sql| self.columns(from, sql));
+        columns.insert("rows".to_owned(), rows);
+        columns.extend(self.aggregates(from, &sessions.add, filter));
+        columns
+    }
+
+    fn trigger(&self, name: &str) -> BTreeMap<String, Origins> {
+        let Some(trigger) = self.job.triggers.get(name) else {
+            return BTreeMap::new();
+        };
+        let registers = self.registers(trigger);
+        let through = |sql: &Sql| -> Origins {
+            let names = identifiers(sql.as_str());
+            let known = names.iter().filter_map(|name| registers.get(name));
+            known.flatten().cloned().collect()
+        };
+        let mut columns = BTreeMap::new();
+        let conditions = [
+            Some(&trigger.when),
+            trigger.clear_when.as_ref(),
+            trigger.segment.as_ref(),
+        ];
+        let decides: Origins = conditions.into_iter().flatten().flat_map(through).collect();
+        for column in ["fired_at", "closed_at", "state"] {
+            columns.insert(column.to_owned(), decides.clone());
+        }
+        let segment = trigger.segment.as_ref().map(through).unwrap_or_default();
+        columns.insert("segment".to_owned(), segment);
+        for sql in &trigger.explain {
+            columns.insert(sql.column_name(), through(sql));
+        }
+        for on in trigger.on.iter() {
+            let from = self.from(on.as_str());
+            if let (Some((_, entity)), Some(from)) = (self.job.entity_behind(on.as_str()), from) {
+                let keys = || {
+                    from.iter()
+                        .map(|source| origin(source, entity.key.as_str()))
+                };
+                columns
+                    .entry(entity.key.as_str().to_owned())
+                    .or_default()
+                    .extend(keys());
+                columns.entry("arm".to_owned()).or_default().extend(keys());
+            }
+        }
+        columns
+    }
+
+    /// The origins of what a trigger can read, by name, qualified and not.
+    fn registers(&self, trigger: &Trigger) -> BTreeMap<String, Origins> {
+        let mut registers: BTreeMap<String, Origins> = BTreeMap::new();
+        // Of two columns with one name, that of a feature or session is meant before that of a table.
+        let mut add = |block: &str, column: String, origins: Origins| {
+            registers
+                .entry(column.clone())
+                .or_insert_with(|| origins.clone());
+            registers.insert(format!("{block}.{column}"), origins);
+        };
+        let tables = self.job.all_tables();
+        let mut blocks: Vec<&str> = trigger.on.iter().map(Text::as_str).collect();
+        blocks.sort_by_key(|on| tables.contains_key(on));
+        for on in blocks {
+            let columns = match tables.get(on) {
+                Some(table) => self.table_columns(table.source),
+                None if self.job.features.contains_key(on) => self.features(on),
+                None => self.sessions(on),
+            };
+            for (column, origins) in columns {
+                add(on, column, origins);
+            }
+        }
+        registers
+    }
+
+    fn table_columns(&self, source: &str) -> BTreeMap<String, Origins> {
+        let Some(rows) = self.rows.get(source) else {
+            return BTreeMap::new();
+        };
+        let names = rows.fields().iter().map(|field| field.name().clone());
+        names
+            .map(|name| (name.clone(), Origins::from([format!("{source}.{name}")])))
+            .collect()
+    }
+
+    fn drift(&self, name: &str) -> BTreeMap<String, Origins> {
+        let Some(drift) = self.job.drift.get(name) else {
+            return BTreeMap::new();
+        };
+        let from = [drift.from.clone()];
+        let counted: Origins = drift
+            .of
+            .iter()
+            .map(|sql| sql.split_alias().0)
+            .chain(drift.filter.iter().map(|sql| sql.as_str()))
+            .flat_map(|sql| self.columns_of(&from, sql))
+            .collect();
+        let mut columns = BTreeMap::new();
+        for column in ["psi", "kl", "rows", "reference_rows", "categories"] {
+            columns.insert(column.to_owned(), counted.clone());
+        }
+        for column in ["start", "window"] {
+            columns.insert(column.to_owned(), self.times(&from));
+        }
+        columns
+    }
+
+    fn key_and_time(&self, name: &str, from: &[Text]) -> BTreeMap<String, Origins> {
+        let mut columns = BTreeMap::new();
+        if let Some((_, entity)) = self.job.entity_behind(name) {
+            let key = entity.key.as_str();
+            let keys = from.iter().map(|source| origin(source, key));
+            columns.insert(key.to_owned(), keys.collect());
+        }
+        if let Some(source) = from.first() {
+            let time = self.job.event_time(source.as_str()).as_str().to_owned();
+            columns.insert(time, self.times(from));
+        }
+        columns
+    }
+
+    fn times(&self, from: &[Text]) -> Origins {
+        let time = |source: &Text| origin(source, self.job.event_time(source.as_str()).as_str());
+        from.iter().map(time).collect()
+    }
+
+    fn aggregates(
+        &self,
+        from: &[Text],
+        aggregates: &[Aggregate],
+        filter: Option<&Sql>,
+    ) -> BTreeMap<String, Origins> {
+        let mut columns = BTreeMap::new();
+        for aggregate in aggregates {
+            let per = match &aggregate.op {
+                tidegate_schemas::job::Op::Ratio { per } => Some(per),
+                _ => None,
+            };
+            let read = [
+                aggregate.of.as_ref(),
+                aggregate.filter.as_ref(),
+                per,
+                filter,
+            ];
+            let mut origins: Origins = read
+                .into_iter()
+                .flatten()
+                .flat_map(|sql| self.columns(from, sql))
+                .collect();
+            if origins.is_empty() {
+                origins = self.times(from);
+            }
+            columns.extend(
+                aggregate
+                    .columns()
+                    .into_iter()
+                    .map(|name| (name, origins.clone())),
+            );
+        }
+        columns
+    }
+
+    fn columns(&self, from: &[Text], sql: &Sql) -> Origins {
+        self.columns_of(from, sql.as_str())
+    }
+
+    /// The columns that an expression over the rows of sources reads.
+    fn columns_of(&self, from: &[Text], sql: &str) -> Origins {
+        let mut origins = Origins::new();
+        for source in from {
+            let Some(rows) = self.rows.get(source.as_str()) else {
+                continue;
+            };
+            if let Ok(expression) = self.planner.plan(sql, rows) {
+                let name = |column: &usize| origin(source, rows.field(*column).name());
+                origins.extend(expression.columns.iter().map(name));
+            }
+        }
+        origins
+    }
+
+    fn from(&self, name: &str) -> Option<&[Text]> {
+        let features = self.job.features.get(name).map(|features| &features.from);
+        let sessions = || self.job.sessions.get(name).map(|sessions| &sessions.from);
+        features.or_else(sessions).map(|from| &from[..])
+    }
+}
+
+fn origin(source: &Text, column: &str) -> String {
+    format!("{}.{column}", source.as_str())
+}
+
+/// The names in a condition, qualified ones whole and without quotes. Texts are none.
+fn identifiers(sql: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut name = String::new();
+    let mut inside: Option<char> = None;
+    for c in sql.chars().chain(std::iter::once(' ')) {
+        match (inside, c) {
+            (Some(quote), _) if c == quote => inside = None,
+            (Some('"'), _) => name.push(c),
+            (Some(_), _) => {}
+            (None, '"') => inside = Some(c),
+            (None, _) if c.is_alphanumeric() || c == '_' => name.push(c),
+            (None, '.') if !name.is_empty() => name.push(c),
+            (None, _) => {
+                if !name.is_empty() {
+                    names.insert(std::mem::take(&mut name));
+                }
+                if c == '\'' {
+                    inside = Some(c);
+                }
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_and_texts_are_not() {
+        let names = identifiers("a_1h>=limits.most and t.\"b b\"<>'c d' or f(e)");
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["a_1h", "and", "e", "f", "limits.most", "or", "t.b b"]
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! `tidegate check`: what a job means, or everything that is wrong with it.
+
+mod lineage;
+mod meaning;
+mod outputs;
+mod semantics;
+mod sources;
+mod state;
+mod whole;
+
+use clap::Args;
+use tidegate_schemas::job::Job;
+
+use super::failure::Failure;
+use super::job_file::JobFile;
+use super::out::print;
+pub(super) use meaning::of_aggregate;
+use whole::Whole;
+
+const HELP: &str = "\
+Examples:
+  tidegate check job.toml
+  tidegate check job.toml --set job.lateness=2h
+
+Nothing is run. A Parquet source that declares no columns is opened to find them.
+
+Exit codes: 0 the job is well; 2 wrong usage or job file; 101 internal error.";
+
+/// Tell what a job means, or everything that is wrong with it.
+///
+/// Shows the sources, the outputs with the type and origin of each column, the semantics that were
+/// chosen (defaults too), and what is kept for how long.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct Check {
+    #[command(flatten)]
+    job: JobFile,
+}
+
+impl Check {
+    pub(super) fn execute(self) -> Result<(), Failure> {
+        let job = self.job.load()?;
+        print(&summary(&job)?)
+    }
+}
+
+/// What the job means.
+fn summary(job: &Job) -> Result<String, Failure> {
+    let whole = Whole::new(job)?;
+    let mut text = headline(job);
+    for (title, section) in [
+        ("Sources", sources::section(job)),
+        ("Outputs", outputs::section(&whole)),
+        ("Semantics", semantics::section(job)),
+        ("State, as it grows with the data", state::section(job)),
+    ] {
+        text.push_str(&format!("\n{title}\n{section}"));
+    }
+    Ok(text)
+}
+
+fn headline(job: &Job) -> String {
+    let section = &job.job;
+    let mut text = format!("{} version {}", section.name.written(), section.version);
+    if let Some(owner) = &section.owner {
+        text.push_str(&format!(", owner {}", owner.written()));
+    }
+    text.push_str(": no problems\n");
+    if let Some(description) = &section.description {
+        text.push_str(&format!("  {}\n", description.written()));
+    }
+    text
+}
+
+/// ` (default)` when a choice is the one that is made when nothing is said.
+fn default_mark<T: PartialEq>(chosen: &T, default: &T) -> &'static str {
+    if chosen == default { " (default)" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_schemas::job::load;
+
+    const JOB: &str = r#"
+[job]
+name = "t"
+event_time = "ts"
+lateness = "10m"
+[source.events]
+format = "jsonl"
+path = "${EVENTS:-events.jsonl}"
+dedupe = { key = "id", keep = "1h" }
+columns = { id = "u64", ts = "timestamp_ms", user = "text", kind = "text", secs = "f64?" }
+expect = ["kind <> ''"]
+[source.limits]
+format = "changelog_csv"
+path = "limits.csv"
+key = ["user"]
+columns = { ts = "timestamp", user = "text", most = "i64" }
+[entity.user]
+key = "user"
+[features.f]
+from = "events"
+at = "kind = 'ask'"
+add = [
+  { name = "asks", op = "count", where = "kind = 'ask'", windows = ["1h", "7d"] },
+  { name = "mean", op = "mean", of = "secs", windows = "7d", scale = 2 },
+]
+[sessions.visit]
+from = "events"
+gap = "30m"
+add = [{ name = "path", op = "list", of = "kind", k = 5 }]
+[trigger.many]
+on = ["f", "limits"]
+when = "asks_1h >= limits.most"
+segment = "'x'"
+cooldown = "1d"
+explain = ["asks_1h"]
+[sink.features]
+from = "features.f"
+format = "parquet"
+path = "f.parquet"
+select = ["id", "asks_1h + 1 as next"]
+"#;
+
+    fn checked(job: &str) -> Result<String, String> {
+        let job = load("t.toml", job.as_bytes(), &[], &|_| None).map_err(|e| e.to_string())?;
+        summary(&job).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn the_summary_tells_columns_types_origins_and_choices() {
+        let text = checked(JOB).unwrap();
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        for wanted in [
+            "t version 1: no problems",
+            "events jsonl, ${EVENTS:-events.jsonl}",
+            "ts timestamp_ms, the event time",
+            "asks_7d i64 < events.kind count where kind = 'ask', over 7d; 0 if no row counts",
+            "mean_7d f64 < events.secs mean of secs, over 7d; null if no row counts; 2 decimals kept",
+            "path list<text> < events.kind kind of the first 5 rows, oldest first; empty if no row counts",
+            "window of length w at time t: (t - w, t] (default)",
+            "a row exactly 30m after the last one begins a new session (default)",
+            "asks_1h i64 < events.kind reason",
+            "next i64",
+        ] {
+            assert!(lines.iter().any(|line| line == wanted), "{wanted}\n{text}");
+        }
+        assert!(text.contains("events.kind, limits.most"), "{text}");
+    }
+
+    #[test]
+    fn every_problem_is_told_at_its_place() {
+        let broken = JOB
+            .replace("of = \"secs\"", "of = \"sex\"")
+            .replace("asks_1h + 1 as next", "asks_2h + 1 as next")
+            .replace(">= limits.most", ">= limits.least");
+        let told = checked(&broken).unwrap_err();
+        assert!(told.contains("t.toml:24:38: "), "{told}");
+        assert!(told.contains("limits.least"), "{told}");
+        assert!(told.contains("2 problems"), "{told}");
+        let broken = JOB.replace("asks_1h + 1 as next", "asks_2h + 1 as next");
+        let told = checked(&broken).unwrap_err();
+        assert!(told.contains("asks_2h"), "{told}");
+        assert!(told.contains("t.toml:"), "{told}");
+    }
+}

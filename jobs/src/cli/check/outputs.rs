@@ -1,0 +1,259 @@
+//! What goes out: each output with its columns, their types, meanings and origins, and its sinks.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use tidegate_schemas::job::{Aggregate, Job, Mode, Output, OutputKind, Sink, Window};
+use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
+
+use super::lineage::{Lineage, Origins};
+use super::meaning::{of_aggregate, type_name};
+use super::semantics;
+use super::whole::{Whole, is_written};
+use crate::cli::sheet::Sheet;
+
+/// One paragraph for each output.
+pub(super) fn section(whole: &Whole<'_>) -> String {
+    let job = whole.job;
+    let lineage = Lineage::new(whole);
+    let (mut text, mut left_out) = (String::new(), Vec::new());
+    for output in job.outputs() {
+        let anchored = job
+            .features
+            .get(&output.name)
+            .is_some_and(|f| f.at.is_some());
+        let again = output.kind == OutputKind::Current && !anchored;
+        let minor = matches!(
+            output.kind,
+            OutputKind::Current | OutputKind::Late | OutputKind::Rejects
+        );
+        if is_written(job, &output) || !(again || minor) {
+            text.push_str(&paragraph(whole, &lineage, &output));
+        } else if !again {
+            left_out.push(output.to_string());
+        }
+    }
+    if !left_out.is_empty() {
+        text.push_str(&format!("  not written: {}\n", left_out.join(", ")));
+    }
+    text
+}
+
+fn paragraph(whole: &Whole<'_>, lineage: &Lineage<'_>, output: &Output) -> String {
+    let job = whole.job;
+    let mut text = format!("  {output}\n");
+    for line in what(job, output) {
+        text.push_str(&format!("      {line}\n"));
+    }
+    if let Some(schema) = whole.schema(output) {
+        text.push_str(&columns(job, output, schema, &lineage.of(output)).text(8));
+    }
+    let sinks = job
+        .sinks
+        .iter()
+        .filter(|(_, sink)| sink.from.output().as_ref() == Some(output));
+    let mut written = false;
+    for (name, sink) in sinks {
+        written = true;
+        text.push_str(&format!("      -> {name}: {}\n", sink_line(sink)));
+        if !sink.select.is_empty()
+            && let Some(schema) = whole.written.get(name)
+        {
+            let mut columns = Sheet::default();
+            for field in schema.fields() {
+                columns.line([field.name().clone(), arrow_name(field.data_type())]);
+            }
+            text.push_str(&columns.text(11));
+        }
+    }
+    if !written {
+        text.push_str("      no sink writes it\n");
+    }
+    text
+}
+
+/// What the rows of an output are.
+fn what(job: &Job, output: &Output) -> Vec<String> {
+    let name = &output.name;
+    match output.kind {
+        OutputKind::Features => job.features.get(name).map(semantics::of_features),
+        OutputKind::Current => Some(vec!["the current values of each key".to_owned()]),
+        OutputKind::Sessions => job.sessions.get(name).map(semantics::of_sessions),
+        OutputKind::Trigger => job
+            .triggers
+            .get(name)
+            .map(|trigger| semantics::of_trigger(job, trigger)),
+        OutputKind::Drift => job.drift.get(name).map(|drift| {
+            let of: Vec<&str> = drift.of.iter().map(|sql| sql.written()).collect();
+            vec![
+                format!(
+                    "one row for each {} and each of {}",
+                    drift.every,
+                    of.join(", ")
+                ),
+                format!(
+                    "{} is added to the count of every category",
+                    drift.smoothing
+                ),
+            ]
+        }),
+        OutputKind::Late => Some(vec![format!(
+            "rows of {name} that came too late, as they came"
+        )]),
+        OutputKind::Rejects => Some(vec![format!(
+            "rows of {name} that were rejected: file, row, byte, column, reason, raw"
+        )]),
+    }
+    .unwrap_or_default()
+}
+
+fn columns(
+    job: &Job,
+    output: &Output,
+    schema: &OutputSchema,
+    lineage: &BTreeMap<String, Origins>,
+) -> Sheet {
+    let meanings = meanings(job, output, &schema.columns);
+    let mut sheet = Sheet::default();
+    let from = |column: &str| match lineage.get(column) {
+        Some(origins) if !origins.is_empty() => {
+            let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+            format!("< {}", origins.join(", "))
+        }
+        _ => String::new(),
+    };
+    if let Some(key) = &schema.key {
+        sheet.line([
+            key.clone(),
+            "text".to_owned(),
+            from(key),
+            "the key".to_owned(),
+        ]);
+    }
+    for column in &schema.columns {
+        let name = &column.name;
+        let meaning = meanings.get(name).cloned().unwrap_or_default();
+        sheet.line([name.clone(), type_name(&column.kind), from(name), meaning]);
+    }
+    sheet
+}
+
+/// What the columns of an output say, by name.
+fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<String, String> {
+    let mut meanings = BTreeMap::new();
+    let mut tell = |column: &str, meaning: &str| {
+        meanings.insert(column.to_owned(), meaning.to_owned());
+    };
+    match output.kind {
+        OutputKind::Features | OutputKind::Current => {
+            if let Some(features) = job.features.get(&output.name) {
+                tell(job.id_column(&features.from), "the row's id");
+                if let Some(source) = features.from.first() {
+                    tell(job.event_time(source.as_str()).as_str(), "event time");
+                }
+                meanings.extend(of_aggregates(&features.add, columns));
+            }
+        }
+        OutputKind::Sessions => {
+            tell("start", "time of the first row");
+            tell("end", "time of the last row");
+            tell("rows", "count");
+            tell("closed", "whether it is over");
+            tell("cut", "whether max_length ended it");
+            if let Some(sessions) = job.sessions.get(&output.name) {
+                meanings.extend(of_aggregates(&sessions.add, columns));
+            }
+        }
+        OutputKind::Trigger => {
+            tell("event_id", "the anchor row's id; null for episodes");
+            tell("fired_at", "time of the anchor, or when the episode opened");
+            tell(
+                "closed_at",
+                "when the episode ended; null while open, and in final rows",
+            );
+            tell("state", "fired, opened or closed");
+            tell("segment", "the segment at the firing");
+            tell("arm", "treated or held_out");
+            tell("action", "what to do; null for those held out");
+            let reasons = job
+                .triggers
+                .get(&output.name)
+                .map(|trigger| &trigger.explain);
+            for sql in reasons.into_iter().flatten() {
+                tell(&sql.column_name(), "reason");
+            }
+        }
+        OutputKind::Drift => {
+            tell("start", "beginning of the window");
+            tell("window", "number of the window");
+            tell("column", "name of what is counted");
+            tell("psi", "population stability index");
+            tell("kl", "divergence from the reference, in nats");
+            tell("rows", "rows in the window");
+            tell("reference_rows", "rows in the reference");
+            tell("categories", "different values");
+        }
+        OutputKind::Late | OutputKind::Rejects => {}
+    }
+    meanings
+}
+
+fn of_aggregates(aggregates: &[Aggregate], columns: &[OutputColumn]) -> Vec<(String, String)> {
+    let kind = |name: &str| {
+        let found = columns.iter().find(|column| column.name == name);
+        found.map_or(Kind::Int, |column| column.kind.clone())
+    };
+    let mut meanings = Vec::new();
+    for aggregate in aggregates {
+        let windows: Vec<Option<&Window>> = match aggregate.windows.is_empty() {
+            true => vec![None],
+            false => aggregate.windows.iter().map(Some).collect(),
+        };
+        for (name, window) in aggregate.columns().into_iter().zip(windows) {
+            let meaning = of_aggregate(aggregate, window, &kind(&name));
+            meanings.push((name, meaning));
+        }
+    }
+    meanings
+}
+
+fn sink_line(sink: &Sink) -> String {
+    let place = sink.path.as_ref().map_or("-", |path| path.written());
+    let place = if place == "-" {
+        "the standard output"
+    } else {
+        place
+    };
+    let mode = match sink.mode {
+        Mode::Final => "final rows only (default)",
+        Mode::Changes => "every change, with tick and diff",
+        Mode::Upserts => "the newest version of each row, with version and status",
+    };
+    let format = format!("{:?}", sink.format).to_lowercase();
+    let filter = sink
+        .filter
+        .as_ref()
+        .map(|sql| format!(", where {}", sql.written()));
+    format!("{format}, {place}, {mode}{}", filter.unwrap_or_default())
+}
+
+/// A type of a file's column, in the words of job files where there is one.
+fn arrow_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Int64 => "i64".to_owned(),
+        DataType::UInt64 => "u64".to_owned(),
+        DataType::Float64 => "f64".to_owned(),
+        DataType::Boolean => "bool".to_owned(),
+        DataType::Utf8 => "text".to_owned(),
+        DataType::Timestamp(unit, _) => match unit {
+            TimeUnit::Second => "timestamp_s",
+            TimeUnit::Millisecond => "timestamp_ms",
+            TimeUnit::Microsecond => "timestamp_us",
+            TimeUnit::Nanosecond => "timestamp_ns",
+        }
+        .to_owned(),
+        DataType::List(item) => format!("list<{}>", arrow_name(item.data_type())),
+        DataType::Struct(_) => "(value, count i64)".to_owned(),
+        other => other.to_string().to_lowercase(),
+    }
+}

@@ -1,0 +1,145 @@
+//! The choices by which systems differ, as this job has made them.
+
+use tidegate_schemas::job::{AtGap, Bounds, EvaluateAt, Features, Job, Sessions, Text, Trigger};
+use tidegate_schemas::time::Span;
+
+use super::default_mark;
+
+/// The choices that hold for the job as a whole.
+pub(super) fn section(job: &Job) -> String {
+    let section = &job.job;
+    let lateness = section.lateness;
+    let mut lines = vec![
+        format!(
+            "a row is late when it is older than the newest of its source by more than {lateness}{}; it goes to late.SOURCE",
+            default_mark(&lateness, &Span::ZERO)
+        ),
+        format!(
+            "a source that is silent for {} holds the watermark back no longer{}",
+            section.idle_timeout,
+            default_mark(&section.idle_timeout, &Span::seconds(30))
+        ),
+    ];
+    for (name, source) in &job.sources {
+        let is_table = job.all_tables().values().any(|table| table.source == name);
+        if is_table {
+            continue;
+        }
+        lines.push(match &source.dedupe {
+            Some(dedupe) => {
+                let key: Vec<&str> = dedupe.key.iter().map(|key| key.written()).collect();
+                format!(
+                    "rows of {name} at the same time are in the order of {}",
+                    key.join(", ")
+                )
+            }
+            None => format!("rows of {name} at the same time are in the order of arrival"),
+        });
+    }
+    lines.push(
+        "sums are exact in the decimals that are kept: 6 where a column says nothing".to_owned(),
+    );
+    lines
+        .push("a row whose measure is null does not count, where a column says nothing".to_owned());
+    if !job.all_tables().is_empty() {
+        lines.push("a row meets the version of a table that held at its own event time".to_owned());
+    }
+    lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+/// What the rows of features are.
+pub(super) fn of_features(features: &Features) -> Vec<String> {
+    let from = names(&features.from);
+    let rows = match &features.at {
+        Some(at) => format!(
+            "one row for each row of {from} where {}, as of its time",
+            at.written().trim()
+        ),
+        None => format!("the current values of each key, from rows of {from}"),
+    };
+    let bounds = match features.bounds {
+        Bounds::OpenClosed => "(t - w, t]",
+        Bounds::ClosedClosed => "[t - w, t]",
+        Bounds::ClosedOpen => "[t - w, t)",
+    };
+    let mark = default_mark(&features.bounds, &Bounds::default());
+    vec![
+        rows,
+        format!("window of length w at time t: {bounds}{mark}"),
+    ]
+}
+
+/// What the rows of sessions are.
+pub(super) fn of_sessions(sessions: &Sessions) -> Vec<String> {
+    let filter = sessions
+        .filter
+        .as_ref()
+        .map(|sql| format!(" where {}", sql.written().trim()));
+    let mut lines = vec![format!(
+        "rows of {}{} with no silence longer than {} between them",
+        names(&sessions.from),
+        filter.unwrap_or_default(),
+        sessions.gap
+    )];
+    let does = match sessions.at_gap {
+        AtGap::New => "begins a new session",
+        AtGap::Same => "still belongs to the session",
+    };
+    let mark = default_mark(&sessions.at_gap, &AtGap::default());
+    lines.push(format!(
+        "a row exactly {} after the last one {does}{mark}",
+        sessions.gap
+    ));
+    lines.push(match sessions.max_length {
+        Some(length) => format!("a row that would make one longer than {length} cuts it"),
+        None => "no limit to their length (default)".to_owned(),
+    });
+    lines
+}
+
+/// When a trigger acts.
+pub(super) fn of_trigger(job: &Job, trigger: &Trigger) -> Vec<String> {
+    let (blocks, tables): (Vec<&Text>, Vec<&Text>) = trigger
+        .on
+        .iter()
+        .partition(|on| job.entity_behind(on.as_str()).is_some());
+    let on = |texts: &[&Text]| {
+        texts
+            .iter()
+            .map(|on| on.written())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut lines = vec![match trigger.at {
+        EvaluateAt::Anchors => format!("one row for each anchor row of {} that fires", on(&blocks)),
+        EvaluateAt::Changes => {
+            let all = on(&blocks.iter().chain(&tables).copied().collect::<Vec<_>>());
+            format!("one row for each episode; looked at with every change of {all} (default)")
+        }
+    }];
+    lines.push(format!(
+        "fires when {}; null counts as false",
+        trigger.when.written().trim()
+    ));
+    match (&trigger.clear_when, trigger.at) {
+        (_, EvaluateAt::Anchors) => {}
+        (Some(clear), _) => lines.push(format!("an episode ends when {}", clear.written().trim())),
+        (None, _) => lines.push("an episode ends when that holds no longer (default)".to_owned()),
+    }
+    lines.push(match trigger.cooldown {
+        Span::ZERO => "no cooldown (default)".to_owned(),
+        cooldown => format!("a key that fired fires again after {cooldown} at the earliest"),
+    });
+    if let Some(holdout) = &trigger.holdout {
+        lines.push(format!(
+            "{} of 100 keys are held out: no action",
+            holdout.percent
+        ));
+    }
+    lines
+}
+
+fn names(texts: &[Text]) -> String {
+    let names: Vec<&str> = texts.iter().map(|text| text.written()).collect();
+    names.join(", ")
+}

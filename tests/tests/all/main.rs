@@ -1,0 +1,12 @@
+//! The promises of the project as a whole: the house, the program over real logs, invariance, bad input, the README.
+
+mod answers;
+mod bad_input;
+mod catalogue;
+mod house;
+mod invariance;
+mod live;
+mod oracle;
+mod program;
+mod readme;
+mod rows;
