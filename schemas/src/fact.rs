@@ -156,6 +156,16 @@ impl FactBlock {
         self.heads.is_empty()
     }
 
+    /// Whether each key has a row that was not left out.
+    #[must_use]
+    pub fn present_keys(&self) -> Vec<bool> {
+        let mut present = vec![false; self.keys.len()];
+        for head in &self.heads {
+            present[head.key as usize] |= head.diff != 0;
+        }
+        present
+    }
+
     /// The words of fact `row`.
     #[inline]
     #[must_use]

@@ -172,16 +172,13 @@ impl<L: Logic> OnArrival<L> {
     pub(super) fn facts(&mut self, logic: &L, blocks: &[Arc<FactBlock>], live: &mut Outputs) {
         let mut arrived = Vec::new();
         for (b, block) in blocks.iter().enumerate() {
-            let mut slots: Vec<Option<u32>> = vec![None; block.keys.len()];
+            let slots = self.store.slots_of(block);
             let present = block.heads.iter().enumerate();
             arrived.extend(
                 present
                     .filter(|(_, head)| head.diff != 0)
                     .map(|(row, head)| Arrived {
-                        slot: *slots[head.key as usize].get_or_insert_with(|| {
-                            let name = block.keys.names.get(head.key as usize);
-                            self.store.find_or_add(block.keys.hash(head.key), name)
-                        }),
+                        slot: slots[head.key as usize],
                         at: head.at,
                         id: head.id,
                         block: b as u32,

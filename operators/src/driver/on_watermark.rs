@@ -94,16 +94,13 @@ impl<L: Logic> OnWatermark<L> {
         if block.is_empty() {
             return;
         }
-        let mut slots: Vec<Option<u32>> = vec![None; block.keys.len()];
+        let slots = self.store.slots_of(&block);
         let mut taken_back = Vec::new();
         let index = self.backlog.add(block);
         let (block, left) = &mut self.backlog.blocks[index as usize];
         let present = block.heads.iter().enumerate();
         for (row, head) in present.filter(|(_, head)| head.diff != 0) {
-            let slot = *slots[head.key as usize].get_or_insert_with(|| {
-                let name = block.keys.names.get(head.key as usize);
-                self.store.find_or_add(block.keys.hash(head.key), name)
-            });
+            let slot = slots[head.key as usize];
             let fact = Waiting {
                 at: head.at,
                 id: head.id,

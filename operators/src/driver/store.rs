@@ -5,6 +5,7 @@
 //! nothing behind.
 
 use hashbrown::HashTable;
+use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::EventTime;
 
@@ -78,6 +79,17 @@ impl<S: Default> Store<S> {
                 }
             });
         found.get().slot
+    }
+
+    /// The slot of every key of a block that has a fact; of the others, none that exists. One key after
+    /// the other, since nothing else hides how long a look-up takes.
+    pub(super) fn slots_of(&mut self, block: &FactBlock) -> Vec<u32> {
+        let keys = block.present_keys().into_iter().enumerate();
+        keys.map(|(key, present)| match present {
+            true => self.find_or_add(block.keys.hash(key as u32), block.keys.names.get(key)),
+            false => u32::MAX,
+        })
+        .collect()
     }
 
     /// A slot that the caller knows to exist.
