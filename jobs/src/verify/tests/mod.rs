@@ -1,6 +1,7 @@
 //! Runs of small jobs, verified.
 
 mod planted;
+mod triggers;
 
 use std::fs;
 use std::path::PathBuf;
