@@ -107,13 +107,11 @@ impl fmt::Display for Closing {
                 write!(f, "  ({times} times out of range are null)")?;
             }
         }
-        if self.stopped && self.sinks.is_empty() {
-            write!(
-                f,
-                "\n  stopped before the input had ended: no results were written"
-            )?;
-        } else if self.stopped {
+        if self.stopped {
             write!(f, "\n  stopped before the input had ended")?;
+            if self.sinks.is_empty() {
+                write!(f, ": files that appear only whole have not appeared")?;
+            }
         }
         let elapsed = Duration::try_from_secs_f64(self.elapsed_seconds).unwrap_or_default();
         write!(f, "\ntook {}", took(elapsed))?;

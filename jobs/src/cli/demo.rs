@@ -138,7 +138,7 @@ fn told(folder: &Path, report: &Report) -> Result<String, Failure> {
          cd {folder}\n  \
          tidegate check {JOB_FILE}\n  \
          tidegate test {JOB_FILE}\n  \
-         tidegate verify {JOB_FILE}\n  \
+         tidegate verify {JOB_FILE} --only visits\n  \
          tidegate run {JOB_FILE} --set sessions.visit.gap=10m\n",
         sheet.text(0),
         report.account,

@@ -10,7 +10,7 @@ use crate::runtime::RunError;
 use crate::sinks::{Problem, SinkError};
 use crate::sources::SourceError;
 
-/// A test or a verification failed.
+/// A test or a verification failed, or what was asked for is not there.
 const FAILED: u8 = 1;
 /// Wrong usage, or something is wrong with the job file.
 const USAGE: u8 = 2;
@@ -36,6 +36,11 @@ impl Failure {
             code: FAILED,
             text: None,
         }
+    }
+
+    /// What was asked for is not there.
+    pub(super) fn not_found(text: impl Into<String>) -> Failure {
+        Failure::said(FAILED, text)
     }
 
     /// Something is wrong with the arguments or the job file.

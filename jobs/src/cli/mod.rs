@@ -16,6 +16,7 @@
 mod account;
 mod check;
 mod demo;
+mod explain;
 mod failure;
 mod job_file;
 mod logging;
@@ -60,6 +61,7 @@ enum Verb {
     Run(run::Run),
     Replay(replay::Replay),
     Test(test::Test),
+    Explain(explain::Explain),
     Verify(verify::Verify),
     Demo(demo::Demo),
     Schema(schema::Schema),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Verb::Run(verb) => verb.execute(),
         Verb::Replay(verb) => verb.execute(),
         Verb::Test(verb) => verb.execute(),
+        Verb::Explain(verb) => verb.execute(),
         Verb::Verify(verb) => verb.execute(),
         Verb::Demo(verb) => verb.execute(),
         Verb::Schema(verb) => verb.execute(),

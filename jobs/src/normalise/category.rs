@@ -68,7 +68,7 @@ pub(super) fn split(plan: &FactsPlan) -> (Vec<Category>, Vec<Filter>, Vec<Word>)
 
 impl Category {
     pub(super) fn evaluate(
-        &mut self,
+        &self,
         batch: &RecordBatch,
         names: &Names,
         bits: &mut [u64],

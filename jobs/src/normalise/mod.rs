@@ -2,7 +2,7 @@
 //!
 //! Every SQL expression of the job is evaluated here, once per batch, and compiled away: a filter
 //! becomes a bit, a measure a fixed-point integer, a category a code. An expression that reads a
-//! single text column is evaluated once per *distinct value* of the batch ([`category`]).
+//! single text column is evaluated once per *distinct value* of the batch (module `category`).
 //!
 //! # Errors
 //! A measure that does not fit its fixed-point number makes its row a reject; the others go on.
@@ -90,7 +90,7 @@ impl Normaliser {
         self.values
             .resize(rows * stride, tidegate_schemas::fact::NULL);
         let mut faults = Faults::default();
-        for category in &mut self.categories {
+        for category in &self.categories {
             category.evaluate(batch, &self.names, &mut self.bits, &mut self.values, stride)?;
         }
         for filter in &self.filters {

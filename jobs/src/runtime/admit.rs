@@ -41,33 +41,33 @@ impl Stretch {
 
 /// Rows that count.
 #[derive(Debug)]
-pub(super) struct Admitted {
+pub(crate) struct Admitted {
     /// Index of the source.
-    pub(super) source: usize,
+    pub(crate) source: usize,
     /// The rows.
-    pub(super) batch: RecordBatch,
+    pub(crate) batch: RecordBatch,
     /// Their event times.
-    pub(super) times: Vec<EventTime>,
+    pub(crate) times: Vec<EventTime>,
     /// How many rows of the source were admitted before.
-    pub(super) ordinal: u64,
+    pub(crate) ordinal: u64,
     /// The file they came from.
-    pub(super) file: Arc<str>,
+    pub(crate) file: Arc<str>,
     /// The number of each in its file, where rows were left out; otherwise they are consecutive.
-    pub(super) numbers: RowNumbers,
+    pub(crate) numbers: RowNumbers,
     /// The newest event time that was admitted so far.
-    pub(super) newest: EventTime,
+    pub(crate) newest: EventTime,
     /// Rows that were read for this, whatever became of them.
-    pub(super) rows_in: u64,
+    pub(crate) rows_in: u64,
     /// Rows outside the stretch, which are not counted as read.
-    pub(super) skipped: u64,
+    pub(crate) skipped: u64,
     /// Rows that were rejected.
-    pub(super) rejects: Vec<Reject>,
+    pub(crate) rejects: Vec<Reject>,
     /// Rows that were late.
-    pub(super) late: Option<RecordBatch>,
+    pub(crate) late: Option<RecordBatch>,
 }
 
 /// Decides for one source.
-pub(super) struct Admission {
+pub(crate) struct Admission {
     source: usize,
     plan: SourcePlan,
     lateness: Span,
@@ -88,7 +88,7 @@ enum Verdict {
 impl Admission {
     /// Admission to the source with this index and plan.
     #[must_use]
-    pub(super) fn new(
+    pub(crate) fn new(
         source: usize,
         plan: SourcePlan,
         lateness: Span,
@@ -108,7 +108,7 @@ impl Admission {
     ///
     /// # Errors
     /// When DataFusion cannot evaluate an expectation.
-    pub(super) fn admit(&mut self, arrived: SourceBatch) -> Result<Admitted, DataFusionError> {
+    pub(crate) fn admit(&mut self, arrived: SourceBatch) -> Result<Admitted, DataFusionError> {
         let SourceBatch {
             position,
             batch,

@@ -38,13 +38,15 @@ use tidegate_schemas::time::{EventTime, Span};
 use crate::compile::{Feed, Plan, SinkPlan, SourcePlan, StagePlan};
 use crate::sinks::{Mode, SinkHandle, SinkInput, SinkReport, SinkSender};
 use crate::sources::{Lifetime, Source};
-use admit::Admission;
+pub(crate) use admit::Admission;
 pub use admit::{Stretch, reject_schema};
 use clock::Clock;
 use conductor::{Conductor, Line, RawSinks, Work};
 pub use error::RunError;
+pub(crate) use tables::table_rows;
 pub use watch::Watch;
 use worker::Outlet;
+pub(crate) use worker::logic;
 
 /// How to run.
 #[derive(Clone, Debug)]

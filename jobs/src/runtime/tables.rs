@@ -9,7 +9,7 @@ use crate::compile::TablePlan;
 use crate::normalise::{Word, values_of};
 
 /// The versions that these rows are. Rows whose key or columns cannot be words stand with a null.
-pub(super) fn table_rows(
+pub(crate) fn table_rows(
     plan: &TablePlan,
     rows: &Admitted,
     names: &Names,

@@ -16,6 +16,7 @@ use tidegate_operators::parcel::{Content, Parcel};
 use tidegate_operators::sessions::Sessions;
 use tidegate_operators::triggers::Trigger;
 use tidegate_schemas::job::OnConflict;
+use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::Tick;
 use timely::container::CapacityContainerBuilder;
@@ -32,6 +33,7 @@ use super::error::RunError;
 use super::tables::table_rows;
 use super::watch::Watch;
 use super::{Shared, StageRun};
+use crate::compile::StagePlan;
 use crate::normalise::Normaliser;
 use crate::sinks::SinkSender;
 use crate::sources::Reject;
@@ -61,7 +63,7 @@ pub(super) fn work(
         by_stage[outlet.stage].push(outlet);
     }
     for (stage, outlets) in shared.stages.iter().zip(by_stage) {
-        let entity = entity(stage, shared)?;
+        let entity = logic(&stage.plan, &shared.names)?;
         let failed = Rc::clone(&failed);
         stages.push(worker.dataflow::<Tick, _, _>(|scope| {
             build(scope, stage, entity, shared.firing, outlets, failed)
@@ -110,33 +112,28 @@ pub(super) fn work(
 }
 
 /// The logic of a stage.
-fn entity(stage: &StageRun, shared: &Shared) -> Result<Entity, RunError> {
-    let features = stage
-        .plan
+///
+/// # Errors
+/// When the operators refuse what the job compiled to.
+pub(crate) fn logic(plan: &StagePlan, names: &Arc<Names>) -> Result<Entity, RunError> {
+    let features = plan
         .features
         .iter()
-        .map(|spec| Features::new(spec, Arc::clone(&shared.names)))
+        .map(|spec| Features::new(spec, Arc::clone(names)))
         .collect::<Result<_, _>>()
         .map_err(|e| RunError::Start(e.to_string()))?;
-    let sessions = stage
-        .plan
+    let sessions = plan
         .sessions
         .iter()
         .map(|spec| Sessions::new(spec.clone()))
         .collect();
-    let triggers = stage
-        .plan
+    let triggers = plan
         .triggers
         .iter()
         .map(|spec| Trigger::new(spec.clone()))
         .collect::<Result<_, _>>()
         .map_err(|e| RunError::Start(e.to_string()))?;
-    Ok(Entity::new(
-        features,
-        sessions,
-        triggers,
-        &stage.plan.tables,
-    ))
+    Ok(Entity::new(features, sessions, triggers, &plan.tables))
 }
 
 type Stage = (

@@ -104,7 +104,7 @@ impl JsonLines {
             };
             let raw = &text.as_bytes()[at..end];
             match row {
-                Ok(false) => {}
+                // Blank or not: while such a line is still coming, nobody can tell.
                 _ if raw.len() > self.max_record_bytes => {
                     rows.reject(
                         file,
@@ -113,6 +113,7 @@ impl JsonLines {
                         too_long(self.max_record_bytes),
                     );
                 }
+                Ok(false) => {}
                 Ok(true) => rows.accept(*place, raw.len()),
                 Err(fault) => rows.reject(file, *place, raw, fault),
             }
@@ -302,6 +303,12 @@ fn object(
                     scan.at = from;
                     match scan.peek() {
                         Some(b'n') => scan.word("null")?,
+                        Some(b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'[') => {
+                            return Err(Trouble::Value(Fault {
+                                column: first_column(nodes, below),
+                                reason: "lies inside an object, and here is none".into(),
+                            }));
+                        }
                         _ => filled += object(nodes, below, scan, columns, taken)?,
                     }
                 }
@@ -316,6 +323,13 @@ fn object(
             return Err(Trouble::Text(scan.unexpected("`,` or `}`")));
         }
     }
+}
+
+/// The first column that is found inside the object of this node.
+fn first_column(nodes: &[Node], node: usize) -> Option<usize> {
+    let entry = nodes[node].entries.first()?;
+    let below = || first_column(nodes, entry.below?);
+    entry.columns.first().copied().or_else(below)
 }
 
 impl Node {

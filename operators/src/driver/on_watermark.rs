@@ -150,13 +150,12 @@ impl<L: Logic> OnWatermark<L> {
     pub(super) fn tables(&mut self, logic: &L, rows: &[TableRow]) {
         rows.iter().for_each(|row| logic.on_table(row));
         for (index, slot) in self.store.iter_mut() {
-            if rows.iter().any(|row| logic.affected(&slot.state, row)) {
-                if let Wake::At(at) = logic.wake(&slot.state) {
-                    if at < slot.timer {
-                        slot.timer = at;
-                        self.timers.push(at, index);
-                    }
-                }
+            if rows.iter().any(|row| logic.affected(&slot.state, row))
+                && let Wake::At(at) = logic.wake(&slot.state)
+                && at < slot.timer
+            {
+                slot.timer = at;
+                self.timers.push(at, index);
             }
         }
     }

@@ -273,19 +273,27 @@ fn origin(source: &Text, column: &str) -> String {
     format!("{}.{column}", source.as_str())
 }
 
-/// The names in a condition, qualified ones whole. Texts in quotes are none.
+/// The names in a condition, qualified ones whole and without quotes. Texts are none.
 fn identifiers(sql: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut name = String::new();
-    let mut in_text = false;
+    let mut inside: Option<char> = None;
     for c in sql.chars().chain(std::iter::once(' ')) {
-        if c == '\'' {
-            in_text = !in_text;
-        }
-        if !in_text && (c.is_alphanumeric() || c == '_' || (c == '.' && !name.is_empty())) {
-            name.push(c);
-        } else if c != '"' && !name.is_empty() {
-            names.insert(std::mem::take(&mut name));
+        match (inside, c) {
+            (Some(quote), _) if c == quote => inside = None,
+            (Some('"'), _) => name.push(c),
+            (Some(_), _) => {}
+            (None, '"') => inside = Some(c),
+            (None, _) if c.is_alphanumeric() || c == '_' => name.push(c),
+            (None, '.') if !name.is_empty() => name.push(c),
+            (None, _) => {
+                if !name.is_empty() {
+                    names.insert(std::mem::take(&mut name));
+                }
+                if c == '\'' {
+                    inside = Some(c);
+                }
+            }
         }
     }
     names
@@ -297,8 +305,11 @@ mod tests {
 
     #[test]
     fn names_are_found_and_texts_are_not() {
-        let names = identifiers("a_1h >= limits.most and \"b\" <> 'c d' or f(e)");
+        let names = identifiers("a_1h>=limits.most and t.\"b b\"<>'c d' or f(e)");
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        assert_eq!(names, ["a_1h", "and", "b", "e", "f", "limits.most", "or"]);
+        assert_eq!(
+            names,
+            ["a_1h", "and", "e", "f", "limits.most", "or", "t.b b"]
+        );
     }
 }

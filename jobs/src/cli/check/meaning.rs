@@ -25,12 +25,16 @@ pub(super) fn type_name(kind: &Kind) -> String {
 }
 
 /// What an aggregate says through a window, or of a session.
-pub(super) fn of_aggregate(aggregate: &Aggregate, window: Option<&Window>, kind: &Kind) -> String {
+pub(in crate::cli) fn of_aggregate(
+    aggregate: &Aggregate,
+    window: Option<&Window>,
+    kind: &Kind,
+) -> String {
     let mut text = what(aggregate);
     if let Some(filter) = &aggregate.filter
         && !matches!(aggregate.op, Op::Ratio { .. })
     {
-        text.push_str(&format!(" where {}", filter.written()));
+        text.push_str(&format!(" where {}", filter.written().trim()));
     }
     match window {
         None => {}
@@ -56,11 +60,14 @@ pub(super) fn of_aggregate(aggregate: &Aggregate, window: Option<&Window>, kind:
 }
 
 fn what(aggregate: &Aggregate) -> String {
-    let of = aggregate.of.as_ref().map_or("rows", |sql| sql.written());
+    let of = aggregate
+        .of
+        .as_ref()
+        .map_or("rows", |sql| sql.written().trim());
     match &aggregate.op {
         Op::Count => match &aggregate.of {
             None => "count".to_owned(),
-            Some(of) => format!("count of {} that is not null", of.written()),
+            Some(of) => format!("count of {} that is not null", of.written().trim()),
         },
         Op::Sum => format!("sum of {of}"),
         Op::Mean => format!("mean of {of}"),
@@ -80,7 +87,11 @@ fn what(aggregate: &Aggregate) -> String {
             format!("the {k} most frequent {of} with counts, the smaller first among equals")
         }
         Op::MaxCountBy => format!("count of the most frequent {of}"),
-        Op::Ratio { per } => format!("rows {} / rows where {}", where_(aggregate), per.written()),
+        Op::Ratio { per } => format!(
+            "rows {} / rows where {}",
+            where_(aggregate),
+            per.written().trim()
+        ),
         Op::TimeSinceLast => "seconds since the newest earlier row".to_owned(),
         Op::LongestGap => "longest time between neighbouring rows, in seconds".to_owned(),
         Op::Entropy => format!("entropy of the shares of {of}, in nats"),
@@ -93,7 +104,7 @@ fn what(aggregate: &Aggregate) -> String {
 }
 
 fn where_(aggregate: &Aggregate) -> String {
-    let filter = aggregate.filter.as_ref().map(|sql| sql.written());
+    let filter = aggregate.filter.as_ref().map(|sql| sql.written().trim());
     filter.map_or_else(|| "of all".to_owned(), |filter| format!("where {filter}"))
 }
 

@@ -14,6 +14,7 @@ use tidegate_schemas::job::Job;
 use super::failure::Failure;
 use super::job_file::JobFile;
 use super::out::print;
+pub(super) use meaning::of_aggregate;
 use whole::Whole;
 
 const HELP: &str = "\

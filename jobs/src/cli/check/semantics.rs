@@ -53,7 +53,7 @@ pub(super) fn of_features(features: &Features) -> Vec<String> {
     let rows = match &features.at {
         Some(at) => format!(
             "one row for each row of {from} where {}, as of its time",
-            at.written()
+            at.written().trim()
         ),
         None => format!("the current values of each key, from rows of {from}"),
     };
@@ -74,7 +74,7 @@ pub(super) fn of_sessions(sessions: &Sessions) -> Vec<String> {
     let filter = sessions
         .filter
         .as_ref()
-        .map(|sql| format!(" where {}", sql.written()));
+        .map(|sql| format!(" where {}", sql.written().trim()));
     let mut lines = vec![format!(
         "rows of {}{} with no silence longer than {} between them",
         names(&sessions.from),
@@ -119,11 +119,11 @@ pub(super) fn of_trigger(job: &Job, trigger: &Trigger) -> Vec<String> {
     }];
     lines.push(format!(
         "fires when {}; null counts as false",
-        trigger.when.written()
+        trigger.when.written().trim()
     ));
     match (&trigger.clear_when, trigger.at) {
         (_, EvaluateAt::Anchors) => {}
-        (Some(clear), _) => lines.push(format!("an episode ends when {}", clear.written())),
+        (Some(clear), _) => lines.push(format!("an episode ends when {}", clear.written().trim())),
         (None, _) => lines.push("an episode ends when that holds no longer (default)".to_owned()),
     }
     lines.push(match trigger.cooldown {

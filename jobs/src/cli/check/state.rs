@@ -100,8 +100,11 @@ fn of_features(name: &str, features: &Features) -> Vec<String> {
         }
         for filter in filters {
             let lane = Lane {
-                filter: filter.map(|sql| sql.written().to_owned()),
-                of: aggregate.of.as_ref().map(|sql| sql.written().to_owned()),
+                filter: filter.map(|sql| sql.written().trim().to_owned()),
+                of: aggregate
+                    .of
+                    .as_ref()
+                    .map(|sql| sql.written().trim().to_owned()),
                 hop: aggregate.hop,
             };
             lanes.entry(lane).or_default().add(aggregate);
@@ -157,10 +160,7 @@ impl Kept {
                 | Op::Entropy
         );
         let spans = aggregate.windows.iter().filter_map(Window::span);
-        let lifetime = aggregate
-            .windows
-            .iter()
-            .any(|window| *window == Window::Lifetime);
+        let lifetime = aggregate.windows.contains(&Window::Lifetime);
         if lifetime || aggregate.windows.is_empty() {
             self.life = true;
             self.life_categories |= tallied;

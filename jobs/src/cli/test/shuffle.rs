@@ -192,7 +192,9 @@ mod tests {
         for round in 0..500 {
             let count = 1 + (dice.next() % 12) as usize;
             let times: Vec<Option<EventTime>> = (0..count)
-                .map(|_| (dice.next() % 8 > 0).then(|| EventTime((dice.next() % 40) as i64)))
+                .map(|_| {
+                    (!dice.next().is_multiple_of(8)).then(|| EventTime((dice.next() % 40) as i64))
+                })
                 .collect();
             let lateness = Span((dice.next() % 20) as i64);
             let ties = vec![

@@ -196,14 +196,15 @@ fn values_are_found_by_dotted_paths() {
         DeclaredColumn::new("a.b", ColumnType::I64).nullable(),
     ];
     let text = "{\"data\":{\"ticket\":{\"x\":{},\"id\":7},\"who\":\"me\"},\"a.b\":1}\n{\"data\":{\"ticket\":{\"id\":8}}}\n\
-                {\"data\":null}\n{\"data\":5}";
+                {\"data\":null}\n{\"data\":5}\n{\"data\":x}";
     let heard = read(columns, text);
     assert_eq!(heard.rows, ["7|7|me|1", "8|8|~|~"]);
     assert_eq!(
         heard.reasons(),
         [
             "3 id: is null or missing, and the column may not be null",
-            "4 -: not JSON at byte 8 of the line: '5' where an object `{…}` should be",
+            "4 id: lies inside an object, and here is none",
+            "5 -: not JSON at byte 8 of the line: 'x' where an object `{…}` should be",
         ]
     );
 }
@@ -221,6 +222,25 @@ fn a_line_past_the_limit_is_rejected_in_bounded_memory() {
         ["2 -: longer than 16777216 bytes, the limit of one record"]
     );
     assert_eq!(heard.rejects[0].raw.len(), 1024);
+}
+
+/// A blank line past the limit was rejected or not, depending on how the text was cut into reads.
+#[test]
+fn a_blank_line_past_the_limit_is_rejected_too() {
+    let blank = " ".repeat(20);
+    let text = format!("{{\"id\":1}}\n{blank}\n\n{{\"id\":3}}\n{blank}");
+    let (_directory, path) = file("rows.jsonl", text);
+    let mut declared = Declared::new(vec![path], Format::JsonLines, id_and_kind());
+    declared.max_record_bytes = 16;
+    let heard = hear(declared);
+    assert_eq!(heard.rows, ["1|~", "3|~"]);
+    assert_eq!(
+        heard.reasons(),
+        [
+            "2 -: longer than 16 bytes, the limit of one record",
+            "5 -: longer than 16 bytes, the limit of one record",
+        ]
+    );
 }
 
 #[test]

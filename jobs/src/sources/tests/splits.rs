@@ -116,6 +116,7 @@ fn json_lines_are_the_same_however_they_are_cut() {
         "\"",
         "  ",
         "xxxxxxxxxxxxxxxxxxxxxxxxx",
+        "                         ",
     ];
     check(Format::JsonLines, "", &alphabet);
     check(Format::JsonLines, "\u{feff}", &alphabet);
