@@ -223,7 +223,16 @@ impl Claim<'_> {
                 return Ok(());
             }
         };
-        let chosen = Chosen::of(expected, spec)?;
+        let kept = spec.filter.as_ref().map(|filter| expected.kept(filter));
+        let kept = match kept.transpose()? {
+            None => None,
+            Some(Ok(kept)) => Some(kept),
+            Some(Err(why)) => {
+                report.unchecked.push(unchecked(None, &why));
+                return Ok(());
+            }
+        };
+        let chosen = Chosen::of(kept.as_ref().unwrap_or(expected), spec)?;
         let rows = written::read(spec, &self.files, &chosen.schema)?;
         let standing = match written::standing(spec.mode, &rows, chosen.identity.as_deref()) {
             Ok(standing) => standing,

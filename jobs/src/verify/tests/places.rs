@@ -10,10 +10,10 @@ format = "csv"
 path = "DIR/calls.csv"
 event_time = "begun"
 DEDUPE
-columns = { id = "u64", who = "text", begun = "timestamp_UNIT", kind = "text", n = "i32?", secs = "f64?", desk = "i16" }
+columns = { id = "u64", who = "text", begun = "timestamp_UNIT", kind = "text", n = "i32?", secs = "f64?", "DeskNo" = "i16" }
 
 [entity.desk]
-key = "desk"
+key = "DeskNo"
 
 [features.both]
 from = ["events", "calls"]
@@ -28,7 +28,7 @@ add = [
 [features.calls_only]
 from = "calls"
 entity = "customer"
-at = "secs > 2"
+at = "secs > 2 or DeskNo = 1"
 add = [
   { name = "rows", op = "count", windows = ["1m"] },
   { name = "kinds", op = "count_distinct", of = "kind", windows = ["lifetime"] },
@@ -59,7 +59,7 @@ path = "DIR/duty.csv"
 /// Rows of the second source, in a unit of which `per_second` make a second.
 fn calls(small: &Small, seed: u64, per_second: i64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut text = "id,who,begun,kind,n,secs,desk\n".to_owned();
+    let mut text = "id,who,begun,kind,n,secs,DeskNo\n".to_owned();
     let mut millis = 1_700_000_000_000_i64;
     for id in 0..400 {
         millis += [0, 1_000, 7_000, 25_000][dice.random_range(0..4)];
