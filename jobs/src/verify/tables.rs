@@ -44,7 +44,7 @@ impl Table {
         let from = vec![source.name.clone()];
         let mut ledger = Ledger::new(vec![LedgerSource {
             name: source.name.clone(),
-            schema: schema.clone(),
+            schema: std::sync::Arc::clone(&schema),
         }]);
         let mut words = Vec::new();
         for (index, field) in schema.fields().iter().enumerate() {
