@@ -11,10 +11,11 @@
 //! a microsecond later.
 //!
 //! # State
-//! Per key: the parts' states, inline where there is one of each. It ends when every part forgets it;
-//! a table that will change does not keep a key alive.
+//! Per key: the state of its first sessions, 72 bytes. The other parts' states, 248 bytes and what
+//! those say, come with the first fact that matters to one of them. All end when every part forgets
+//! the key; a table that will change does not keep it alive.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use smallvec::SmallVec;
 use tidegate_schemas::fact::Fact;
@@ -31,9 +32,19 @@ use crate::triggers::{self, Trigger};
 /// What is kept of one entity.
 pub struct Entity {
     features: Vec<Features>,
-    sessions: Vec<Sessions>,
+    session: Option<Sessions>,
+    /// All sessions but the first.
+    others: Vec<Sessions>,
     triggers: Vec<Trigger>,
+    /// Whether every fact matters to more than the first session.
+    always: bool,
+    /// Whether a trigger wants to be evaluated at changes.
+    follows: bool,
+    /// Whether such a trigger looks rows up: it wants to be evaluated when they change, too.
+    watches: bool,
     tables: RefCell<Tables>,
+    /// How often a table has changed.
+    changes: Cell<u64>,
     /// Room for the registers.
     registers: RefCell<Vec<i64>>,
 }
@@ -48,52 +59,58 @@ impl Entity {
         triggers: Vec<Trigger>,
         widths: &[(usize, usize)],
     ) -> Entity {
+        let at_changes = |trigger: &Trigger| trigger.spec().anchor.is_none();
+        let looks_up = |trigger: &Trigger| !trigger.spec().lookups.is_empty();
+        let mut sessions = sessions.into_iter();
+        let session = sessions.next();
+        let others: Vec<Sessions> = sessions.collect();
         Entity {
+            always: !others.is_empty() || triggers.iter().any(at_changes),
+            follows: triggers.iter().any(at_changes),
+            watches: triggers.iter().any(|t| at_changes(t) && looks_up(t)),
             features,
-            sessions,
+            session,
+            others,
             triggers,
             tables: RefCell::new(Tables::new(widths)),
+            changes: Cell::new(1),
             registers: RefCell::default(),
         }
     }
 
-    /// Gives the state its parts, which a default state does not have yet.
+    /// Whether a fact matters to more than the first session.
     #[inline]
-    fn prepare(&self, state: &mut State) {
-        if state.features.len() != self.features.len() {
-            state
-                .features
-                .resize_with(self.features.len(), features::State::default);
-        }
-        if state.sessions.len() != self.sessions.len() {
-            state
-                .sessions
-                .resize_with(self.sessions.len(), SessionState::default);
-        }
-        if state.triggers.len() != self.triggers.len() {
-            state
-                .triggers
-                .resize_with(self.triggers.len(), triggers::State::default);
-        }
+    fn concerns_more(&self, fact: &Fact<'_>) -> bool {
+        self.always
+            || self.features.iter().any(|features| features.concerns(fact))
+            || self.triggers.iter().any(|trigger| trigger.concerns(fact))
     }
 
     /// Evaluates the triggers at `at`, of which nothing is missing any more.
     fn evaluate(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
-        state.due = None;
-        let mut wanted = self.triggers.iter().zip(&state.triggers);
+        let State { session, more } = state;
+        let Some(more) = more else {
+            return;
+        };
+        more.due = None;
+        let mut wanted = self.triggers.iter().zip(&more.triggers);
         if !wanted.any(|(trigger, state)| trigger.wants(state, at)) {
             return;
         }
+        more.watched.set(Watched::default());
         let registers = &mut *self.registers.borrow_mut();
         let tables = &*self.tables.borrow();
         registers.clear();
-        for (features, state) in self.features.iter().zip(&mut state.features) {
+        for (features, state) in self.features.iter().zip(&mut more.features) {
             features.values(state, at, registers);
         }
-        for (sessions, state) in self.sessions.iter().zip(&state.sessions) {
+        for (sessions, state) in self.session.iter().zip([&*session]) {
             sessions.values(state, at, registers);
         }
-        for (trigger, state) in self.triggers.iter().zip(&mut state.triggers) {
+        for (sessions, state) in self.others.iter().zip(&more.others) {
+            sessions.values(state, at, registers);
+        }
+        for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
             if trigger.wants(state, at) {
                 registers.truncate(trigger.spec().inputs);
                 trigger.evaluate(state, at, registers, tables, out);
@@ -102,8 +119,10 @@ impl Entity {
     }
 
     /// Evaluates a moment without facts that has passed before `at`.
+    #[inline]
     fn evaluate_passed(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
-        if let Some(due) = state.due
+        let due = state.more.as_ref().and_then(|more| more.due);
+        if let Some(due) = due
             && due < at
         {
             self.evaluate(state, due, out);
@@ -111,58 +130,154 @@ impl Entity {
     }
 
     /// Whether a cooldown or a table makes `at` a moment of a trigger.
-    fn triggers_are_due(&self, state: &State, at: EventTime) -> bool {
-        let mut triggers = self.triggers.iter().zip(&state.triggers);
+    fn triggers_are_due(&self, more: &More, at: EventTime) -> bool {
+        let mut triggers = self.triggers.iter().zip(&more.triggers);
         triggers.any(|(trigger, state)| is_due(trigger.wake(state), at))
-            || self.watch(state).is_some_and(|change| change <= at)
+            || self.watch(more).is_some_and(|change| change <= at)
     }
 
     /// When a table that the key looks up changes next.
-    fn watch(&self, state: &State) -> Option<EventTime> {
-        if self.triggers.is_empty() {
+    fn watch(&self, more: &More) -> Option<EventTime> {
+        if !self.watches {
             return None;
         }
-        let tables = self.tables.borrow();
-        let watches = self.triggers.iter().zip(&state.triggers);
-        let next = watches
-            .filter_map(|(trigger, state)| trigger.watch(state, &tables))
-            .min()?;
-        (state.due.is_none_or(|due| next > due)).then_some(next)
+        let mut watched = more.watched.get();
+        if watched.changes != self.changes.get() {
+            let tables = self.tables.borrow();
+            let watches = self.triggers.iter().zip(&more.triggers);
+            let next = watches.filter_map(|(trigger, state)| trigger.watch(state, &tables));
+            watched = Watched {
+                changes: self.changes.get(),
+                next: next.min(),
+            };
+            more.watched.set(watched);
+        }
+        let next = watched.next?;
+        (more.due.is_none_or(|due| next > due)).then_some(next)
+    }
+
+    /// When the key is next due, if all but its first session were all there is.
+    fn wake_more(&self, more: &More) -> Wake {
+        let mut wake = Wake::Forget;
+        for (features, state) in self.features.iter().zip(&more.features) {
+            wake = wake.sooner(features.wake(state));
+        }
+        for (sessions, state) in self.others.iter().zip(&more.others) {
+            wake = wake.sooner(sessions.wake(state));
+        }
+        for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
+            wake = wake.sooner(match trigger.wake(state) {
+                // What ends at a moment that is still to be evaluated ends by that evaluation.
+                Wake::At(at) if more.due.is_some_and(|due| at <= due) => Wake::Idle,
+                wake => wake,
+            });
+        }
+        match more.due {
+            Some(due) => wake.sooner(Wake::At(due.next())),
+            None => wake,
+        }
+    }
+
+    /// What every part but the first session does with a fact.
+    fn more_on_fact(&self, more: &mut More, fact: Fact<'_>, out: &mut Outputs) {
+        for (features, state) in self.features.iter().zip(&mut more.features) {
+            features.on_fact(state, fact, out);
+        }
+        for (sessions, state) in self.others.iter().zip(&mut more.others) {
+            sessions.on_fact(state, fact, out);
+        }
+        for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
+            trigger.on_fact(state, fact);
+        }
+    }
+
+    /// The timers of every part but the first session: whether one of them was due.
+    fn more_on_timer(&self, more: &mut More, at: EventTime, out: &mut Outputs) -> bool {
+        let mut moves = false;
+        for (features, state) in self.features.iter().zip(&mut more.features) {
+            if is_due(features.wake(state), at) {
+                features.on_timer(state, at, out);
+                moves = true;
+            }
+        }
+        for (sessions, state) in self.others.iter().zip(&mut more.others) {
+            if is_due(sessions.wake(state), at) {
+                sessions.on_timer(state, at, out);
+                moves = true;
+            }
+        }
+        moves
     }
 }
 
 /// What is kept of one key.
 #[derive(Clone, Debug, Default)]
 pub struct State {
+    /// That of the entity's first sessions.
+    session: SessionState,
+    /// Made when a fact comes that matters to anything else.
+    more: Option<Box<More>>,
+}
+
+/// What is kept of one key beside its first session.
+#[derive(Clone, Debug)]
+struct More {
     features: SmallVec<[features::State; 1]>,
-    sessions: SmallVec<[SessionState; 1]>,
-    triggers: Vec<triggers::State>,
+    triggers: SmallVec<[triggers::State; 1]>,
+    others: Vec<SessionState>,
     /// A moment without facts at which the triggers are still to be evaluated.
     due: Option<EventTime>,
+    watched: Cell<Watched>,
+}
+
+/// When a table that the key looks up changes next, as was found when the tables had changed so
+/// often. It is not saved.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watched {
+    changes: u64,
+    next: Option<EventTime>,
+}
+
+impl More {
+    fn new(entity: &Entity) -> Box<More> {
+        let (features, triggers) = (entity.features.iter(), entity.triggers.iter());
+        Box::new(More {
+            features: features.map(|_| features::State::default()).collect(),
+            triggers: triggers.map(|_| triggers::State::default()).collect(),
+            others: vec![SessionState::default(); entity.others.len()],
+            due: None,
+            watched: Cell::default(),
+        })
+    }
 }
 
 impl Logic for Entity {
     type State = State;
 
+    #[inline]
     fn on_fact(&self, state: &mut State, fact: Fact<'_>, out: &mut Outputs) {
-        self.prepare(state);
         self.evaluate_passed(state, fact.at, out);
-        for (features, state) in self.features.iter().zip(&mut state.features) {
-            features.on_fact(state, fact, out);
+        if state.more.is_some() || self.concerns_more(&fact) {
+            let more = state.more.get_or_insert_with(|| More::new(self));
+            self.more_on_fact(more, fact, out);
         }
-        for (sessions, state) in self.sessions.iter().zip(&mut state.sessions) {
-            sessions.on_fact(state, fact, out);
-        }
-        for (trigger, state) in self.triggers.iter().zip(&mut state.triggers) {
-            trigger.on_fact(state, fact);
+        if let Some(sessions) = &self.session {
+            sessions.on_fact(&mut state.session, fact, out);
         }
     }
 
+    #[inline]
     fn on_instant(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
-        for (features, state) in self.features.iter().zip(&mut state.features) {
+        if let Some(sessions) = &self.session {
+            sessions.on_instant(&mut state.session, at, out);
+        }
+        let Some(more) = &mut state.more else {
+            return;
+        };
+        for (features, state) in self.features.iter().zip(&mut more.features) {
             features.on_instant(state, at, out);
         }
-        for (sessions, state) in self.sessions.iter().zip(&mut state.sessions) {
+        for (sessions, state) in self.others.iter().zip(&mut more.others) {
             sessions.on_instant(state, at, out);
         }
         if !self.triggers.is_empty() {
@@ -171,60 +286,49 @@ impl Logic for Entity {
     }
 
     fn on_timer(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
-        self.prepare(state);
         self.evaluate_passed(state, at, out);
         // A timer that only lets a passed moment be evaluated makes no new one.
         let mut moves = false;
-        for (features, state) in self.features.iter().zip(&mut state.features) {
-            if is_due(features.wake(state), at) {
-                features.on_timer(state, at, out);
-                moves = !self.triggers.is_empty();
-            }
+        if let Some(sessions) = &self.session
+            && is_due(sessions.wake(&state.session), at)
+        {
+            sessions.on_timer(&mut state.session, at, out);
+            moves = true;
         }
-        for (sessions, state) in self.sessions.iter().zip(&mut state.sessions) {
-            if is_due(sessions.wake(state), at) {
-                sessions.on_timer(state, at, out);
-                moves = !self.triggers.is_empty();
+        if let Some(more) = &mut state.more {
+            moves |= self.more_on_timer(more, at, out);
+            if (moves && self.follows) || self.triggers_are_due(more, at) {
+                more.due = Some(at);
             }
-        }
-        if moves || self.triggers_are_due(state, at) {
-            state.due = Some(at);
         }
     }
 
+    #[inline]
     fn wake(&self, state: &State) -> Wake {
-        let mut wake = Wake::Forget;
-        for (features, state) in self.features.iter().zip(&state.features) {
-            wake = wake.sooner(features.wake(state));
-        }
-        for (sessions, state) in self.sessions.iter().zip(&state.sessions) {
-            wake = wake.sooner(sessions.wake(state));
-        }
-        if self.triggers.is_empty() {
+        let wake = match &self.session {
+            Some(sessions) => sessions.wake(&state.session),
+            None => Wake::Forget,
+        };
+        let Some(more) = &state.more else {
             return wake;
-        }
-        for (trigger, trigger_state) in self.triggers.iter().zip(&state.triggers) {
-            wake = wake.sooner(match trigger.wake(trigger_state) {
-                // What ends at a moment that is still to be evaluated ends by that evaluation.
-                Wake::At(at) if state.due.is_some_and(|due| at <= due) => Wake::Idle,
-                wake => wake,
-            });
-        }
-        if let Some(due) = state.due {
-            wake = wake.sooner(Wake::At(due.next()));
-        }
-        match (wake, self.watch(state)) {
-            (Wake::Forget, _) | (_, None) => wake,
+        };
+        match (wake.sooner(self.wake_more(more)), self.watch(more)) {
+            (Wake::Forget, _) => Wake::Forget,
+            (wake, None) => wake,
             (wake, Some(change)) => wake.sooner(Wake::At(change)),
         }
     }
 
     fn on_table(&self, row: &TableRow) {
+        self.changes.set(self.changes.get() + 1);
         self.tables.borrow_mut().apply(row);
     }
 
     fn affected(&self, state: &State, row: &TableRow) -> bool {
-        let mut triggers = self.triggers.iter().zip(&state.triggers);
+        let Some(more) = &state.more else {
+            return false;
+        };
+        let mut triggers = self.triggers.iter().zip(&more.triggers);
         triggers.any(|(trigger, state)| trigger.affected(state, row))
     }
 
@@ -235,39 +339,43 @@ impl Logic for Entity {
     }
 
     fn encode(&self, state: &State, to: &mut Writer) {
-        let mut state = state.clone();
-        self.prepare(&mut state);
-        for (features, state) in self.features.iter().zip(&state.features) {
-            features.encode(state, to);
+        if let Some(sessions) = &self.session {
+            sessions.encode(&state.session, to);
         }
-        for (sessions, state) in self.sessions.iter().zip(&state.sessions) {
-            sessions.encode(state, to);
-        }
-        for (trigger, state) in self.triggers.iter().zip(&state.triggers) {
-            trigger.encode(state, to);
-        }
-        to.option(state.due, Writer::time);
+        to.option(state.more.as_ref(), |to, more| {
+            for (features, state) in self.features.iter().zip(&more.features) {
+                features.encode(state, to);
+            }
+            for (sessions, state) in self.others.iter().zip(&more.others) {
+                sessions.encode(state, to);
+            }
+            for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
+                trigger.encode(state, to);
+            }
+            to.option(more.due, Writer::time);
+        });
     }
 
     fn decode(&self, from: &mut Reader<'_>) -> Result<State, CodecError> {
-        Ok(State {
-            features: self
-                .features
-                .iter()
-                .map(|f| f.decode(from))
-                .collect::<Result<_, _>>()?,
-            sessions: self
-                .sessions
-                .iter()
-                .map(|s| s.decode(from))
-                .collect::<Result<_, _>>()?,
-            triggers: self
-                .triggers
-                .iter()
-                .map(|t| t.decode(from))
-                .collect::<Result<_, _>>()?,
-            due: from.option("a moment to evaluate", |from| from.time("a time"))?,
-        })
+        let session = match &self.session {
+            Some(sessions) => sessions.decode(from)?,
+            None => SessionState::default(),
+        };
+        let (features, others) = (self.features.iter(), self.others.iter());
+        let more = from.option("all but the first session", |from| {
+            Ok(Box::new(More {
+                features: features.map(|f| f.decode(from)).collect::<Result<_, _>>()?,
+                others: others.map(|s| s.decode(from)).collect::<Result<_, _>>()?,
+                triggers: self
+                    .triggers
+                    .iter()
+                    .map(|t| t.decode(from))
+                    .collect::<Result<_, _>>()?,
+                due: from.option("a moment to evaluate", |from| from.time("a time"))?,
+                watched: Cell::default(),
+            }))
+        })?;
+        Ok(State { session, more })
     }
 }
 

@@ -107,11 +107,6 @@ pub trait Logic: 'static {
     /// What is kept per key. The default state is that of a key that was never seen.
     type State: Default + Clone + 'static;
 
-    /// The state of a key that was never seen.
-    fn fresh(&self) -> Self::State {
-        Self::State::default()
-    }
-
     /// A fact of the key, in (time, id) order.
     fn on_fact(&self, state: &mut Self::State, fact: Fact<'_>, out: &mut Outputs);
 

@@ -17,14 +17,17 @@
 //! Keys that have something to remember, and facts that the watermark has not passed; the two ways of
 //! firing, `on_watermark` and `on_arrival`, say what that is.
 
+mod agenda;
+mod backlog;
+mod by_slot;
 mod difference;
+mod name;
 mod on_arrival;
 mod on_watermark;
 mod step;
 mod store;
 #[cfg(test)]
 mod tests;
-mod timers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -213,7 +216,7 @@ impl<L: Logic> Driver<L> {
                 if !tables.is_empty() {
                     keys.tables(logic, &tables);
                 }
-                facts.into_iter().for_each(|block| keys.facts(logic, block));
+                facts.into_iter().for_each(|block| keys.facts(block));
                 if let Some(watermark) = watermark {
                     keys.advance(logic, watermark, settled);
                 }

@@ -20,10 +20,10 @@ use std::sync::Arc;
 use tidegate_schemas::fact::{Fact, FactBlock};
 use tidegate_schemas::time::EventTime;
 
+use super::agenda::{Agenda, Entry, time};
 use super::difference::difference;
 use super::step::{run_timers, step};
 use super::store::Store;
-use super::timers::Timers;
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 
@@ -151,7 +151,8 @@ struct Arrived {
 /// All keys of one worker, fired on arrival.
 pub(super) struct OnArrival<L: Logic> {
     store: Store<Kept<L::State>>,
-    timers: Timers,
+    timers: Agenda<u32>,
+    due: Vec<Entry<u32>>,
     watermark: EventTime,
     before: Outputs,
     after: Outputs,
@@ -161,7 +162,8 @@ impl<L: Logic> OnArrival<L> {
     pub(super) fn new(columns: &[usize]) -> Self {
         OnArrival {
             store: Store::new(),
-            timers: Timers::new(),
+            timers: Agenda::new(),
+            due: Vec::new(),
             watermark: EventTime::MIN,
             before: Outputs::new(columns),
             after: Outputs::new(columns),
@@ -204,19 +206,26 @@ impl<L: Logic> OnArrival<L> {
         let slot = self.store.get_mut(group[0].slot);
         let diff = |fact: &Arrived| blocks[fact.block as usize].heads[fact.row as usize].diff;
         let fact = |fact: &Arrived| blocks[fact.block as usize].fact(fact.row as usize);
-        live.set_key(&slot.name);
+        live.set_key(slot.name());
         let recent = slot.state.recent(watermark);
         if group.iter().all(|f| diff(f) > 0) && recent.in_order(group[0].at) {
             let facts = group.iter().map(fact);
-            step(logic, &mut recent.head, facts, watermark, live);
+            step(
+                logic,
+                &mut recent.head,
+                facts,
+                EventTime::MIN,
+                watermark,
+                live,
+            );
             group.iter().for_each(|f| recent.facts.insert(fact(f)));
             recent.instant = group[group.len() - 1].at;
             recent.timers = recent.timers.max(recent.instant);
         } else {
             self.before.clear();
             self.after.clear();
-            self.before.set_key(&slot.name);
-            self.after.set_key(&slot.name);
+            self.before.set_key(slot.name());
+            self.after.set_key(slot.name());
             replay(logic, &slot.state, &mut self.before);
             let recent = slot.state.recent(watermark);
             for f in group {
@@ -273,7 +282,7 @@ impl<L: Logic> OnArrival<L> {
                     .as_ref()
                     .is_some_and(|recent| !recent.in_order(first))
                 {
-                    before.set_key(&slot.name);
+                    before.set_key(slot.name());
                     replay(logic, &slot.state, &mut before);
                 }
             }
@@ -293,13 +302,13 @@ impl<L: Logic> OnArrival<L> {
                 .recent
                 .as_ref()
                 .is_none_or(|recent| recent.in_order(first));
+            live.set_key(slot.name());
+            after.set_key(slot.name());
             let recent = slot.state.recent(self.watermark);
             recent.timers = recent.timers.max(last);
             if ordered {
-                live.set_key(&slot.name);
                 run_timers(logic, &mut recent.head, last, live);
             } else {
-                after.set_key(&slot.name);
                 let head = replay(logic, &slot.state, &mut after);
                 slot.state.recent(self.watermark).head = head;
             }
@@ -319,16 +328,19 @@ impl<L: Logic> OnArrival<L> {
         settled: &mut Outputs,
     ) {
         self.watermark = watermark;
-        while let Some((at, index)) = self.timers.pop(watermark) {
+        let mut due = std::mem::take(&mut self.due);
+        self.timers.drain_until(watermark, &mut due);
+        for (at, index) in due.drain(..) {
             let Some(slot) = self.store.get_if_alive(index) else {
                 continue;
             };
-            if slot.timer != at {
+            if slot.timer != time(at) {
                 continue;
             }
             slot.timer = EventTime::MAX;
-            live.set_key(&slot.name);
-            settled.set_key(&slot.name);
+            live.set_key(slot.name());
+            settled.set_key(slot.name());
+            self.after.set_key(slot.name());
             let Kept { base, recent } = &mut slot.state;
             match recent {
                 Some(open) => {
@@ -336,7 +348,7 @@ impl<L: Logic> OnArrival<L> {
                     open.timers = open.timers.max(watermark);
                     let count = open.facts.heads.partition_point(|fact| fact.at < watermark);
                     let facts = (0..count).map(|row| open.facts.fact(row));
-                    step(logic, base, facts, watermark, settled);
+                    step(logic, base, facts, EventTime::MIN, watermark, settled);
                     open.facts.drop_first(count);
                     if open.facts.heads.is_empty() && open.timers <= watermark {
                         *recent = None;
@@ -344,7 +356,6 @@ impl<L: Logic> OnArrival<L> {
                 }
                 None => {
                     self.after.clear();
-                    self.after.set_key(&slot.name);
                     run_timers(logic, base, watermark, &mut self.after);
                     append(&self.after, live);
                     append(&self.after, settled);
@@ -352,6 +363,7 @@ impl<L: Logic> OnArrival<L> {
             }
             self.rest(logic, index);
         }
+        self.due = due;
         logic.settle_tables(watermark);
         self.shrink();
     }
@@ -409,7 +421,14 @@ impl<L: Logic> OnArrival<L> {
 fn replay<L: Logic>(logic: &L, kept: &Kept<L::State>, out: &mut Outputs) -> L::State {
     let mut state = kept.base.clone();
     if let Some(recent) = &kept.recent {
-        step(logic, &mut state, recent.facts.iter(), recent.timers, out);
+        step(
+            logic,
+            &mut state,
+            recent.facts.iter(),
+            EventTime::MIN,
+            recent.timers,
+            out,
+        );
     }
     state
 }

@@ -5,140 +5,67 @@
 //!
 //! # State
 //! Per key: its slot and the logic's state, until the logic forgets it. Per waiting fact: its row in
-//! its block and a reference of 32 bytes; a block is dropped with its last waiting fact. What waits is
+//! its block and a reference of 40 bytes; a block is dropped with its last waiting fact. What waits is
 //! bounded by the lateness.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::time::EventTime;
 
+use super::agenda::{Agenda, Entry, time};
+use super::backlog::{Backlog, Waiting};
+use super::by_slot::sort_by_slot;
 use super::step::{run_timers, step};
 use super::store::Store;
-use super::timers::Timers;
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 
-/// A fact that waits: where it is, and what it is sorted by.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    at: EventTime,
-    id: u64,
-    slot: u32,
-    block: u32,
-    row: u32,
-}
-
-/// The facts that wait, by the block they came in.
-#[derive(Debug, Default)]
-struct Backlog {
-    facts: Vec<Waiting>,
-    blocks: Vec<(Arc<FactBlock>, u32)>,
-    free: Vec<u32>,
-}
-
-impl Backlog {
-    fn add(&mut self, block: Arc<FactBlock>) -> u32 {
-        // One more than its facts, until it has been taken in.
-        let entry = (block, 1);
-        match self.free.pop() {
-            Some(index) => {
-                self.blocks[index as usize] = entry;
-                index
-            }
-            None => {
-                self.blocks.push(entry);
-                self.blocks.len() as u32 - 1
-            }
-        }
-    }
-
-    /// A fact of block `index` has been dealt with.
-    fn done(&mut self, index: u32) {
-        let (block, left) = &mut self.blocks[index as usize];
-        *left -= 1;
-        if *left == 0 {
-            *block = Arc::default();
-            self.free.push(index);
-        }
-    }
-}
+/// So many facts ahead memory is touched: what facts need lies scattered, and the processor waits
+/// for many of them at once as long as for one.
+const AHEAD: usize = 16;
 
 /// All keys of one worker, fired on the watermark.
 pub(super) struct OnWatermark<L: Logic> {
     store: Store<L::State>,
-    timers: Timers,
+    timers: Agenda<u32>,
     backlog: Backlog,
     /// Room that is kept from tick to tick.
+    slots: Vec<(u32, u32)>,
+    due: Vec<Entry<Waiting>>,
     order: Vec<(u32, u32)>,
     spare: Vec<(u32, u32)>,
-    due: Vec<Waiting>,
-    group: Vec<Waiting>,
+    group: Vec<Entry<Waiting>>,
+    due_timers: Vec<Entry<u32>>,
 }
 
 impl<L: Logic> OnWatermark<L> {
     pub(super) fn new() -> Self {
         OnWatermark {
             store: Store::new(),
-            timers: Timers::new(),
+            timers: Agenda::new(),
             backlog: Backlog::default(),
+            slots: Vec::new(),
+            due: Vec::new(),
             order: Vec::new(),
             spare: Vec::new(),
-            due: Vec::new(),
             group: Vec::new(),
+            due_timers: Vec::new(),
         }
     }
 
-    /// Takes in a block. A fact that is taken back (diff −1) meets its other half while both wait.
-    pub(super) fn facts(&mut self, logic: &L, block: Arc<FactBlock>) {
+    /// Takes in a block.
+    pub(super) fn facts(&mut self, block: Arc<FactBlock>) {
         if block.is_empty() {
             return;
         }
-        let slots = self.store.slots_of(&block);
-        let mut taken_back = Vec::new();
-        let index = self.backlog.add(block);
-        let (block, left) = &mut self.backlog.blocks[index as usize];
-        let present = block.heads.iter().enumerate();
-        for (row, head) in present.filter(|(_, head)| head.diff != 0) {
-            let slot = slots[head.key as usize];
-            let fact = Waiting {
-                at: head.at,
-                id: head.id,
-                slot,
-                block: index,
-                row: row as u32,
-            };
-            if head.diff > 0 {
-                self.store.get_mut(slot).waiting += 1;
-                self.backlog.facts.push(fact);
-                *left += 1;
-            } else {
-                taken_back.push(fact);
-            }
-        }
-        self.take_back(logic, &taken_back);
-        self.backlog.done(index);
-    }
-
-    fn take_back(&mut self, logic: &L, facts: &[Waiting]) {
-        for gone in facts {
-            let found =
-                self.backlog.facts.iter().position(|fact| {
-                    (fact.slot, fact.at, fact.id) == (gone.slot, gone.at, gone.id)
-                });
-            if let Some(found) = found {
-                // The others stay in order: of two versions of a fact the older one is taken back.
-                let fact = self.backlog.facts.remove(found);
-                self.store.get_mut(fact.slot).waiting -= 1;
-                self.backlog.done(fact.block);
-            }
-        }
-        // A key of which nothing is left is dropped.
-        for gone in facts {
-            if let Some(slot) = self.store.get_if_alive(gone.slot) {
-                let wake = logic.wake(&slot.state);
-                self.rest(gone.slot, wake);
-            }
+        self.slots.clear();
+        let slots = self.store.slots_of(&block).into_iter();
+        self.slots.extend(slots.map(|slot| (slot, 0)));
+        self.backlog.add(block, &mut self.slots);
+        for (slot, facts) in self.slots.iter().filter(|(_, facts)| *facts > 0) {
+            self.store.get_mut(*slot).waiting += facts;
         }
     }
 
@@ -158,111 +85,93 @@ impl<L: Logic> OnWatermark<L> {
 
     /// The watermark has come to `watermark`: everything before it steps.
     pub(super) fn advance(&mut self, logic: &L, watermark: EventTime, out: &mut Outputs) {
-        self.release(watermark);
-        self.sort_by_slot();
-        let mut start = 0;
-        while start < self.order.len() {
-            let slot = self.order[start].0;
-            let length = self.order[start..]
-                .iter()
-                .take_while(|(s, _)| *s == slot)
-                .count();
-            self.step_key(logic, slot, start..start + length, watermark, out);
-            start += length;
-        }
-        for fact in &self.due {
-            self.backlog.done(fact.block);
-        }
-        while let Some((at, index)) = self.timers.pop(watermark) {
-            let Some(slot) = self.store.get_if_alive(index) else {
-                continue;
-            };
-            if slot.timer != at {
-                continue;
-            }
-            slot.timer = EventTime::MAX;
-            out.set_key(&slot.name);
-            let wake = run_timers(logic, &mut slot.state, watermark, out);
-            self.rest(index, wake);
-        }
+        self.step_facts(logic, watermark, out);
+        self.run_due_timers(logic, watermark, out);
         logic.settle_tables(watermark);
         self.shrink();
     }
 
-    /// Moves the facts before the watermark from the backlog to `due`.
-    fn release(&mut self, watermark: EventTime) {
+    fn step_facts(&mut self, logic: &L, watermark: EventTime, out: &mut Outputs) {
         self.due.clear();
-        let due = &mut self.due;
-        self.backlog.facts.retain(|fact| {
-            let waits = fact.at >= watermark;
-            if !waits {
-                due.push(*fact);
+        self.backlog.release(watermark, &mut self.due);
+        self.order.clear();
+        let places = self.due.iter().zip(0..);
+        self.order
+            .extend(places.map(|((_, fact), place)| (fact.slot, place)));
+        sort_by_slot(&mut self.order, &mut self.spare);
+        let (mut start, mut touched) = (0, 0);
+        while start < self.order.len() {
+            if start + AHEAD > touched {
+                let end = (touched + 2 * AHEAD).min(self.order.len());
+                self.touch(touched..end);
+                touched = end;
             }
-            waits
-        });
+            let slot = self.order[start].0;
+            let same = self.order[start..].iter().take_while(|(s, _)| *s == slot);
+            let end = start + same.count();
+            self.step_key(logic, slot, start..end, watermark, out);
+            start = end;
+        }
+        for (_, fact) in &self.due {
+            self.backlog.done(fact.block);
+        }
     }
 
-    /// Lists the due facts by slot, in arrival order within a slot: a radix sort of 11 bits a pass.
-    fn sort_by_slot(&mut self) {
-        const BITS: u32 = 11;
-        self.order.clear();
-        self.order.extend(
-            self.due
-                .iter()
-                .enumerate()
-                .map(|(i, fact)| (fact.slot, i as u32)),
-        );
-        let largest = self.due.iter().map(|fact| fact.slot).max().unwrap_or(0);
-        let mut shift = 0;
-        while shift < 32 && largest >> shift > 0 {
-            let digit = |slot: u32| (slot >> shift) as usize & ((1 << BITS) - 1);
-            let mut starts = [0u32; 1 << BITS];
-            for (slot, _) in &self.order {
-                starts[digit(*slot)] += 1;
-            }
-            let mut sum = 0;
-            for start in &mut starts {
-                sum += std::mem::replace(start, sum);
-            }
-            self.spare.clear();
-            self.spare.resize(self.order.len(), (0, 0));
-            for entry in &self.order {
-                let place = &mut starts[digit(entry.0)];
-                self.spare[*place as usize] = *entry;
-                *place += 1;
-            }
-            std::mem::swap(&mut self.order, &mut self.spare);
-            shift += BITS;
+    /// Reads a little of each of these facts and of their keys.
+    fn touch(&self, range: Range<usize>) {
+        let mut sum = 0;
+        for (slot, place) in &self.order[range] {
+            let (_, fact) = &self.due[*place as usize];
+            sum ^= self.backlog.touch(fact) ^ self.store.touch(*slot);
         }
+        std::hint::black_box(sum);
     }
 
     fn step_key(
         &mut self,
         logic: &L,
         index: u32,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         watermark: EventTime,
         out: &mut Outputs,
     ) {
+        let facts = range.len() as u32;
         self.group.clear();
+        let places = self.order[range].iter();
         self.group
-            .extend(self.order[range].iter().map(|(_, i)| self.due[*i as usize]));
-        if !self.group.is_sorted_by_key(|fact| (fact.at, fact.id)) {
-            self.group.sort_by_key(|fact| (fact.at, fact.id));
+            .extend(places.map(|(_, place)| self.due[*place as usize]));
+        if !self.group.is_sorted_by_key(|(at, fact)| (*at, fact.id)) {
+            self.group.sort_by_key(|(at, fact)| (*at, fact.id));
         }
+        self.backlog.take_back(&mut self.group);
         let slot = self.store.get_mut(index);
-        slot.waiting -= self.group.len() as u32;
-        out.set_key(&slot.name);
-        let blocks = &self.backlog.blocks;
-        let facts = self
-            .group
-            .iter()
-            .map(|fact| blocks[fact.block as usize].0.fact(fact.row as usize));
-        let wake = step(logic, &mut slot.state, facts, watermark, out);
+        slot.waiting -= facts;
+        let quiet = slot.timer;
+        out.set_key(slot.name());
+        let backlog = &self.backlog;
+        let facts = self.group.iter().map(|(_, fact)| backlog.fact(fact));
+        let wake = step(logic, &mut slot.state, facts, quiet, watermark, out);
         self.rest(index, wake);
     }
 
+    fn run_due_timers(&mut self, logic: &L, watermark: EventTime, out: &mut Outputs) {
+        let mut due = std::mem::take(&mut self.due_timers);
+        self.timers.drain_until(watermark, &mut due);
+        for (at, index) in due.drain(..) {
+            let slot = self.store.get_if_alive(index);
+            let Some(slot) = slot.filter(|slot| slot.timer == time(at)) else {
+                continue;
+            };
+            slot.timer = EventTime::MAX;
+            out.set_key(slot.name());
+            let wake = run_timers(logic, &mut slot.state, watermark, out);
+            self.rest(index, wake);
+        }
+        self.due_timers = due;
+    }
+
     /// Remembers when the key is next due, or drops it.
+    #[inline]
     fn rest(&mut self, index: u32, wake: Wake) {
         let slot = self.store.get_mut(index);
         match wake {
@@ -280,11 +189,9 @@ impl<L: Logic> OnWatermark<L> {
         let Some(moved) = self.store.shrink() else {
             return;
         };
-        for fact in &mut self.backlog.facts {
-            fact.slot = moved[fact.slot as usize];
-        }
+        self.backlog.slots_moved(&moved);
         self.timers.clear();
-        for (index, slot) in self.store.iter_mut() {
+        for (index, slot) in self.store.iter() {
             if slot.timer != EventTime::MAX {
                 self.timers.push(slot.timer, index);
             }

@@ -5,23 +5,30 @@ use tidegate_schemas::time::EventTime;
 
 use crate::logic::{Logic, Outputs, Wake};
 
-/// Gives `state` the facts, which are in (time, id) order, and every timer up to `until`.
+/// Gives `state` the facts, which are in (time, id) order, and every timer up to `until`. The caller
+/// knows that no timer is due before `quiet`.
 ///
 /// Answers what the logic wants next: a time after `until`, or nothing.
+#[inline]
 pub(super) fn step<'a, L: Logic>(
     logic: &L,
     state: &mut L::State,
     facts: impl Iterator<Item = Fact<'a>>,
+    quiet: EventTime,
     until: EventTime,
     out: &mut Outputs,
 ) -> Wake {
+    let mut quiet = quiet;
     let mut instant = None;
     for fact in facts {
         if instant != Some(fact.at) {
             if let Some(at) = instant {
                 logic.on_instant(state, at, out);
+                quiet = next(logic.wake(state));
             }
-            run_timers(logic, state, fact.at, out);
+            if quiet <= fact.at {
+                run_timers(logic, state, fact.at, out);
+            }
             instant = Some(fact.at);
         }
         logic.on_fact(state, fact, out);
@@ -32,8 +39,18 @@ pub(super) fn step<'a, L: Logic>(
     run_timers(logic, state, until, out)
 }
 
+/// Before this no timer is due.
+#[inline]
+fn next(wake: Wake) -> EventTime {
+    match wake {
+        Wake::At(at) => at,
+        Wake::Idle | Wake::Forget => EventTime::MAX,
+    }
+}
+
 /// Runs every timer up to `until`, which itself is included: a timer comes before the facts of its
 /// time.
+#[inline]
 pub(super) fn run_timers<L: Logic>(
     logic: &L,
     state: &mut L::State,

@@ -217,6 +217,13 @@ impl Features {
         }
     }
 
+    /// Whether a fact enters any column or has a row of its own: others leave no trace.
+    #[inline]
+    #[must_use]
+    pub fn concerns(&self, fact: &Fact<'_>) -> bool {
+        fact.bits & self.anchor != 0 || self.gates.iter().any(|gate| gate.lets_in(fact).is_some())
+    }
+
     /// Gives a value to a lane, now or when its instant has passed.
     #[inline(never)]
     fn admit(&self, state: &mut State, index: usize, at: EventTime, value: i64) {

@@ -132,9 +132,17 @@ impl Trigger {
         &self.spec
     }
 
+    /// Whether a fact is an anchor of the trigger.
+    #[inline]
+    #[must_use]
+    pub fn concerns(&self, fact: &Fact<'_>) -> bool {
+        self.spec.anchor.is_some() && fact.passes(self.spec.anchor)
+    }
+
     /// A fact of the key, in (time, id) order.
+    #[inline]
     pub fn on_fact(&self, state: &mut State, fact: Fact<'_>) {
-        if self.spec.anchor.is_some() && fact.passes(self.spec.anchor) {
+        if self.concerns(&fact) {
             state.anchors.push(fact.id);
         }
     }

@@ -301,7 +301,7 @@ fn plain_loop(parts: &Parts, steps: &[Step]) -> (Collection, u64) {
         events.sort_by_key(|e| (e.at, e.id));
         let mut out = Outputs::new(&parts.columns);
         out.set_key(key);
-        let mut state = entity.fresh();
+        let mut state = State::default();
         for instant in events.chunk_by(|a, b| a.at == b.at) {
             let at = EventTime(instant[0].at);
             timers(&entity, &mut state, at, &mut out);
@@ -331,7 +331,7 @@ fn timers(entity: &Entity, state: &mut State, until: EventTime, out: &mut Output
         entity.on_timer(state, at, out);
     }
     if entity.wake(state) == Wake::Forget {
-        *state = entity.fresh();
+        *state = State::default();
     }
 }
 
