@@ -67,6 +67,7 @@ impl Table {
             key: None,
             id: IdPlan::Ordinal { source: 0 },
             deduplicated: false,
+            seen: None,
             filters: Vec::new(),
             words: Vec::new(),
             stride: 0,
