@@ -4,25 +4,29 @@
 //! the first does not depend on workers or batches.
 //!
 //! # Reads
-//! Parcels routed by [`id_owner`]: facts that are not late, rows of tables, watermarks.
+//! Parcels routed by [`id_owner`]: rows that are not late ([`Content::Dealt`]), rows of tables,
+//! watermarks.
 //!
 //! # Emits
-//! The same parcels, facts routed by key. A row whose id is known is left out and counted; when its
-//! content differs it is a *conflict*, counted too, and with [`OnConflict::Latest`] it replaces the
-//! earlier one: that leaves as a fact with diff −1 (unless the watermark has passed it: what is
-//! settled stays).
+//! The same parcels, the rows as facts to the workers that own their keys. A row whose id is known is
+//! left out (its diff becomes 0, nothing is copied) and counted; when its content differs it is a
+//! *conflict*, counted too, and with [`OnConflict::Latest`] it replaces the earlier one: that leaves
+//! as a fact with diff −1 behind the facts of its block (unless the watermark has passed it: what is
+//! settled stays). Hidden rows are deduplicated like others and then dropped.
 //!
 //! # State
-//! Per id: 24 bytes (id, time, fingerprint of the content), with [`OnConflict::Latest`] the fact as
+//! Per id: 29 bytes (id, time, fingerprint of the content, place), with [`OnConflict::Latest`] the fact as
 //! well; kept until the watermark has passed its time by `keep`. Copies that come later than that
 //! are late anyway when `keep` is at least the lateness. Saved with [`Dedup::encode`].
 
-use std::collections::BTreeMap;
+mod ids;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use tidegate_schemas::fact::{FactBlock, Head};
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::{EventTime, Span, Tick};
@@ -32,7 +36,8 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::parcel::{Content, Parcel, owner_of};
+use crate::parcel::{Content, Dealt, Parcel, owner_of};
+use ids::{Ids, Seen};
 
 /// What to do with a row whose id is known but whose content differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +71,9 @@ pub struct Settings {
 }
 
 /// Spreads ids, which may be consecutive numbers, over all bits (the finaliser of SplitMix64).
-fn spread(id: u64) -> u64 {
+#[inline]
+#[must_use]
+pub fn spread(id: u64) -> u64 {
     let id = (id ^ id >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let id = (id ^ id >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     id ^ id >> 31
@@ -78,6 +85,18 @@ pub fn id_owner(id: u64, workers: usize) -> usize {
     owner_of(spread(id), workers)
 }
 
+/// A hash of what a row says: its key (by hash), time, bits and words.
+#[inline]
+#[must_use]
+pub fn fingerprint(key: u64, at: EventTime, bits: u64, words: &[i64]) -> u64 {
+    let start = key ^ (at.0 as u64).rotate_left(32);
+    words.iter().fold(spread(start ^ bits), |print, word| {
+        (print ^ *word as u64)
+            .wrapping_mul(0x9fb2_1c65_1e98_df25)
+            .rotate_left(29)
+    })
+}
+
 /// Deduplicates a stream of parcels.
 pub trait Deduplicate {
     /// Leaves out rows whose id is known; the module's documentation says what comes out.
@@ -87,9 +106,8 @@ pub trait Deduplicate {
 
 impl Deduplicate for StreamVec<'_, Tick, Parcel> {
     fn deduplicate(self, settings: Settings) -> Self {
-        let workers = self.scope().peers();
         let pact = Exchange::new(|parcel: &Parcel| parcel.to as u64);
-        let mut dedup = Dedup::new(settings, workers);
+        let mut dedup = Dedup::new(settings);
         self.unary_frontier(pact, "Deduplicate", move |_, _| {
             let mut stash: BTreeMap<Tick, (Capability<Tick>, Vec<Parcel>)> = BTreeMap::new();
             move |(input, frontier), output| {
@@ -115,13 +133,6 @@ impl Deduplicate for StreamVec<'_, Tick, Parcel> {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    id: u64,
-    at: EventTime,
-    print: u64,
-}
-
 /// A fact that may have to be taken back.
 #[derive(Clone, Debug)]
 struct Remembered {
@@ -135,35 +146,29 @@ struct Remembered {
 #[derive(Debug)]
 pub struct Dedup {
     settings: Settings,
-    workers: usize,
     watermark: EventTime,
-    seen: HashTable<Seen>,
-    /// With `OnConflict::Latest`: the fact of each id.
-    facts: BTreeMap<u64, Remembered>,
-    /// Rebuilt without what has expired when it grows to this.
-    limit: usize,
+    ids: Ids,
+    /// With `OnConflict::Latest`: the fact of each id, unless it was hidden.
+    facts: HashMap<u64, Remembered>,
 }
 
-/// Tables smaller than this are not swept.
-const SMALL: usize = 1 << 12;
-
+/// What becomes of a row.
 enum Verdict {
     New,
-    Known,
+    /// Left out; whether its content differs.
+    Known(bool),
     Replaces(Seen),
 }
 
 impl Dedup {
     /// Knows no ids.
     #[must_use]
-    pub fn new(settings: Settings, workers: usize) -> Dedup {
+    pub fn new(settings: Settings) -> Dedup {
         Dedup {
             settings,
-            workers,
             watermark: EventTime::MIN,
-            seen: HashTable::new(),
-            facts: BTreeMap::new(),
-            limit: SMALL,
+            ids: Ids::default(),
+            facts: HashMap::new(),
         }
     }
 
@@ -175,105 +180,110 @@ impl Dedup {
         let mut watermark = self.watermark;
         for Parcel { to, content } in parcels {
             match content {
-                Content::Facts(block) => {
-                    for (to, block) in self.facts(&block).into_iter().enumerate() {
-                        if !block.is_empty() {
-                            give(Parcel {
-                                to,
-                                content: Content::Facts(block),
-                            });
+                Content::Dealt(mut dealt) => {
+                    self.leave_out(&mut dealt);
+                    let left = |block: &FactBlock| block.heads.iter().any(|head| head.diff != 0);
+                    for (to, block) in dealt.blocks.into_iter().enumerate() {
+                        if left(&block) {
+                            let content = Content::Facts(Arc::new(block));
+                            give(Parcel { to, content });
                         }
                     }
                 }
                 Content::Watermark(at) => {
                     watermark = watermark.max(at);
-                    give(Parcel {
-                        to,
-                        content: Content::Watermark(at),
-                    });
+                    give(Parcel { to, content });
                 }
-                tables @ Content::Tables(_) => give(Parcel {
-                    to,
-                    content: tables,
-                }),
+                other => give(Parcel { to, content: other }),
             }
         }
         self.watermark = watermark;
-        self.sweep();
+        if self.ids.sweep(watermark.minus(self.settings.keep)) {
+            self.facts.retain(|id, _| self.ids.knows(*id));
+        }
     }
 
-    /// The facts that count, by the worker that owns their key.
-    fn facts(&mut self, block: &Arc<FactBlock>) -> Vec<Arc<FactBlock>> {
-        let mut verdicts = Vec::with_capacity(block.len());
+    /// Marks the rows that do not count, and adds what they replace.
+    fn leave_out(&mut self, dealt: &mut Dealt) {
+        let rows = dealt.prints.len() as u64;
         let (mut known, mut conflicts) = (0, 0);
-        for row in 0..block.len() {
-            let (verdict, conflict) = self.verdict(block, row);
-            known += u64::from(!matches!(verdict, Verdict::New));
-            conflicts += u64::from(conflict);
-            verdicts.push(verdict);
+        let mut taken_back = Vec::new();
+        let mut places = Places::new(dealt.blocks.len(), &dealt.order);
+        let mut hidden = dealt.hidden.iter();
+        let latest = self.settings.on_conflict == OnConflict::Latest;
+        let horizon = self.watermark.minus(self.settings.keep);
+        for (number, print) in dealt.prints.iter().enumerate() {
+            let place = places.of(number);
+            let (at, id) = match place {
+                Some((block, row)) => {
+                    let head = &dealt.blocks[block].heads[row];
+                    (head.at, head.id)
+                }
+                None => {
+                    let row = hidden
+                        .next()
+                        .expect("a hidden row lies where the order says so");
+                    (row.at, row.id)
+                }
+            };
+            let print = *print;
+            match self.verdict(id, at, print, horizon) {
+                Verdict::New => {}
+                Verdict::Known(differs) => {
+                    known += 1;
+                    conflicts += u64::from(differs);
+                    if let Some((block, row)) = place {
+                        dealt.blocks[block].heads[row].diff = 0;
+                    }
+                    continue;
+                }
+                Verdict::Replaces(old) => {
+                    known += 1;
+                    conflicts += 1;
+                    taken_back.extend(self.facts.remove(&id).map(|fact| (old, fact)));
+                }
+            }
+            if latest {
+                self.remember(id, place.map(|(block, row)| (&dealt.blocks[block], row)));
+            }
+        }
+        for (old, fact) in taken_back {
+            take_back(dealt, old, &fact);
         }
         let tally = &self.settings.tally;
-        tally
-            .accepted
-            .fetch_add(block.len() as u64 - known, Ordering::Relaxed);
+        tally.accepted.fetch_add(rows - known, Ordering::Relaxed);
         tally.duplicate.fetch_add(known, Ordering::Relaxed);
         tally.conflicts.fetch_add(conflicts, Ordering::Relaxed);
-        if known == 0 && self.workers == 1 && self.settings.on_conflict == OnConflict::First {
-            return vec![Arc::clone(block)];
-        }
-        let mut out = Split::new(block, self.workers);
-        for (row, verdict) in verdicts.into_iter().enumerate() {
-            match verdict {
-                Verdict::Known => continue,
-                Verdict::New => {}
-                Verdict::Replaces(old) => {
-                    if let Some(fact) = self.facts.get(&old.id) {
-                        out.take_back(old, fact);
-                    }
-                }
-            }
-            if self.settings.on_conflict == OnConflict::Latest {
-                self.remember(block, row);
-            }
-            out.push(row);
-        }
-        out.blocks.into_iter().map(Arc::new).collect()
     }
 
-    fn verdict(&mut self, block: &FactBlock, row: usize) -> (Verdict, bool) {
-        let head = &block.heads[row];
-        let seen = Seen {
-            id: head.id,
-            at: head.at,
-            print: fingerprint(block, row),
+    #[inline]
+    fn verdict(&mut self, id: u64, at: EventTime, print: u64, horizon: EventTime) -> Verdict {
+        let Some(known) = self.ids.meet(id, at, print) else {
+            return Verdict::New;
         };
-        let horizon = self.watermark.minus(self.settings.keep);
-        let hash = |seen: &Seen| spread(seen.id);
-        match self.seen.entry(spread(head.id), |s| s.id == head.id, hash) {
-            Entry::Vacant(entry) => {
-                entry.insert(seen);
-                (Verdict::New, false)
-            }
-            Entry::Occupied(mut entry) => {
-                let old = *entry.get();
-                if old.at < horizon {
-                    *entry.get_mut() = seen;
-                    return (Verdict::New, false);
-                }
-                if (old.at, old.print) == (seen.at, seen.print) {
-                    return (Verdict::Known, false);
-                }
-                // What the watermark has passed is settled and stays.
-                if self.settings.on_conflict == OnConflict::First || old.at < self.watermark {
-                    return (Verdict::Known, true);
-                }
-                *entry.get_mut() = seen;
-                (Verdict::Replaces(old), true)
-            }
+        let seen = Seen { id, at, print };
+        let old = *known;
+        if old.at < horizon {
+            *known = seen;
+            return Verdict::New;
         }
+        if (old.at, old.print) == (seen.at, seen.print) {
+            return Verdict::Known(false);
+        }
+        // What the watermark has passed is settled and stays.
+        if self.settings.on_conflict == OnConflict::First || old.at < self.watermark {
+            return Verdict::Known(true);
+        }
+        *known = seen;
+        Verdict::Replaces(old)
     }
 
-    fn remember(&mut self, block: &FactBlock, row: usize) {
+    /// Remembers the row of an id; a hidden row has no fact.
+    fn remember(&mut self, id: u64, place: Option<(&FactBlock, usize)>) {
+        let Some((block, row)) = place else {
+            self.facts.remove(&id);
+            return;
+        };
         let head = &block.heads[row];
         let fact = Remembered {
             hash: block.keys.hash(head.key),
@@ -281,31 +291,13 @@ impl Dedup {
             bits: head.bits,
             words: block.words(row).into(),
         };
-        self.facts.insert(head.id, fact);
-    }
-
-    /// Forgets ids that have expired, once the table has doubled since the last time.
-    fn sweep(&mut self) {
-        if self.seen.len() < self.limit {
-            return;
-        }
-        let horizon = self.watermark.minus(self.settings.keep);
-        let facts = &mut self.facts;
-        self.seen.retain(|seen| {
-            let stays = seen.at >= horizon;
-            if !stays {
-                facts.remove(&seen.id);
-            }
-            stays
-        });
-        self.limit = SMALL.max(self.seen.len() * 2);
-        self.seen.shrink_to(self.limit, |seen| spread(seen.id));
+        self.facts.insert(id, fact);
     }
 
     /// Writes what is known, oldest id first.
     pub fn encode(&self, to: &mut Writer) {
         to.time(self.watermark);
-        let mut all: Vec<&Seen> = self.seen.iter().collect();
+        let mut all: Vec<&Seen> = self.ids.iter().collect();
         all.sort_by_key(|seen| seen.id);
         to.length(all.len());
         for seen in all {
@@ -325,12 +317,8 @@ impl Dedup {
     ///
     /// # Errors
     /// When the bytes are damaged.
-    pub fn decode(
-        from: &mut Reader<'_>,
-        settings: Settings,
-        workers: usize,
-    ) -> Result<Dedup, CodecError> {
-        let mut dedup = Dedup::new(settings, workers);
+    pub fn decode(from: &mut Reader<'_>, settings: Settings) -> Result<Dedup, CodecError> {
+        let mut dedup = Dedup::new(settings);
         dedup.watermark = from.time("the watermark")?;
         for _ in 0..from.length("the number of ids")? {
             let id = from.unsigned("an id")? as u64;
@@ -349,185 +337,56 @@ impl Dedup {
                     words,
                 })
             })?;
-            dedup
-                .seen
-                .insert_unique(spread(id), Seen { id, at, print }, |seen| spread(seen.id));
+            dedup.ids.meet(id, at, print);
             if let Some(fact) = fact {
                 dedup.facts.insert(id, fact);
             }
         }
-        dedup.limit = SMALL.max(dedup.seen.len() * 2);
         Ok(dedup)
     }
 }
 
-/// A hash of what a fact says: its key, time, bits and words.
-fn fingerprint(block: &FactBlock, row: usize) -> u64 {
-    let head = &block.heads[row];
-    let start = block.keys.hashes[head.key as usize] ^ (head.at.0 as u64).rotate_left(32);
-    block
-        .words(row)
-        .iter()
-        .fold(spread(start ^ head.bits), |print, word| {
-            (print ^ *word as u64)
-                .wrapping_mul(0x9fb2_1c65_1e98_df25)
-                .rotate_left(29)
-        })
+/// Adds a fact with diff −1. At the end of its block it comes after the fact that it takes back.
+fn take_back(dealt: &mut Dealt, old: Seen, fact: &Remembered) {
+    let to = owner_of(fact.hash.hash, dealt.blocks.len());
+    let key = dealt.blocks[to].keys.push(fact.hash, &fact.name);
+    let head = Head {
+        key,
+        diff: -1,
+        at: old.at,
+        id: old.id,
+        bits: fact.bits,
+    };
+    dealt.blocks[to].push(head, &fact.words);
 }
 
-/// Facts being dealt out to the workers that own their keys.
-struct Split<'a> {
-    block: &'a FactBlock,
-    blocks: Vec<FactBlock>,
-    /// By key of the block: the worker and the key's index there.
-    keys: Vec<Option<(usize, u32)>>,
+/// Finds the rows of dealt blocks in arrival order.
+struct Places<'a> {
+    order: &'a [u16],
+    /// By block: the row that comes next.
+    next: Vec<usize>,
 }
 
-impl<'a> Split<'a> {
-    fn new(block: &'a FactBlock, workers: usize) -> Split<'a> {
-        let blocks = vec![FactBlock::new(block.stride); workers];
-        Split {
-            block,
-            blocks,
-            keys: vec![None; block.keys.len()],
+impl<'a> Places<'a> {
+    fn new(blocks: usize, order: &'a [u16]) -> Places<'a> {
+        Places {
+            order,
+            next: vec![0; blocks],
         }
     }
 
-    fn push(&mut self, row: usize) {
-        let head = self.block.heads[row];
-        let (to, key) = *self.keys[head.key as usize].get_or_insert_with(|| {
-            let hash = self.block.keys.hash(head.key);
-            let to = owner_of(hash.hash, self.blocks.len());
-            let name = self.block.keys.names.get(head.key as usize);
-            (to, self.blocks[to].keys.push(hash, name))
-        });
-        self.blocks[to].push(Head { key, ..head }, self.block.words(row));
-    }
-
-    fn take_back(&mut self, old: Seen, fact: &Remembered) {
-        let to = owner_of(fact.hash.hash, self.blocks.len());
-        let key = self.blocks[to].keys.push(fact.hash, &fact.name);
-        let head = Head {
-            key,
-            diff: -1,
-            at: old.at,
-            id: old.id,
-            bits: fact.bits,
-        };
-        self.blocks[to].push(head, &fact.words);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(keep: i64, on_conflict: OnConflict) -> Settings {
-        Settings {
-            keep: Span(keep),
-            on_conflict,
-            tally: Arc::new(Tally::default()),
+    /// The block and row of row `number`; `None` when it is hidden. To be asked in order.
+    #[inline]
+    fn of(&mut self, number: usize) -> Option<(usize, usize)> {
+        if self.order.is_empty() {
+            return Some((0, number));
         }
-    }
-
-    fn parcels(rows: &[(u64, i64, &str, i64)], watermark: i64) -> Vec<Parcel> {
-        let mut block = FactBlock::new(1);
-        for (id, at, name, word) in rows {
-            let key = block.keys.push(KeyHash::of(name), name);
-            let head = Head {
-                key,
-                diff: 1,
-                at: EventTime(*at),
-                id: *id,
-                bits: 0,
-            };
-            block.push(head, &[*word]);
+        let block = self.order[number];
+        if block == Dealt::HIDDEN {
+            return None;
         }
-        vec![
-            Parcel {
-                to: 0,
-                content: Content::Facts(Arc::new(block)),
-            },
-            Parcel {
-                to: 0,
-                content: Content::Watermark(EventTime(watermark)),
-            },
-        ]
-    }
-
-    fn run(dedup: &mut Dedup, parcels: Vec<Parcel>) -> Vec<(u64, i64, i32)> {
-        let mut left = Vec::new();
-        dedup.tick(parcels, |parcel| {
-            if let Content::Facts(block) = parcel.content {
-                let rows = block.heads.iter().enumerate();
-                left.extend(rows.map(|(row, head)| (head.id, block.words(row)[0], head.diff)));
-            }
-        });
-        left
-    }
-
-    #[test]
-    fn a_copy_is_left_out_within_a_batch_and_across_batches() {
-        let settings = settings(100, OnConflict::First);
-        let tally = Arc::clone(&settings.tally);
-        let mut dedup = Dedup::new(settings, 1);
-        let first = run(
-            &mut dedup,
-            parcels(&[(1, 5, "a", 7), (1, 5, "a", 7), (2, 5, "a", 7)], 0),
-        );
-        assert_eq!(first, [(1, 7, 1), (2, 7, 1)]);
-        assert_eq!(
-            run(&mut dedup, parcels(&[(1, 5, "a", 7), (1, 5, "b", 7)], 0)),
-            []
-        );
-        assert_eq!(tally.accepted.load(Ordering::Relaxed), 2);
-        assert_eq!(tally.duplicate.load(Ordering::Relaxed), 3);
-        assert_eq!(tally.conflicts.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn the_latest_content_replaces_the_earlier_one_until_it_is_settled() {
-        let mut dedup = Dedup::new(settings(100, OnConflict::Latest), 2);
-        assert_eq!(run(&mut dedup, parcels(&[(1, 50, "a", 7)], 0)), [(1, 7, 1)]);
-        let mut corrected = run(&mut dedup, parcels(&[(1, 60, "b", 8)], 0));
-        corrected.sort_unstable();
-        assert_eq!(corrected, [(1, 7, -1), (1, 8, 1)]);
-        assert_eq!(run(&mut dedup, parcels(&[], 61)), []);
-        assert_eq!(run(&mut dedup, parcels(&[(1, 70, "b", 9)], 61)), []);
-    }
-
-    #[test]
-    fn ids_are_forgotten_after_the_horizon() {
-        let mut dedup = Dedup::new(settings(100, OnConflict::First), 1);
-        for n in 0..100_000u64 {
-            let at = n as i64;
-            run(&mut dedup, parcels(&[(n, at, "a", 0)], at - 10));
-        }
-        assert!(dedup.seen.len() < 2 * SMALL, "{} ids", dedup.seen.len());
-    }
-
-    #[test]
-    fn a_watermark_ahead_of_its_facts_forgets_nothing_they_need() {
-        let mut dedup = Dedup::new(settings(10, OnConflict::First), 1);
-        run(&mut dedup, parcels(&[(1, 5, "a", 7)], 5));
-        let mut next = parcels(&[(1, 5, "a", 7), (2, 60, "a", 7)], 50);
-        next.reverse();
-        assert_eq!(run(&mut dedup, next), [(2, 7, 1)]);
-    }
-
-    #[test]
-    fn what_is_known_survives_its_codec() {
-        let mut dedup = Dedup::new(settings(100, OnConflict::Latest), 1);
-        run(&mut dedup, parcels(&[(1, 50, "a", 7), (2, 51, "b", 8)], 3));
-        let mut to = Writer::default();
-        dedup.encode(&mut to);
-        let mut from = Reader::new(&to.bytes);
-        let mut copy = Dedup::decode(&mut from, settings(100, OnConflict::Latest), 1).unwrap();
-        assert!(from.is_empty());
-        let next = || parcels(&[(1, 50, "a", 7), (2, 52, "b", 9), (3, 60, "c", 1)], 4);
-        assert_eq!(run(&mut copy, next()), run(&mut dedup, next()));
-        let short = &to.bytes[..to.bytes.len() - 1];
-        let settings = settings(100, OnConflict::Latest);
-        assert!(Dedup::decode(&mut Reader::new(short), settings, 1).is_err());
+        let next = &mut self.next[usize::from(block)];
+        *next += 1;
+        Some((usize::from(block), *next - 1))
     }
 }

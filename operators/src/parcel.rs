@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::fact::{FactBlock, Head};
 use tidegate_schemas::time::EventTime;
+
+use crate::dedup::fingerprint;
 
 /// Shards are the unit of ownership: a fixed number, so that state saved by some number of workers
 /// can be read back by another.
@@ -41,11 +43,70 @@ pub struct TableRow {
     pub diff: i32,
 }
 
+/// Facts for the worker that knows their ids, dealt out to the workers that own their keys: what
+/// deduplication leaves of a block goes on as it is.
+///
+/// Which of two rows is the first depends on `order` alone, not on how many blocks there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dealt {
+    /// One block for each worker, each in arrival order.
+    pub blocks: Vec<FactBlock>,
+    /// Where each row is, in arrival order: the number of its block, or [`Dealt::HIDDEN`]. Empty when
+    /// there is one block and nothing is hidden.
+    pub order: Vec<u16>,
+    /// What each row says, in arrival order, as [`fingerprint`].
+    pub prints: Vec<u64>,
+    /// Rows that nobody looks at but deduplication.
+    pub hidden: Vec<Hidden>,
+}
+
+/// A row of which only the id matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hidden {
+    /// Event time.
+    pub at: EventTime,
+    /// The event's id.
+    pub id: u64,
+}
+
+impl Dealt {
+    /// Stands in [`Dealt::order`] for the next of [`Dealt::hidden`].
+    pub const HIDDEN: u16 = u16::MAX;
+
+    /// No rows yet, for `workers` workers and facts of `stride` words.
+    #[must_use]
+    pub fn new(workers: usize, stride: usize) -> Dealt {
+        Dealt {
+            blocks: vec![FactBlock::new(stride); workers],
+            ..Dealt::default()
+        }
+    }
+
+    /// The rows of a block, none of them hidden.
+    #[must_use]
+    pub fn of(block: &FactBlock, workers: usize) -> Dealt {
+        let mut dealt = Dealt::new(workers, block.stride);
+        for (row, head) in block.heads.iter().enumerate() {
+            let (hash, words) = (block.keys.hash(head.key), block.words(row));
+            let print = fingerprint(hash.hash, head.at, head.bits, words);
+            let to = owner_of(hash.hash, workers);
+            let name = block.keys.names.get(head.key as usize);
+            let key = dealt.blocks[to].keys.push(hash, name);
+            dealt.prints.push(print);
+            dealt.order.push(to as u16);
+            dealt.blocks[to].push(Head { key, ..*head }, words);
+        }
+        dealt
+    }
+}
+
 /// What one parcel holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Content {
     /// Facts, in arrival order. Shared, so that a second reader costs no copy.
     Facts(#[serde(with = "shared")] Arc<FactBlock>),
+    /// Facts that are to be deduplicated first.
+    Dealt(Dealt),
     /// Rows of broadcast tables.
     Tables(Vec<TableRow>),
     /// The watermark after this tick: no row older than it will count any more.

@@ -35,7 +35,7 @@ pub fn word_float(word: i64) -> Option<f64> {
 pub struct Head {
     /// Index into the block's [`FactBlock::keys`].
     pub key: u32,
-    /// +1 for a fact that is so, −1 for one that is taken back.
+    /// +1 for a fact that is so, −1 for one that is taken back, 0 for a row that was left out.
     pub diff: i32,
     /// Event time.
     pub at: EventTime,
@@ -117,6 +117,9 @@ impl Keys {
 }
 
 /// A batch of facts in arrival order.
+///
+/// A row whose diff is 0 was left out after the block was made, and is no fact: whoever reads the
+/// block passes over it. Keys of which every row was left out may remain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FactBlock {
     /// The keys that occur.
@@ -139,7 +142,7 @@ impl FactBlock {
         }
     }
 
-    /// How many facts there are.
+    /// How many rows there are, left out or not.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -151,6 +154,16 @@ impl FactBlock {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
+    }
+
+    /// Whether each key has a row that was not left out.
+    #[must_use]
+    pub fn present_keys(&self) -> Vec<bool> {
+        let mut present = vec![false; self.keys.len()];
+        for head in &self.heads {
+            present[head.key as usize] |= head.diff != 0;
+        }
+        present
     }
 
     /// The words of fact `row`.

@@ -155,6 +155,7 @@ impl Compiler<'_> {
                     source: number as u8,
                 },
                 deduplicated: stage.plan.dedupe.is_some(),
+                seen: None,
                 filters: Vec::new(),
                 words: Vec::new(),
                 stride: stage.words.len(),

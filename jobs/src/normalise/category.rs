@@ -2,7 +2,8 @@
 //!
 //! `kind = 'contact_opened'` has ten answers, not ten million. The column is read as a dictionary
 //! (or made into one), every filter and word that reads nothing else is evaluated on the distinct
-//! values, and the rows look the answer up: all filters of the column are one mask per value.
+//! values, and the rows look the answer up: all filters of the column are one mask per value. The
+//! entity's key is such a column, too.
 
 use std::sync::Arc;
 
@@ -10,16 +11,16 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
-use hashbrown::HashTable;
-use tidegate_schemas::fact::NULL;
-use tidegate_schemas::names::{Names, stable_hash};
+use tidegate_schemas::names::Names;
 
-use super::layout::{FactsPlan, Filter, Word, WordKind};
-use super::words::{self, Faults};
+use super::distinct::{Numbering, Numbers, array_of};
+use super::evaluation::Evaluation;
+use super::layout::{FactsPlan, Filter, Word};
+use super::words::Column;
 
 /// What is evaluated on the values of one text column.
 pub(super) struct Category {
-    column: usize,
+    pub(super) column: usize,
     filters: Vec<Filter>,
     words: Vec<Word>,
 }
@@ -48,13 +49,8 @@ pub(super) fn split(plan: &FactsPlan) -> (Vec<Category>, Vec<Filter>, Vec<Word>)
     }
     for word in &plan.words {
         match word.expression.only_text_column() {
-            // Faults are found row by row: floats stay with the rows.
-            Some(column)
-                if !matches!(word.kind, WordKind::Fixed(_)) && Some(column) != plan.key =>
-            {
-                placed.push((category(column), Err(word.clone())));
-            }
-            _ => words.push(word.clone()),
+            Some(column) => placed.push((category(column), Err(word.clone()))),
+            None => words.push(word.clone()),
         }
     }
     for (index, part) in placed {
@@ -67,60 +63,62 @@ pub(super) fn split(plan: &FactsPlan) -> (Vec<Category>, Vec<Filter>, Vec<Word>)
 }
 
 impl Category {
-    pub(super) fn evaluate(
-        &self,
+    /// Evaluates everything on the distinct values of the column.
+    pub(super) fn evaluate<'a>(
+        &'a self,
         batch: &RecordBatch,
         names: &Names,
-        bits: &mut [u64],
-        values: &mut [i64],
-        stride: usize,
-    ) -> Result<(), DataFusionError> {
-        let (keys, texts) = dictionary(batch.column(self.column));
-        // One more value, null, for the rows that have none.
-        let distinct = self.batch_of(batch, &texts)?;
-        let mut masks = vec![0u64; distinct.num_rows()];
-        for filter in &self.filters {
-            let truths = filter.expression.truths(&distinct)?;
-            truths
-                .values()
-                .set_indices()
-                .for_each(|value| masks[value] |= 1 << filter.bit);
+        numbering: &mut Numbering,
+    ) -> Result<Evaluation<'a>, DataFusionError> {
+        let column = batch.column(self.column);
+        if let Some((numbers, texts)) = as_it_is(column)
+            && let Ok(evaluation) = self.on_texts(batch, &numbers, &texts, names, numbering)
+        {
+            return Ok(evaluation);
         }
+        // A text of the dictionary that no row has may be what could not be evaluated.
+        let (numbers, keys) = numbering.of(column)?;
+        let texts = array_of(&keys.names, column.is_nullable())?;
+        self.on_texts(batch, &numbers, &texts, names, numbering)
+    }
+
+    /// Evaluates everything on `texts`; `numbers` says which of them each row has.
+    pub(super) fn on_texts<'a>(
+        &'a self,
+        batch: &RecordBatch,
+        numbers: &Numbers,
+        texts: &StringArray,
+        names: &Names,
+        numbering: &mut Numbering,
+    ) -> Result<Evaluation<'a>, DataFusionError> {
+        let mut to = Evaluation::default();
+        let distinct = self.batch_of(batch, texts)?;
         if !self.filters.is_empty() {
-            for (row, key) in keys.iter().enumerate() {
-                bits[row] |= masks[*key as usize];
+            let mut masks = vec![0u64; distinct.num_rows()];
+            for filter in &self.filters {
+                let truths = filter.expression.truths(&distinct)?;
+                truths
+                    .values()
+                    .set_indices()
+                    .for_each(|value| masks[value] |= 1 << filter.bit);
             }
+            to.masks(numbers.clone(), masks);
         }
         for word in &self.words {
             let array = word.expression.values(&distinct)?;
-            let mut codes = vec![NULL; distinct.num_rows()];
-            let word_alone = Word {
-                index: 0,
-                ..word.clone()
-            };
-            words::fill(
-                &array,
-                &word_alone,
-                names,
-                &mut codes,
-                1,
-                &mut Faults::default(),
-            )?;
-            for (row, key) in keys.iter().enumerate() {
-                values[row * stride + word.index] = codes[*key as usize];
-            }
+            let column = Column::of(word, &array, names, numbering)?;
+            to.column(column.by_number(numbers.clone(), distinct.num_rows()));
         }
-        Ok(())
+        Ok(to)
     }
 
-    /// The distinct values, and null, as a batch like `batch` in which only this column counts.
+    /// The distinct values as a batch like `batch` in which only this column counts.
     fn batch_of(
         &self,
         batch: &RecordBatch,
         texts: &StringArray,
     ) -> Result<RecordBatch, DataFusionError> {
         let schema = batch.schema_ref();
-        let with_null: StringArray = texts.iter().chain([None]).collect();
         let field = |(index, field): (usize, &Arc<Field>)| match index == self.column {
             true => Field::new(field.name(), field.data_type().clone(), true),
             false => Field::new(field.name(), DataType::Null, true),
@@ -128,8 +126,8 @@ impl Category {
         let fields: Vec<Field> = schema.fields().iter().enumerate().map(field).collect();
         let column = |(index, field): (usize, &Field)| -> Result<ArrayRef, DataFusionError> {
             Ok(match index == self.column {
-                true => arrow::compute::cast(&with_null, field.data_type())?,
-                false => arrow::array::new_null_array(&DataType::Null, with_null.len()),
+                true => arrow::compute::cast(texts, field.data_type())?,
+                false => arrow::array::new_null_array(&DataType::Null, texts.len()),
             })
         };
         let columns = fields
@@ -144,52 +142,15 @@ impl Category {
     }
 }
 
-/// A text column as (value of each row, distinct values); a null row has the value after the last.
-fn dictionary(array: &ArrayRef) -> (Vec<u32>, StringArray) {
-    if let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() {
-        let texts = dictionary.values().as_string::<i32>().clone();
-        let none = texts.len() as u32;
-        let keys = dictionary.keys();
-        let keys = match keys.null_count() {
-            0 => keys.values().iter().map(|key| *key as u32).collect(),
-            _ => keys
-                .iter()
-                .map(|key| key.map_or(none, |key| key as u32))
-                .collect(),
-        };
-        return (keys, texts);
+/// The number of each row's text and the texts of a dictionary, with a null when a row has none.
+fn as_it_is(column: &ArrayRef) -> Option<(Numbers, StringArray)> {
+    let dictionary = column.as_dictionary_opt::<Int32Type>()?;
+    let texts = dictionary.values().as_string_opt::<i32>()?;
+    let keys = dictionary.keys();
+    if keys.null_count() == 0 {
+        return Some((keys.values().clone(), texts.clone()));
     }
-    let texts = array.as_string::<i32>();
-    let mut table: HashTable<(u64, u32)> = HashTable::new();
-    let mut distinct: Vec<&str> = Vec::new();
-    let mut keys = Vec::with_capacity(texts.len());
-    for text in texts {
-        let Some(text) = text else {
-            keys.push(u32::MAX);
-            continue;
-        };
-        let hash = stable_hash(text);
-        let entry = table
-            .entry(
-                hash,
-                |(h, key)| *h == hash && distinct[*key as usize] == text,
-                |(h, _)| *h,
-            )
-            .or_insert_with(|| (hash, u32::MAX));
-        let key = match entry.get().1 {
-            u32::MAX => {
-                let (_, key) = entry.into_mut();
-                *key = distinct.len() as u32;
-                distinct.push(text);
-                *key
-            }
-            known => known,
-        };
-        keys.push(key);
-    }
-    let none = distinct.len() as u32;
-    keys.iter_mut()
-        .filter(|key| **key == u32::MAX)
-        .for_each(|key| *key = none);
-    (keys, StringArray::from(distinct))
+    let none = texts.len() as i32;
+    let numbers: Vec<i32> = keys.iter().map(|key| key.unwrap_or(none)).collect();
+    Some((numbers.into(), texts.iter().chain([None]).collect()))
 }

@@ -110,6 +110,9 @@ pub struct FactsPlan {
     pub id: IdPlan,
     /// Whether the facts go to the worker that knows their id first.
     pub deduplicated: bool,
+    /// A row with none of these bits is seen by nobody and travels no further than its id must;
+    /// `None` when every row is seen.
+    pub seen: Option<u64>,
     /// The filters.
     pub filters: Vec<Filter>,
     /// The measures and categories. Words that none of them fills are null.

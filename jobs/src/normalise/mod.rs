@@ -2,29 +2,37 @@
 //!
 //! Every SQL expression of the job is evaluated here, once per batch, and compiled away: a filter
 //! becomes a bit, a measure a fixed-point integer, a category a code. An expression that reads a
-//! single text column is evaluated once per *distinct value* of the batch (module `category`).
+//! single text column is evaluated once per *distinct value* of the batch (module `category`), and so is
+//! everything that is done with a key (`distinct`).
+//!
+//! What was evaluated lies column by column. The rows of the blocks are put together from it a chunk
+//! at a time, small enough to stay in the nearest cache, and dealt out to the workers (`deal`).
 //!
 //! # Errors
 //! A measure that does not fit its fixed-point number makes its row a reject; the others go on.
 
 mod category;
+mod deal;
+mod distinct;
+mod evaluation;
 mod layout;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
-use hashbrown::HashTable;
-use tidegate_operators::dedup::id_owner;
-use tidegate_operators::parcel::{Content, Parcel, owner_of};
-use tidegate_schemas::fact::{FactBlock, Head};
-use tidegate_schemas::names::{KeyHash, Names};
+use tidegate_operators::parcel::Parcel;
+use tidegate_schemas::fact::{Keys, NULL};
+use tidegate_schemas::names::Names;
 use tidegate_schemas::time::EventTime;
 
 use category::Category;
+use deal::{Chunk, Deal};
+use distinct::{Numbering, Numbers, array_of};
+use evaluation::Evaluation;
 pub use layout::{FactsPlan, Filter, IdPlan, Word, WordKind};
 use words::Faults;
 pub use words::{Fault, values_of};
@@ -38,9 +46,9 @@ pub struct Normaliser {
     words: Vec<Word>,
     names: Arc<Names>,
     workers: usize,
-    /// Room that is kept from batch to batch.
-    bits: Vec<u64>,
-    values: Vec<i64>,
+    /// One for the keys and one for other texts: each is as large as it was needed last.
+    keys: Numbering,
+    texts: Numbering,
 }
 
 /// What became of a batch.
@@ -48,11 +56,14 @@ pub struct Normaliser {
 pub struct Normalised {
     /// The facts, for the workers that come next.
     pub parcels: Vec<Parcel>,
-    /// How many facts there are.
+    /// How many facts there are, seen or not.
     pub facts: usize,
     /// The rows that could not become facts.
     pub faults: Vec<Fault>,
 }
+
+/// Rows that are put together at a time.
+const CHUNK: usize = 512;
 
 impl Normaliser {
     /// A normaliser for `workers` workers.
@@ -66,8 +77,8 @@ impl Normaliser {
             words,
             names,
             workers,
-            bits: Vec::new(),
-            values: Vec::new(),
+            keys: Numbering::default(),
+            texts: Numbering::default(),
         }
     }
 
@@ -84,155 +95,96 @@ impl Normaliser {
     ) -> Result<Normalised, DataFusionError> {
         let rows = batch.num_rows();
         let stride = self.plan.stride;
-        self.bits.clear();
-        self.bits.resize(rows, 0);
-        self.values.clear();
-        self.values
-            .resize(rows * stride, tidegate_schemas::fact::NULL);
-        let mut faults = Faults::default();
-        for category in &self.categories {
-            category.evaluate(batch, &self.names, &mut self.bits, &mut self.values, stride)?;
-        }
-        for filter in &self.filters {
-            let truths = filter.expression.truths(batch)?;
-            let bit = 1u64 << filter.bit;
-            truths
-                .values()
-                .set_indices()
-                .for_each(|row| self.bits[row] |= bit);
-        }
-        for word in &self.words {
-            let array = word.expression.values(batch)?;
-            words::fill(
-                &array,
-                word,
-                &self.names,
-                &mut self.values,
-                stride,
-                &mut faults,
-            )?;
-        }
+        let (numbers, keys) = match self.plan.key {
+            None => Numbering::one("", rows),
+            Some(column) => self.keys.of(batch.column(column))?,
+        };
+        let evaluation = evaluate(
+            &self.categories,
+            (&self.filters, &self.words),
+            (self.plan.key, &numbers, &keys),
+            batch,
+            &self.names,
+            &mut self.texts,
+        )?;
         let ids = self.plan.id.ids(batch, ordinal)?;
-        let mut split = Split::new(&self.plan, self.workers, rows);
-        let keys = KeyColumn::of(&self.plan, batch)?;
-        for row in 0..rows {
-            if faults.has(row) {
-                continue;
+        let mut faults = Faults::default();
+        let mut deal = Deal::new(&self.plan, &keys, self.workers, rows);
+        let (mut bits, mut words) = (vec![0; CHUNK], Vec::with_capacity(CHUNK * stride));
+        for first in (0..rows).step_by(CHUNK) {
+            let range = first..rows.min(first + CHUNK);
+            let bits = &mut bits[..range.len()];
+            words.clear();
+            words.resize(range.len() * stride, NULL);
+            evaluation.bits(first, bits);
+            evaluation.words(first, &mut words, stride, &mut faults);
+            if self
+                .plan
+                .key
+                .is_some_and(|key| batch.column(key).is_nullable())
+            {
+                self.fault_null_keys(batch, first, &numbers[range.clone()], &keys, &mut faults);
             }
-            let Some(key) = keys.name(row) else {
-                faults.add(
-                    row,
-                    self.plan.key_name(batch),
-                    "the entity's key is null".to_owned(),
-                );
-                continue;
+            let chunk = Chunk {
+                first,
+                keys: &numbers[range.clone()],
+                times: &times[range.clone()],
+                ids: &ids[range],
+                bits,
+                words: &words,
             };
-            let head = Head {
-                key: 0,
-                diff: 1,
-                at: times[row],
-                id: ids[row],
-                bits: self.bits[row],
-            };
-            split.push(key, head, &self.values[row * stride..(row + 1) * stride]);
+            deal.rows(&chunk, &faults);
         }
-        let (parcels, facts) = split.finish();
+        let parcels = deal.finish();
+        let faults = faults.into_list();
         Ok(Normalised {
             parcels,
-            facts,
-            faults: faults.into_list(),
+            facts: rows - faults.len(),
+            faults,
         })
     }
-}
 
-/// The names of the keys of a batch.
-enum KeyColumn {
-    /// All rows belong to one entity that has no name.
-    Nobody,
-    Text(ArrayRef),
-}
-
-impl KeyColumn {
-    fn of(plan: &FactsPlan, batch: &RecordBatch) -> Result<KeyColumn, DataFusionError> {
-        let Some(column) = plan.key else {
-            return Ok(KeyColumn::Nobody);
-        };
-        // Numbers and dictionaries become text: the key is a name.
-        let text = arrow::compute::cast(batch.column(column), &DataType::Utf8)?;
-        Ok(KeyColumn::Text(text))
+    fn fault_null_keys(
+        &self,
+        batch: &RecordBatch,
+        first: usize,
+        numbers: &[i32],
+        keys: &Keys,
+        faults: &mut Faults,
+    ) {
+        let numbers = numbers.iter().enumerate();
+        for (row, _) in numbers.filter(|(_, number)| **number as usize == keys.len()) {
+            let reason = "the entity's key is null".to_owned();
+            faults.add(first + row, self.plan.key_name(batch), reason);
+        }
     }
+}
 
-    fn name(&self, row: usize) -> Option<&str> {
-        match self {
-            KeyColumn::Nobody => Some(""),
-            KeyColumn::Text(array) => {
-                let array = array.as_string::<i32>();
-                array.is_valid(row).then(|| array.value(row))
+/// Evaluates everything on a batch.
+fn evaluate<'a>(
+    categories: &'a [Category],
+    (filters, words): (&'a [Filter], &'a [Word]),
+    (key, numbers, keys): (Option<usize>, &Numbers, &Keys),
+    batch: &RecordBatch,
+    names: &Names,
+    numbering: &mut Numbering,
+) -> Result<Evaluation<'a>, DataFusionError> {
+    let mut evaluation = Evaluation::default();
+    for category in categories {
+        evaluation.append(match Some(category.column) == key {
+            true => {
+                let has_nulls = batch.column(category.column).is_nullable();
+                let texts = array_of(&keys.names, has_nulls)?;
+                category.on_texts(batch, numbers, &texts, names, numbering)?
             }
-        }
+            false => category.evaluate(batch, names, numbering)?,
+        });
     }
-}
-
-/// Facts being dealt out to the workers that come next.
-struct Split {
-    workers: usize,
-    by_id: bool,
-    blocks: Vec<FactBlock>,
-    /// Key hash -> index in the block, for each block.
-    keys: Vec<HashTable<(KeyHash, u32)>>,
-}
-
-impl Split {
-    fn new(plan: &FactsPlan, workers: usize, rows: usize) -> Split {
-        let mut blocks = vec![FactBlock::new(plan.stride); workers];
-        for block in &mut blocks {
-            block.heads.reserve(rows / workers + rows / 8);
-            block
-                .words
-                .reserve((rows / workers + rows / 8) * plan.stride);
-        }
-        let keys = (0..workers)
-            .map(|_| HashTable::with_capacity(rows / 4))
-            .collect();
-        Split {
-            workers,
-            by_id: plan.deduplicated,
-            blocks,
-            keys,
-        }
+    for filter in filters {
+        evaluation.filter(filter, batch)?;
     }
-
-    fn push(&mut self, name: &str, head: Head, words: &[i64]) {
-        let hash = KeyHash::of(name);
-        let to = match (self.workers, self.by_id) {
-            (1, _) => 0,
-            (workers, true) => id_owner(head.id, workers),
-            (workers, false) => owner_of(hash.hash, workers),
-        };
-        let block = &mut self.blocks[to];
-        let (_, key) = *self.keys[to]
-            .entry(
-                hash.hash,
-                |(known, _)| *known == hash,
-                |(known, _)| known.hash,
-            )
-            .or_insert_with(|| (hash, block.keys.push(hash, name)))
-            .get();
-        block.push(Head { key, ..head }, words);
+    for word in words {
+        evaluation.word(word, batch, names, numbering)?;
     }
-
-    fn finish(self) -> (Vec<Parcel>, usize) {
-        let facts = self.blocks.iter().map(FactBlock::len).sum();
-        let parcels = self
-            .blocks
-            .into_iter()
-            .enumerate()
-            .filter(|(_, block)| !block.is_empty())
-            .map(|(to, block)| Parcel {
-                to,
-                content: Content::Facts(Arc::new(block)),
-            })
-            .collect();
-        (parcels, facts)
-    }
+    Ok(evaluation)
 }

@@ -1,14 +1,17 @@
 //! From Arrow values to words: whole numbers, fixed-point numbers, codes and moments.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::names::Names;
 
+use super::distinct::{Numbering, Numbers};
 use super::layout::{Word, WordKind};
 
 /// A row that cannot become a fact.
@@ -27,10 +30,16 @@ pub struct Fault {
 pub(super) struct Faults(BTreeMap<usize, Fault>);
 
 impl Faults {
-    pub(super) fn has(&self, row: usize) -> bool {
-        !self.0.is_empty() && self.0.contains_key(&row)
+    /// Whether one of these rows is at fault.
+    pub(super) fn any(&self, mut rows: Range<usize>) -> bool {
+        !self.0.is_empty() && rows.any(|row| self.has(row))
     }
 
+    pub(super) fn has(&self, row: usize) -> bool {
+        self.0.contains_key(&row)
+    }
+
+    #[cold]
     pub(super) fn add(&mut self, row: usize, column: Option<String>, reason: String) {
         self.0.entry(row).or_insert(Fault {
             row,
@@ -44,62 +53,164 @@ impl Faults {
     }
 }
 
-/// Writes the values of `array` into word `word.index` of each row.
-pub(super) fn fill(
-    array: &ArrayRef,
-    word: &Word,
-    names: &Names,
-    values: &mut [i64],
-    stride: usize,
-    faults: &mut Faults,
-) -> Result<(), DataFusionError> {
-    let mut put = |row: usize, value: i64| values[row * stride + word.index] = value;
-    match word.kind {
-        WordKind::Int => {
-            let array = arrow::compute::cast(array, &DataType::Int64)?;
-            let array = array.as_primitive::<Int64Type>();
-            for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
-                match array.value(row) {
-                    NULL => faults.add(row, Some(word.text.clone()), out_of_range("-2^63")),
-                    value => put(row, value),
+/// The values of a word, for every row of a batch.
+pub(super) struct Column<'a> {
+    word: &'a Word,
+    values: Values,
+    nulls: Option<NullBuffer>,
+}
+
+enum Values {
+    Whole(ScalarBuffer<i64>),
+    Moments(ScalarBuffer<i64>),
+    /// Floats, and how many decimals they keep.
+    Floats(ScalarBuffer<f64>, u8),
+    /// The number of each row's word, the words, and what is wrong with some.
+    Numbered(Numbers, Vec<i64>, Vec<Fault>),
+}
+
+impl<'a> Column<'a> {
+    /// The word whose values are `array`.
+    pub(super) fn of(
+        word: &'a Word,
+        array: &ArrayRef,
+        names: &Names,
+        numbering: &mut Numbering,
+    ) -> Result<Column<'a>, DataFusionError> {
+        let of_type = |wanted: DataType| match *array.data_type() == wanted {
+            true => Ok(ArrayRef::clone(array)),
+            false => arrow::compute::cast(array, &wanted),
+        };
+        let (values, nulls) = match word.kind {
+            WordKind::Int => {
+                let array = of_type(DataType::Int64)?;
+                let array = array.as_primitive::<Int64Type>();
+                (
+                    Values::Whole(array.values().clone()),
+                    array.nulls().cloned(),
+                )
+            }
+            WordKind::Time => {
+                let array = of_type(DataType::Timestamp(TimeUnit::Microsecond, None))?;
+                let array = array.as_primitive::<TimestampMicrosecondType>();
+                (
+                    Values::Moments(array.values().clone()),
+                    array.nulls().cloned(),
+                )
+            }
+            WordKind::Fixed(scale) => {
+                let array = of_type(DataType::Float64)?;
+                let array = array.as_primitive::<Float64Type>();
+                let values = Values::Floats(array.values().clone(), scale);
+                (values, array.nulls().cloned())
+            }
+            WordKind::Text => {
+                let (numbers, texts) = numbering.of(array)?;
+                let codes = texts.names.iter().map(|text| names.code(text));
+                let codes = codes.chain([NULL]).collect();
+                (Values::Numbered(numbers, codes, Vec::new()), None)
+            }
+        };
+        Ok(Column {
+            word,
+            values,
+            nulls: nulls.filter(|nulls| nulls.null_count() > 0),
+        })
+    }
+
+    /// The word whose value in a row is what value `numbers` says of `count` values.
+    pub(super) fn by_number(self, numbers: Numbers, count: usize) -> Column<'a> {
+        let mut words = vec![NULL; count];
+        let mut faults = Faults::default();
+        let alone = Word {
+            index: 0,
+            ..self.word.clone()
+        };
+        let column = Column {
+            word: &alone,
+            values: self.values,
+            nulls: self.nulls,
+        };
+        column.write(0, &mut words, 1, &mut faults);
+        Column {
+            word: self.word,
+            values: Values::Numbered(numbers, words, faults.into_list()),
+            nulls: None,
+        }
+    }
+
+    /// Writes the word of the rows from `first` on; `words` has `stride` words a row, this one null.
+    pub(super) fn write(
+        &self,
+        first: usize,
+        words: &mut [i64],
+        stride: usize,
+        faults: &mut Faults,
+    ) {
+        match &self.values {
+            Values::Moments(values) => self.put(values, first, words, stride, |_, value| value),
+            Values::Whole(values) => self.put(values, first, words, stride, |row, value| {
+                if value == NULL {
+                    self.fault(faults, row, "-2^63 is out of range".to_owned());
                 }
+                value
+            }),
+            Values::Floats(values, scale) => {
+                let unit = unit_of(*scale);
+                self.put(values, first, words, stride, |row, value| {
+                    fixed(value, unit).unwrap_or_else(|| {
+                        self.fault(faults, row, does_not_fit(value, *scale));
+                        NULL
+                    })
+                });
             }
-        }
-        WordKind::Time => {
-            let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
-            let array = arrow::compute::cast(array, &micros)?;
-            let array = array.as_primitive::<TimestampMicrosecondType>();
-            for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
-                put(row, array.value(row));
-            }
-        }
-        WordKind::Fixed(scale) => {
-            let array = arrow::compute::cast(array, &DataType::Float64)?;
-            let array = array.as_primitive::<Float64Type>();
-            for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
-                match fixed(array.value(row), scale) {
-                    Some(value) => put(row, value),
-                    None => {
-                        let reason = format!(
-                            "{} does not fit a number with {scale} decimals (at most ±{:e}); \
-                             filter it out, or set a smaller scale",
-                            array.value(row),
-                            i64::MAX as f64 / 10f64.powi(i32::from(scale)),
-                        );
-                        faults.add(row, Some(word.text.clone()), reason);
+            Values::Numbered(numbers, codes, wrong) => {
+                self.put(numbers, first, words, stride, |_, number| {
+                    codes[number as usize]
+                });
+                for fault in wrong {
+                    let rows = &numbers[first..first + words.len() / stride];
+                    for (row, _) in (rows.iter().enumerate())
+                        .filter(|(_, number)| **number as usize == fault.row)
+                    {
+                        self.fault(faults, first + row, fault.reason.clone());
                     }
                 }
             }
         }
-        WordKind::Text => {
-            let array = arrow::compute::cast(array, &DataType::Utf8)?;
-            let array = array.as_string::<i32>();
-            for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
-                put(row, names.code(array.value(row)));
+    }
+
+    #[inline]
+    fn put<T: Copy>(
+        &self,
+        values: &[T],
+        first: usize,
+        words: &mut [i64],
+        stride: usize,
+        mut word_of: impl FnMut(usize, T) -> i64,
+    ) {
+        let index = self.word.index;
+        let rows = words.len() / stride;
+        let values = &values[first..first + rows];
+        match &self.nulls {
+            None => {
+                let places = words[index..].iter_mut().step_by(stride);
+                for ((row, value), place) in values.iter().enumerate().zip(places) {
+                    *place = word_of(first + row, *value);
+                }
+            }
+            Some(nulls) => {
+                for row in nulls.inner().slice(first, rows).set_indices() {
+                    words[row * stride + index] = word_of(first + row, values[row]);
+                }
             }
         }
     }
-    Ok(())
+
+    #[cold]
+    fn fault(&self, faults: &mut Faults, row: usize, reason: String) {
+        faults.add(row, Some(self.word.text.clone()), reason);
+    }
 }
 
 /// The words of every row of a batch, row by row. What does not fit a word is null.
@@ -114,25 +225,29 @@ pub fn values_of(
     let mut values = vec![NULL; batch.num_rows() * words.len()];
     for word in words {
         let array = word.expression.values(batch)?;
-        fill(
-            &array,
-            word,
-            names,
-            &mut values,
-            words.len(),
-            &mut Faults::default(),
-        )?;
+        let column = Column::of(word, &array, names, &mut Numbering::default())?;
+        column.write(0, &mut values, words.len(), &mut Faults::default());
     }
     Ok(values)
 }
 
-fn out_of_range(what: &str) -> String {
-    format!("{what} is out of range")
+/// What a number with `scale` decimals is multiplied by.
+fn unit_of(scale: u8) -> f64 {
+    10f64.powi(i32::from(scale))
 }
 
-/// `value` as a whole number of 10^-scale, rounded half away from zero; `None` when it does not fit.
-pub(super) fn fixed(value: f64, scale: u8) -> Option<i64> {
-    let scaled = value * 10f64.powi(i32::from(scale));
+fn does_not_fit(value: f64, scale: u8) -> String {
+    format!(
+        "{value} does not fit a number with {scale} decimals (at most ±{:e}); \
+         filter it out, or set a smaller scale",
+        i64::MAX as f64 / unit_of(scale),
+    )
+}
+
+/// `value` as a whole number of `1 / unit`, rounded half away from zero; `None` when it does not fit.
+#[inline]
+fn fixed(value: f64, unit: f64) -> Option<i64> {
+    let scaled = value * unit;
     // Comparing this way also refuses NaN.
     (scaled.abs() < 9.2e18).then(|| (scaled + 0.5f64.copysign(scaled)) as i64)
 }
@@ -143,6 +258,7 @@ mod tests {
 
     #[test]
     fn decimals_become_whole_numbers() {
+        let fixed = |value, scale| fixed(value, unit_of(scale));
         assert_eq!(fixed(12.34, 2), Some(1234));
         assert_eq!(fixed(-0.125, 2), Some(-13));
         assert_eq!(fixed(0.1 + 0.2, 6), Some(300_000));

@@ -34,7 +34,7 @@ mod time_text;
 mod writer;
 
 pub use error::{Attempt, Problem, SinkError};
-pub(crate) use select::Select;
+pub(crate) use select::{Rule, Select};
 pub(crate) use shape::mode_fields;
 pub use sink::{Sink, SinkReport, written_schema};
 pub use spec::{Format, Life, Mode, Place, Roll, SinkInput, SinkSpec};

@@ -133,14 +133,14 @@ impl Select {
 
 /// A compiled `where`.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     condition: Expression,
     text: String,
 }
 
 impl Rule {
     /// Compiles a condition over the columns of `input`.
-    pub(super) fn new(text: &str, input: &SchemaRef) -> Result<Rule, Problem> {
+    pub(crate) fn new(text: &str, input: &SchemaRef) -> Result<Rule, Problem> {
         let mut compiler = Compiler {
             input,
             planner: None,
@@ -155,8 +155,13 @@ impl Rule {
         Ok(Rule { condition, text })
     }
 
+    /// The columns of the input that it reads.
+    pub(crate) fn reads(&self) -> &BTreeSet<usize> {
+        &self.condition.columns
+    }
+
     /// Which rows satisfy it.
-    pub(super) fn satisfied(&self, batch: &RecordBatch) -> Result<BooleanArray, Problem> {
+    pub(crate) fn satisfied(&self, batch: &RecordBatch) -> Result<BooleanArray, Problem> {
         (self.condition.truths(batch)).map_err(|e| evaluation(&self.text, &e))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array};
-use tidegate_schemas::job::{Aggregate, Empty, Nulls, Op, Spread};
+use tidegate_schemas::job::{Aggregate, Empty, Nulls, Op, OpName, Spread};
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::Span;
 
@@ -34,12 +34,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The columns of an aggregate over rows of `from`; `kinds` are those of the output's columns.
+    /// The columns of an aggregate over rows of `from`; where they are shown, `planned` says how.
     pub(super) fn of(
         ledger: &mut Ledger,
         from: &[String],
         aggregate: &Aggregate,
-        kinds: &dyn Fn(&str) -> Option<Kind>,
+        planned: &dyn Fn(&str) -> Option<Kind>,
     ) -> Result<Vec<Wanted>, VerifyError> {
         let of = match &aggregate.of {
             None => None,
@@ -63,9 +63,7 @@ impl Wanted {
         };
         let mut wanted = Vec::new();
         for (name, window) in aggregate.columns().into_iter().zip(windows) {
-            let kind = kinds(&name).ok_or_else(|| {
-                VerifyError::Shape(format!("the plan has no column `{name}` for its output"))
-            })?;
+            let kind = planned(&name).unwrap_or_else(|| usual_kind(&aggregate.op, of.as_ref()));
             wanted.push(Wanted {
                 name,
                 kind,
@@ -232,6 +230,25 @@ impl Wanted {
     /// A column of floats that SQL answers with, and what stands where there is none.
     pub(super) fn float_column(&self, column: &ArrayRef) -> Result<ArrayRef, VerifyError> {
         Ok(self.float(floats(column)?.into_iter()))
+    }
+}
+
+/// How the column of an op reads.
+fn usual_kind(op: &Op, of: Option<&Measure>) -> Kind {
+    let of = of.map_or(Kind::Int, |of| of.kind.clone());
+    match (op, of) {
+        (Op::Count | Op::CountDistinct | Op::MaxCountBy, _) => Kind::Int,
+        (Op::Any, _) => Kind::Bool,
+        (Op::Sum, Kind::Fixed { scale }) if scale > 0 => Kind::Fixed { scale },
+        (Op::Sum, _) => Kind::Int,
+        (Op::Min | Op::Max | Op::First | Op::Last, of) => of,
+        (Op::TimeSinceLast | Op::LongestGap, _) => Kind::Span,
+        (Op::Histogram { .. }, of) => Kind::Histogram(Box::new(of)),
+        (op, of) if matches!(op.name(), OpName::FirstK | OpName::LastK | OpName::List) => {
+            Kind::List(Box::new(of))
+        }
+        (Op::DistinctK { .. }, of) => Kind::List(Box::new(of)),
+        _ => Kind::Float,
     }
 }
 

@@ -27,6 +27,8 @@ impl Database {
         let mut config = SessionConfig::new().with_target_partitions(1);
         // Texts are compared with those of results, which are plain.
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+        // Columns keep their case, as in the expressions of a run.
+        config.options_mut().sql_parser.enable_ident_normalization = false;
         let context = SessionContext::new_with_config(config);
         Ok(Database { runtime, context })
     }

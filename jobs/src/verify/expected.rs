@@ -1,9 +1,14 @@
 //! What an output should hold, and what of it could not be computed.
 
-use arrow::array::{ArrayRef, Float64Array, new_null_array};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, new_null_array};
+use arrow::compute::filter;
 use tidegate_schemas::rows::Kind;
 
+use super::error::VerifyError;
 use super::shown::type_of;
+use crate::sinks::Rule;
 
 /// Which values of a column are not known, and why.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +29,24 @@ impl Unknown {
             Unknown::Nothing => false,
             Unknown::Rows(rows, _) => rows[row],
             Unknown::All(_) => true,
+        }
+    }
+
+    /// Of the rows that are kept.
+    fn kept(&self, kept: &BooleanArray) -> Unknown {
+        match self {
+            Unknown::Rows(rows, why) => {
+                let rows = rows.iter().zip(kept.values().iter());
+                let rows: Vec<bool> = rows
+                    .filter(|(_, kept)| *kept)
+                    .map(|(row, _)| *row)
+                    .collect();
+                match rows.contains(&true) {
+                    true => Unknown::Rows(rows, why.clone()),
+                    false => Unknown::Nothing,
+                }
+            }
+            other => other.clone(),
         }
     }
 
@@ -81,4 +104,42 @@ pub(super) struct Expected {
     pub(super) identity: Vec<usize>,
     /// The columns by which differences are told: the key and the time.
     pub(super) told_by: [usize; 2],
+}
+
+impl Expected {
+    /// Those of the rows that a sink's `where` lets through, or why that is not known.
+    ///
+    /// # Errors
+    /// When the condition does not fit the output, which the run would have refused.
+    pub(super) fn kept(&self, condition: &str) -> Result<Result<Expected, String>, VerifyError> {
+        let shape = |error: &dyn ToString| VerifyError::Shape(error.to_string());
+        let columns = self.columns.iter();
+        let columns = columns.map(|(name, column)| (name, Arc::clone(&column.values), true));
+        let rows = RecordBatch::try_from_iter_with_nullable(columns).map_err(|e| shape(&e))?;
+        let rule = Rule::new(condition, &rows.schema()).map_err(|e| shape(&e))?;
+        for column in rule.reads() {
+            let (name, computed) = &self.columns[*column];
+            if !matches!(computed.unknown, Unknown::Nothing) {
+                return Ok(Err(format!("its `where` reads {name}, which is not known")));
+            }
+        }
+        let kept = rule.satisfied(&rows).map_err(|e| shape(&e))?;
+        let mut columns = Vec::new();
+        for (name, column) in &self.columns {
+            let size = column.size.as_ref().map(|size| filter(size, &kept));
+            let size = size.transpose().map_err(|e| shape(&e))?;
+            let computed = Computed {
+                values: filter(&column.values, &kept).map_err(|e| shape(&e))?,
+                unknown: column.unknown.kept(&kept),
+                size: size.map(|size| size.as_primitive().clone()),
+            };
+            columns.push((name.clone(), computed));
+        }
+        Ok(Ok(Expected {
+            columns,
+            rows: kept.true_count(),
+            identity: self.identity.clone(),
+            told_by: self.told_by,
+        }))
+    }
 }

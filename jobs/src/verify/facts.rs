@@ -10,14 +10,13 @@
 //! place in the order, which also names it), and the [`Ledger`]'s.
 
 use tidegate_schemas::job::OnConflict;
-use tidegate_schemas::time::{EventTime, Span};
+use tidegate_schemas::time::Span;
 
 use super::database::{Database, floor_divided, quoted};
 use super::error::VerifyError;
 use super::ledger::Ledger;
 use super::raw::{ARRIVAL, ID, KEY, RawRows};
 use crate::normalise::IdPlan;
-use crate::runtime::Stretch;
 
 /// The name of the table.
 pub(super) const FACTS: &str = "facts";
@@ -32,7 +31,7 @@ pub(super) struct Feeding {
     pub(super) rows: RawRows,
     /// The column of its event time, and how many of its units make a second.
     pub(super) time: (String, i64),
-    /// What must hold of its rows.
+    /// What must hold of its rows; `$at` is their event time in microseconds.
     pub(super) expect: Vec<String>,
     /// Where ids come from.
     pub(super) id: IdPlan,
@@ -44,8 +43,6 @@ pub(super) struct Rules {
     pub(super) lateness: Span,
     /// How long ids are remembered, and what a second row with other content does.
     pub(super) dedupe: Option<(Span, OnConflict)>,
-    /// The event times that count.
-    pub(super) stretch: Stretch,
 }
 
 /// Makes the table of facts.
@@ -67,19 +64,15 @@ pub(super) fn make(
             error: Box::new(error),
         })?;
         database.add(&table, std::sync::Arc::new(rows))?;
-        parts.push(admitted(&table, index, source, ledger, rules));
+        let sound = format!("NOT ({})", ledger.faulty(&source.name));
+        let sound = (rules.lateness, sound.as_str());
+        parts.push(admitted(&table, index, source, ledger, sound));
     }
     let columns = ledger.columns();
     let carried: String = columns.iter().map(|column| format!(", {column}")).collect();
     let arrived = database.keep(ARRIVED, &[], &parts.join(" UNION ALL "));
     for source in feeding {
-        let failure = source.rows.failure.lock().ok();
-        if let Some(error) = failure.and_then(|mut failure| failure.take()) {
-            return Err(VerifyError::Source {
-                source_name: source.name.clone(),
-                error,
-            });
-        }
+        read_failure(source)?;
     }
     arrived?;
     for index in 0..feeding.len() {
@@ -100,19 +93,34 @@ pub(super) fn make(
     database.forget(ARRIVED)
 }
 
-/// The rows of a source that are neither rejected nor late, with the ledger's columns.
-fn admitted(table: &str, index: usize, source: &Feeding, ledger: &Ledger, rules: &Rules) -> String {
+/// What ended the reading of a source early.
+///
+/// # Errors
+/// With that.
+pub(super) fn read_failure(source: &Feeding) -> Result<(), VerifyError> {
+    let failure = source.rows.failure.lock().ok();
+    match failure.and_then(|mut failure| failure.take()) {
+        None => Ok(()),
+        Some(error) => Err(VerifyError::Source {
+            source_name: source.name.clone(),
+            error,
+        }),
+    }
+}
+
+/// The rows of a source that are neither rejected nor late, with the ledger's columns. Rows that are
+/// not `sound` are left out after they have moved the clock.
+pub(super) fn admitted(
+    table: &str,
+    index: usize,
+    source: &Feeding,
+    ledger: &Ledger,
+    (lateness, sound): (Span, &str),
+) -> String {
     let at = micros(&source.time);
-    let mut sound = "\"$at\" IS NOT NULL".to_owned();
+    let mut holds = "\"$at\" IS NOT NULL".to_owned();
     for expectation in &source.expect {
-        sound.push_str(&format!(" AND ({expectation}\n)"));
-    }
-    let Stretch { from, to } = rules.stretch;
-    if from != EventTime::MIN {
-        sound.push_str(&format!(" AND \"$at\" >= {}", from.0));
-    }
-    if to != EventTime::MAX {
-        sound.push_str(&format!(" AND \"$at\" < {}", to.0));
+        holds.push_str(&format!(" AND ({expectation}\n)"));
     }
     let id = match source.id {
         IdPlan::Ordinal { source } => {
@@ -121,17 +129,17 @@ fn admitted(table: &str, index: usize, source: &Feeding, ledger: &Ledger, rules:
         }
         _ => format!("\"{ID}\""),
     };
-    let lateness = longest(rules.lateness);
-    let (selected, faulty) = (ledger.selected(&source.name), ledger.faulty(&source.name));
+    let lateness = longest(lateness);
+    let selected = ledger.selected(&source.name);
     let before = format!("ORDER BY \"{ARRIVAL}\" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING");
     format!(
         "SELECT \"{KEY}\" AS k, \"$at\" AS at, {id} AS id, {index} AS source, \
          \"{ARRIVAL}\" AS arrival, \"$newest\" AS newest{selected} \
          FROM (SELECT *, row_number() OVER (ORDER BY \"{ARRIVAL}\") AS \"$ordinal\" \
          FROM (SELECT *, max(\"$at\") OVER ({before}) AS \"$newest\" \
-         FROM (SELECT *, {at} AS \"$at\" FROM {table}) WHERE {sound}) \
+         FROM (SELECT *, {at} AS \"$at\" FROM {table}) WHERE {holds}) \
          WHERE \"$newest\" IS NULL OR \"$at\" >= \"$newest\" - {lateness}) \
-         WHERE \"{KEY}\" IS NOT NULL AND NOT ({faulty})"
+         WHERE \"{KEY}\" IS NOT NULL AND {sound}"
     )
 }
 

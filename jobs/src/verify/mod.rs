@@ -1,19 +1,20 @@
-//! Verify: features and sessions computed again from the raw rows, in SQL, and compared row by row
-//! with what a run wrote.
+//! Verify: features, sessions and triggers computed again from the raw rows, in SQL, and compared row
+//! by row with what a run wrote.
 //!
 //! It is the second opinion: nothing of the operators is used. What it shares with a run is the job
 //! file's compiler (which columns a source has), the reading of raw rows, and the `select` of sinks.
 //!
 //! # What is compared
-//! - `features.*` at anchors, and `sessions.*`, in every mode: of `changes` the rows that stand at
-//!   the end, of `upserts` the newest versions.
+//! - `features.*` at anchors, `sessions.*`, and `trigger.*` at anchors, in every mode: of `changes` the
+//!   rows that stand at the end, of `upserts` the newest versions.
 //! - Whole numbers, texts, times and lists exactly, floats within 1e-9 of their size. In a CSV file an
 //!   empty text cannot be told from a null.
 //!
 //! # What is not
-//! Current values, triggers, drift, and late and rejected rows; results on the standard output whose
-//! file was not named; columns of keys with so many rows that joining them would take too long. All
-//! that is named in the report, and never counted as equal.
+//! Current values, triggers that look at every change or at open sessions, who is held out, drift, and
+//! late and rejected rows; results on the standard output whose file was not named; columns of keys
+//! with so many rows that joining them would take too long. All that is named in the report, and
+//! never counted as equal.
 //!
 //! # Assumptions
 //! The run has read all of its input to the end. A row that was late only because its source had been
@@ -28,21 +29,24 @@ mod expected;
 mod facts;
 mod features;
 mod ledger;
+mod needs;
 mod pairs;
 mod raw;
 mod report;
 mod sessions;
 mod shares;
 mod shown;
+mod tables;
 mod tallies;
 #[cfg(test)]
 mod tests;
+mod triggers;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use tidegate_schemas::job::Job;
+use tidegate_schemas::job::{EvaluateAt, Job, Trigger};
 
 pub use error::VerifyError;
 pub use report::{Difference, Fault, OutputReport, Unchecked, VerifyReport};
@@ -50,8 +54,7 @@ pub use report::{Difference, Fault, OutputReport, Unchecked, VerifyReport};
 use crate::compile::{Feed, Plan, Selection, SinkPlan, compile};
 use crate::runtime::Stretch;
 use compare::Chosen;
-use entity::Entity;
-use expected::Expected;
+use entity::{Entity, Known};
 
 /// What to verify.
 #[derive(Clone, Debug)]
@@ -105,7 +108,7 @@ pub fn verify(job: &Job, options: &VerifyOptions) -> Result<VerifyReport, Verify
         asked.dedup();
         let limits = (options.stretch, options.most_pairs);
         let mut entity = Entity::new(job, &plan, stage, &asked, limits)?;
-        let expected: BTreeMap<usize, Expected> = entity.compute()?.into_iter().collect();
+        let expected: BTreeMap<usize, Known> = entity.compute()?.into_iter().collect();
         drop(entity);
         for result in results {
             let Some(expected) = expected.get(&result.output) else {
@@ -147,24 +150,14 @@ fn looked_for<'a>(
         ));
     };
     let name = plan.stages[stage].outputs[output].name.as_str();
-    let (kind, of) = name.split_once('.').unwrap_or((name, ""));
-    let anchored = job
-        .features
-        .get(of)
-        .is_some_and(|features| features.at.is_some());
-    let why = match kind {
-        "sessions" => None,
-        "features" if anchored => None,
-        "features" | "current" => Some("current values are not computed again"),
-        "trigger" => Some("triggers are not computed again"),
-        _ => Some("it is not computed again"),
-    };
-    if let Some(why) = why {
+    if let Some(why) = not_computed(job, name) {
         return Err(unchecked(name, why));
     }
     let from_pipe = plan.sources.iter().find(|source| {
         let feeds = source.feeds.iter().any(|(to, _)| *to == stage);
-        feeds && source.declared.paths.iter().any(|path| path == "-")
+        let tables = source.tables.iter().any(|(to, _)| *to == stage);
+        (feeds || tables && name.starts_with("trigger."))
+            && source.declared.paths.iter().any(|path| path == "-")
     });
     if let Some(source) = from_pipe {
         let why = format!(
@@ -186,25 +179,66 @@ fn looked_for<'a>(
     })
 }
 
+/// Why an output is not computed again.
+fn not_computed(job: &Job, output: &str) -> Option<&'static str> {
+    let (kind, name) = output.split_once('.').unwrap_or((output, ""));
+    let features = job.features.get(name);
+    let sees_sessions = |trigger: &Trigger| {
+        let mut on = trigger.on.iter();
+        on.any(|on| job.sessions.contains_key(on.as_str()))
+    };
+    match (kind, job.triggers.get(name)) {
+        ("sessions", _) => None,
+        ("features", _) if features.is_some_and(|features| features.at.is_some()) => None,
+        ("features" | "current", _) => Some("current values are not computed again"),
+        (_, Some(trigger)) if trigger.at != EvaluateAt::Anchors => {
+            Some("triggers that look at every change are not computed again")
+        }
+        (_, Some(trigger)) if sees_sessions(trigger) => {
+            Some("triggers that look at open sessions are not computed again")
+        }
+        (_, Some(_)) => None,
+        _ => Some("it is not computed again"),
+    }
+}
+
 impl Claim<'_> {
     /// Adds what this result holds, beside what it should hold, to the report.
     fn compare(
         self,
-        expected: &Expected,
+        expected: &Known,
         examples: usize,
         report: &mut VerifyReport,
     ) -> Result<(), VerifyError> {
         let spec = &self.sink.spec;
-        let chosen = Chosen::of(expected, spec)?;
+        let unchecked = |rows: Option<u64>, why: &str| Unchecked {
+            what: format!("{} ({})", spec.name, self.name),
+            rows,
+            why: why.to_owned(),
+        };
+        let expected = match expected {
+            Ok(expected) => expected,
+            Err(why) => {
+                report.unchecked.push(unchecked(None, why));
+                return Ok(());
+            }
+        };
+        let kept = spec.filter.as_ref().map(|filter| expected.kept(filter));
+        let kept = match kept.transpose()? {
+            None => None,
+            Some(Ok(kept)) => Some(kept),
+            Some(Err(why)) => {
+                report.unchecked.push(unchecked(None, &why));
+                return Ok(());
+            }
+        };
+        let chosen = Chosen::of(kept.as_ref().unwrap_or(expected), spec)?;
         let rows = written::read(spec, &self.files, &chosen.schema)?;
         let standing = match written::standing(spec.mode, &rows, chosen.identity.as_deref()) {
             Ok(standing) => standing,
             Err(why) => {
-                report.unchecked.push(Unchecked {
-                    what: format!("{} ({})", spec.name, self.name),
-                    rows: Some(rows.num_rows() as u64),
-                    why,
-                });
+                let rows = rows.num_rows() as u64;
+                report.unchecked.push(unchecked(Some(rows), &why));
                 return Ok(());
             }
         };

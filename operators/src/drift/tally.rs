@@ -73,7 +73,8 @@ impl Tally {
     /// # Panics
     /// When a monitor's column lies beyond the words of a fact.
     pub fn add(&mut self, block: &FactBlock) {
-        for (row, head) in block.heads.iter().enumerate() {
+        let present = block.heads.iter().enumerate();
+        for (row, head) in present.filter(|(_, head)| head.diff != 0) {
             self.latest = match self.cells.get(self.latest) {
                 Some(cell) if cell.from <= head.at && head.at < cell.until => self.latest,
                 _ => self.find(head.at),

@@ -57,14 +57,17 @@ impl Default for Backlog {
 }
 
 impl Backlog {
-    /// Takes in a block that is not empty. `slots` has the slot of each of its keys; how many facts
-    /// each has is added there.
+    /// Takes in a block, without the rows that were left out. `slots` has the slot of each of its keys;
+    /// how many facts each has is added there.
     pub(super) fn add(&mut self, block: Arc<FactBlock>, slots: &mut [(u32, u32)]) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.blocks.push((Arc::default(), 0));
             self.blocks.len() as u32 - 1
         });
-        for (head, row) in block.heads.iter().zip(0..) {
+        let mut count = 0;
+        let present = block.heads.iter().zip(0..);
+        for (head, row) in present.filter(|(head, _)| head.diff != 0) {
+            count += 1;
             let (slot, facts) = &mut slots[head.key as usize];
             *facts += 1;
             let takes_back = if head.diff < 0 { TAKES_BACK } else { 0 };
@@ -77,8 +80,10 @@ impl Backlog {
             };
             self.facts.push(head.at, fact);
         }
-        let count = block.len() as u32;
-        self.blocks[index as usize] = (block, count);
+        match count {
+            0 => self.free.push(index),
+            _ => self.blocks[index as usize] = (block, count),
+        }
     }
 
     /// Moves the facts before the watermark to `due`; those of one moment stay in order of arrival.

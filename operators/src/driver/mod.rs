@@ -146,6 +146,9 @@ impl Arrivals {
     fn add(&mut self, content: Content) {
         match content {
             Content::Facts(block) => self.facts.push(block),
+            Content::Dealt(dealt) => {
+                panic!("{} rows were not deduplicated", dealt.prints.len())
+            }
             Content::Tables(rows) => self.tables.extend(rows),
             Content::Watermark(at) => self.watermark = self.watermark.max(Some(at)),
         }

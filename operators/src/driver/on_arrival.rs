@@ -174,19 +174,19 @@ impl<L: Logic> OnArrival<L> {
     pub(super) fn facts(&mut self, logic: &L, blocks: &[Arc<FactBlock>], live: &mut Outputs) {
         let mut arrived = Vec::new();
         for (b, block) in blocks.iter().enumerate() {
-            let slots: Vec<u32> = (0..block.keys.len() as u32)
-                .map(|key| {
-                    let name = block.keys.names.get(key as usize);
-                    self.store.find_or_add(block.keys.hash(key), name)
-                })
-                .collect();
-            arrived.extend(block.heads.iter().enumerate().map(|(row, head)| Arrived {
-                slot: slots[head.key as usize],
-                at: head.at,
-                id: head.id,
-                block: b as u32,
-                row: row as u32,
-            }));
+            let slots = self.store.slots_of(block);
+            let present = block.heads.iter().enumerate();
+            arrived.extend(
+                present
+                    .filter(|(_, head)| head.diff != 0)
+                    .map(|(row, head)| Arrived {
+                        slot: slots[head.key as usize],
+                        at: head.at,
+                        id: head.id,
+                        block: b as u32,
+                        row: row as u32,
+                    }),
+            );
         }
         // Stable, so that a fact and its taking back within one tick keep their order.
         arrived.sort_by_key(|fact| (fact.slot, fact.at, fact.id));

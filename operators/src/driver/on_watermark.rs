@@ -62,14 +62,11 @@ impl<L: Logic> OnWatermark<L> {
         if block.is_empty() {
             return;
         }
-        let store = &mut self.store;
         self.slots.clear();
-        self.slots.extend((0..block.keys.len()).map(|key| {
-            let (hash, name) = (block.keys.hash(key as u32), block.keys.names.get(key));
-            (store.find_or_add(hash, name), 0)
-        }));
+        let slots = self.store.slots_of(&block).into_iter();
+        self.slots.extend(slots.map(|slot| (slot, 0)));
         self.backlog.add(block, &mut self.slots);
-        for (slot, facts) in &self.slots {
+        for (slot, facts) in self.slots.iter().filter(|(_, facts)| *facts > 0) {
             self.store.get_mut(*slot).waiting += facts;
         }
     }

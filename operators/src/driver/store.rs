@@ -8,6 +8,7 @@
 //! Per key its slot, 32 bytes and the state; its name; and 19 to 39 bytes of the table that finds it.
 
 use hashbrown::HashTable;
+use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::EventTime;
 
@@ -108,6 +109,17 @@ impl<S: Default> Store<S> {
             })
             .get()
             .slot
+    }
+
+    /// The slot of every key of a block that has a fact; of the others, none that exists. One key after
+    /// the other, since nothing else hides how long a look-up takes.
+    pub(super) fn slots_of(&mut self, block: &FactBlock) -> Vec<u32> {
+        let keys = block.present_keys().into_iter().enumerate();
+        keys.map(|(key, present)| match present {
+            true => self.find_or_add(block.keys.hash(key as u32), block.keys.names.get(key)),
+            false => u32::MAX,
+        })
+        .collect()
     }
 
     /// A slot that the caller knows to exist.

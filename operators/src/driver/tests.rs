@@ -122,7 +122,8 @@ fn oracle(events: &[Event]) -> Collection {
     all
 }
 
-/// Random events, a few taken back soon after, in an arrival order that keeps to the lateness.
+/// Random events, a few taken back soon after, in an arrival order that keeps to the lateness; and
+/// rows that were left out, some of keys and times that nothing else has.
 fn random_events(random: &mut StdRng) -> Vec<Event> {
     let count = random.random_range(1..60);
     let mut events: Vec<(i64, Event)> = Vec::new();
@@ -143,6 +144,15 @@ fn random_events(random: &mut StdRng) -> Vec<Event> {
                 ..event.clone()
             };
             events.push((arrival + random.random_range(0..LATENESS / 2 - 1), back));
+        }
+        if random.random_range(0..8) == 0 {
+            let left_out = Event {
+                key: format!("k{}", random.random_range(0..5)),
+                at: random.random_range(-100..200),
+                diff: 0,
+                ..event.clone()
+            };
+            events.push((arrival, left_out));
         }
         events.push((arrival, event));
     }
@@ -186,7 +196,8 @@ fn ticks(events: &[Event], random: &mut StdRng) -> Vec<(Vec<Event>, EventTime)> 
     let mut rest = events;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(random.random_range(1..=rest.len().min(8)));
-        newest = now.iter().map(|e| e.at).fold(newest, i64::max);
+        let present = now.iter().filter(|e| e.diff != 0);
+        newest = present.map(|e| e.at).fold(newest, i64::max);
         ticks.push((now.to_vec(), EventTime(newest - LATENESS)));
         rest = later;
     }

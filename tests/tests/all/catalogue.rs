@@ -54,6 +54,26 @@ fn wiki_sessions_finds_the_published_sessions() {
 }
 
 #[test]
+fn results_agree_with_sql_over_the_raw_rows() {
+    let place = Place::new();
+    for (job, sinks) in [
+        ("wiki-sessions", &["visits", "visits_same", "bounces"][..]),
+        ("helpdesk", &["steps", "work"]),
+    ] {
+        let job = format!("jobs/catalog/{job}.toml");
+        place.tidegate(["run", &job, "--quiet"]).run().code(0);
+        let ended = place.tidegate(["verify", &job]).run().code(0);
+        for sink in sinks {
+            let agrees = ended
+                .stdout
+                .lines()
+                .any(|line| line.starts_with(&format!("{sink} (")) && line.contains(") agrees: "));
+            assert!(agrees, "{sink}: {ended}");
+        }
+    }
+}
+
+#[test]
 fn at_gap_can_be_set_from_outside() {
     let place = Place::new();
     let run = ["run", "jobs/catalog/wiki-sessions.toml", "--only", "visits"];

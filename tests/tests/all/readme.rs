@@ -205,6 +205,20 @@ fn collect(schema: &serde_json::Value, words: &mut Vec<String>) {
 }
 
 #[test]
+fn every_verb_is_in_it() {
+    let help = shell(&place(), "tidegate --help").code(0).stdout;
+    let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs = verbs.take_while(|line| !line.is_empty());
+    let verbs: Vec<&str> = verbs
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(verbs.contains(&"run"), "{help}");
+    for verb in verbs.into_iter().filter(|verb| *verb != "help") {
+        assert!(readme().contains(&format!("| `tidegate {verb}")), "{verb}");
+    }
+}
+
+#[test]
 fn links_lead_somewhere() {
     let text = readme();
     for (start, _) in text.match_indices("](") {

@@ -12,7 +12,7 @@ use tidegate_schemas::time::EventTime;
 
 use crate::cli::failure::Failure;
 use crate::compile::{Plan, SourcePlan};
-use crate::normalise::Normaliser;
+use crate::normalise::{FactsPlan, Normaliser};
 use crate::runtime::{Admission, RunError, Stretch, table_rows};
 use crate::sources::{Event, open};
 
@@ -211,7 +211,13 @@ fn facts_of(
     let (Some((_, feed)), Some(batch)) = (feed, &rows.batch) else {
         return Ok(Vec::new());
     };
-    let mut normaliser = Normaliser::new(feed.clone(), Arc::clone(&plan.names), 1);
+    // Copies are told from each other below, and rows that nobody sees are part of the answer.
+    let feed = FactsPlan {
+        deduplicated: false,
+        seen: None,
+        ..feed.clone()
+    };
+    let mut normaliser = Normaliser::new(feed, Arc::clone(&plan.names), 1);
     let mut facts = Vec::new();
     for row in 0..batch.num_rows() {
         let (times, ordinal) = (&rows.times[row..=row], rows.ordinals[row]);

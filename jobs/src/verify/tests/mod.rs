@@ -1,6 +1,8 @@
 //! Runs of small jobs, verified.
 
+mod places;
 mod planted;
+mod triggers;
 
 use std::fs;
 use std::path::PathBuf;
@@ -129,12 +131,16 @@ impl Small {
     }
 
     fn run(&self, workers: usize, firing: Firing) -> &Small {
+        self.run_stretch(workers, firing, Stretch::ALL)
+    }
+
+    fn run_stretch(&self, workers: usize, firing: Firing, stretch: Stretch) -> &Small {
         let plan = compile(&self.job, &Selection::default())
             .unwrap_or_else(|problems| panic!("{problems}"));
         let options = Options {
             workers,
             firing,
-            stretch: Stretch::ALL,
+            stretch,
         };
         run(plan, &options, &Arc::new(Watch::default())).unwrap();
         self

@@ -150,10 +150,18 @@ format = "jsonl"
 mode = "upserts"
 path = "DIR/versions.jsonl"
 select = ["who", "rows"]
+
+[sink.long]
+from = "sessions.visit"
+format = "csv"
+mode = "upserts"
+path = "DIR/long.csv"
+where = "rows > 1 and \"first\" is not null"
 "#;
     let small = Small::new(&format!("{EVERY_OP}{sinks}"), PLAIN, 43, 500);
     let report = small.run(1, Firing::OnArrival).verify();
-    assert_eq!(report.outputs.len(), 2, "{report}");
+    assert_eq!(report.outputs.len(), 3, "{report}");
+    assert!(report.outputs[0].expected > 20, "{report}");
     assert!(
         report
             .outputs
@@ -213,6 +221,12 @@ path = "DIR/absent.parquet"
 from = "features.training"
 format = "parquet"
 path = "DIR/parts/"
+
+[sink.unsure]
+from = "features.training"
+format = "parquet"
+path = "DIR/unsure.parquet"
+where = "gap_1m > 2"
 "#;
     let small = Small::new(&format!("{EVERY_OP}{sinks}"), PLAIN, 44, 500);
     small.run(1, Firing::OnWatermark);
@@ -227,6 +241,7 @@ path = "DIR/parts/"
         "absent (sessions.visit)",
         "current (current.training)",
         "late (raw rows)",
+        "unsure (features.training)",
     ];
     assert_eq!(unchecked, named, "{report}");
     let [training] = &report.outputs[..] else {

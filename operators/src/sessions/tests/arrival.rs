@@ -20,7 +20,7 @@ use super::random::{random_spec, random_words};
 use super::*;
 use crate::dedup::{self, Deduplicate, OnConflict, Tally, id_owner};
 use crate::driver::{Emission, Firing, Gauge, Keyed, Settings};
-use crate::parcel::{Content, Parcel, owner_of};
+use crate::parcel::{Content, Dealt, Parcel, owner_of};
 
 const LATENESS: i64 = 40;
 const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -235,11 +235,11 @@ impl Plan {
             .flat_map(|to| {
                 let own = changes.iter().filter(|(version, _)| owner(version) == to);
                 let facts = block(own.map(|(version, diff)| (version, *diff)));
-                [
-                    Content::Facts(facts.into()),
-                    Content::Watermark(batch.watermark),
-                ]
-                .map(|content| Parcel { to, content })
+                let facts = match self.corrections {
+                    Corrections::Deduplicated => Content::Dealt(Dealt::of(&facts, peers)),
+                    Corrections::TakenBack => Content::Facts(facts.into()),
+                };
+                [facts, Content::Watermark(batch.watermark)].map(|content| Parcel { to, content })
             })
             .collect()
     }

@@ -1,0 +1,202 @@
+//! Dealing: which rows become facts of which worker's block.
+
+use std::sync::Arc;
+
+use tidegate_operators::dedup::{fingerprint, spread};
+use tidegate_operators::parcel::{Content, Dealt, Hidden, Parcel, SHARDS, owner_of, shard_of};
+use tidegate_schemas::fact::{FactBlock, Head, Keys};
+use tidegate_schemas::time::EventTime;
+
+use super::layout::FactsPlan;
+use super::words::Faults;
+
+/// Rows of a batch that lie beside each other, with everything that was found out about them.
+pub(super) struct Chunk<'a> {
+    /// The number of the first in the batch.
+    pub(super) first: usize,
+    /// The number of each row's key.
+    pub(super) keys: &'a [i32],
+    pub(super) times: &'a [EventTime],
+    pub(super) ids: &'a [u64],
+    pub(super) bits: &'a [u64],
+    pub(super) words: &'a [i64],
+}
+
+/// The blocks of a batch while rows are dealt out to them.
+///
+/// With deduplication the rows are parted by the owners of their ids first; without it, all are in
+/// one part. Each part has a block for every owner of keys.
+pub(super) struct Deal<'a> {
+    plan: &'a FactsPlan,
+    keys: &'a Keys,
+    workers: usize,
+    parts: Vec<Dealt>,
+    /// By key: the worker that owns it.
+    owners: Vec<u16>,
+    /// By part and key: the key's number in its block, or [`UNKNOWN`].
+    known: Vec<u32>,
+    /// By shard: the worker that owns it.
+    shards: Vec<u16>,
+}
+
+const UNKNOWN: u32 = u32::MAX;
+
+impl<'a> Deal<'a> {
+    pub(super) fn new(
+        plan: &'a FactsPlan,
+        keys: &'a Keys,
+        workers: usize,
+        rows: usize,
+    ) -> Deal<'a> {
+        let count = if plan.deduplicated { workers } else { 1 };
+        let mut parts = vec![Dealt::new(workers, plan.stride); count];
+        let share = match count * workers {
+            1 => rows,
+            blocks => rows / blocks + rows / blocks / 4,
+        };
+        for part in &mut parts {
+            for block in &mut part.blocks {
+                block.heads.reserve(share);
+                block.words.reserve(share * plan.stride);
+            }
+        }
+        let mut deal = Deal {
+            plan,
+            keys,
+            workers,
+            parts,
+            owners: Vec::new(),
+            known: Vec::new(),
+            shards: Vec::new(),
+        };
+        if deal.is_whole() {
+            deal.parts[0].blocks[0].keys = keys.clone();
+        } else {
+            let owner = |hash: &u64| owner_of(*hash, workers) as u16;
+            deal.owners = keys.hashes.iter().map(owner).collect();
+            deal.known = vec![UNKNOWN; keys.len() * count];
+            deal.shards = (0..SHARDS)
+                .map(|shard| (shard % workers as u64) as u16)
+                .collect();
+        }
+        deal
+    }
+
+    /// Whether everything goes into one block.
+    fn is_whole(&self) -> bool {
+        self.workers == 1 && self.plan.seen.is_none()
+    }
+
+    /// Deals out the rows that are not at fault.
+    pub(super) fn rows(&mut self, chunk: &Chunk<'_>, faults: &Faults) {
+        let rows = 0..chunk.keys.len();
+        if faults.any(chunk.first..chunk.first + rows.end) {
+            let present = rows.filter(|row| !faults.has(chunk.first + row));
+            present.for_each(|row| self.row(chunk, row));
+        } else if self.is_whole() {
+            self.whole(chunk);
+        } else {
+            rows.for_each(|row| self.row(chunk, row));
+        }
+    }
+
+    /// Appends all rows to the only block.
+    fn whole(&mut self, chunk: &Chunk<'_>) {
+        let part = &mut self.parts[0];
+        let block = &mut part.blocks[0];
+        let rows = (chunk.keys.iter().zip(chunk.times)).zip(chunk.ids.iter().zip(chunk.bits));
+        block.heads.extend(rows.map(|((key, at), (id, bits))| Head {
+            key: *key as u32,
+            diff: 1,
+            at: *at,
+            id: *id,
+            bits: *bits,
+        }));
+        block.words.extend_from_slice(chunk.words);
+        if self.plan.deduplicated {
+            let prints = (0..chunk.keys.len()).map(|row| print(chunk, row, self.plan, self.keys));
+            part.prints.extend(prints);
+        }
+    }
+
+    /// Appends a row to the block that it belongs to.
+    #[inline]
+    fn row(&mut self, chunk: &Chunk<'_>, row: usize) {
+        let (key, id) = (chunk.keys[row] as usize, chunk.ids[row]);
+        let (at, bits) = (chunk.times[row], chunk.bits[row]);
+        let number = match self.parts.len() {
+            1 => 0,
+            _ => usize::from(self.shards[shard_of(spread(id)) as usize]),
+        };
+        let part = &mut self.parts[number];
+        if self.plan.deduplicated {
+            part.prints.push(print(chunk, row, self.plan, self.keys));
+        }
+        if self.plan.seen.is_some_and(|seen| bits & seen == 0) {
+            if self.plan.deduplicated {
+                part.order.push(Dealt::HIDDEN);
+                part.hidden.push(Hidden { at, id });
+            }
+            return;
+        }
+        let mut to = 0;
+        let mut local = key as u32;
+        if !self.known.is_empty() {
+            let owner = self.owners[key];
+            to = usize::from(owner);
+            if self.plan.deduplicated {
+                part.order.push(owner);
+            }
+            let known = &mut self.known[number * self.keys.len() + key];
+            if *known == UNKNOWN {
+                let name = self.keys.names.get(key);
+                *known = part.blocks[to].keys.push(self.keys.hash(key as u32), name);
+            }
+            local = *known;
+        }
+        let head = Head {
+            key: local,
+            diff: 1,
+            at,
+            id,
+            bits,
+        };
+        part.blocks[to].push(head, words(chunk, row, self.plan));
+    }
+
+    /// The parcels, and how many facts are in them or were hidden.
+    pub(super) fn finish(self) -> Vec<Parcel> {
+        if self.plan.deduplicated {
+            let parts = self.parts.into_iter().enumerate();
+            let parts = parts.filter(|(_, part)| !part.prints.is_empty());
+            let parcel = |(to, part)| Parcel {
+                to,
+                content: Content::Dealt(part),
+            };
+            return parts.map(parcel).collect();
+        }
+        let blocks = self.parts.into_iter().flat_map(|part| part.blocks);
+        let blocks = blocks.enumerate().filter(|(_, block)| !block.is_empty());
+        let parcel = |(to, block): (usize, FactBlock)| Parcel {
+            to,
+            content: Content::Facts(Arc::new(block)),
+        };
+        blocks.map(parcel).collect()
+    }
+}
+
+#[inline]
+fn words<'a>(chunk: &Chunk<'a>, row: usize, plan: &FactsPlan) -> &'a [i64] {
+    &chunk.words[row * plan.stride..(row + 1) * plan.stride]
+}
+
+#[inline]
+fn print(chunk: &Chunk<'_>, row: usize, plan: &FactsPlan, keys: &Keys) -> u64 {
+    let hash = keys.hashes[chunk.keys[row] as usize];
+    fingerprint(
+        hash,
+        chunk.times[row],
+        chunk.bits[row],
+        words(chunk, row, plan),
+    )
+}

@@ -1,0 +1,245 @@
+//! The distinct texts of a column: each once, with the number of its text for every row.
+//!
+//! A text is told from others by the 96 bits of its [`KeyHash`], as keys are everywhere.
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Int32Type};
+use datafusion::common::DataFusionError;
+use tidegate_schemas::fact::Keys;
+use tidegate_schemas::names::{KeyHash, Texts};
+
+/// The number of the text of every row; a null row has the number after the last.
+pub(super) type Numbers = ScalarBuffer<i32>;
+
+/// Numbers texts in the order in which they occur.
+///
+/// # State
+/// A table with room for twice the texts of a batch, 16 bytes a place, kept from batch to batch.
+#[derive(Debug, Default)]
+pub(super) struct Numbering {
+    /// Open addressing with linear probing, at most half full; the length is a power of two.
+    places: Vec<Place>,
+    found: Keys,
+    /// How many texts the previous batch had.
+    before: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    hash: u64,
+    check: u32,
+    /// The text's number, or [`FREE`].
+    number: u32,
+}
+
+const FREE: u32 = u32::MAX;
+const FEWEST_PLACES: usize = 64;
+
+impl Numbering {
+    /// The distinct texts of a column of any type that can become text.
+    pub(super) fn of(&mut self, column: &ArrayRef) -> Result<(Numbers, Keys), DataFusionError> {
+        self.begin();
+        if let Some(dictionary) = column.as_dictionary_opt::<Int32Type>()
+            && let Some(texts) = dictionary.values().as_string_opt::<i32>()
+        {
+            // Only texts that a row has get a number.
+            let mut numbers: Vec<Option<i32>> = vec![None; texts.len()];
+            let rows = dictionary.keys().iter().map(|text| {
+                let text = text? as usize;
+                let known = numbers[text];
+                known.or_else(|| {
+                    let number = texts.is_valid(text).then(|| self.number(texts.value(text)));
+                    numbers[text] = number;
+                    number
+                })
+            });
+            let rows = rows.map(|number| number.unwrap_or(-1)).collect();
+            return Ok(self.finish(rows, dictionary.is_nullable()));
+        }
+        let text;
+        let texts = match column.as_string_opt::<i32>() {
+            Some(texts) => texts,
+            None => {
+                text = arrow::compute::cast(column, &DataType::Utf8)?;
+                text.as_string::<i32>()
+            }
+        };
+        let rows = match texts.null_count() {
+            0 => (0..texts.len())
+                .map(|row| self.number(texts.value(row)))
+                .collect(),
+            _ => texts
+                .iter()
+                .map(|text| text.map_or(-1, |text| self.number(text)))
+                .collect(),
+        };
+        Ok(self.finish(rows, texts.null_count() > 0))
+    }
+
+    /// One text for all rows.
+    pub(super) fn one(text: &str, rows: usize) -> (Numbers, Keys) {
+        let mut keys = Keys::default();
+        keys.push(KeyHash::of(text), text);
+        (vec![0; rows].into(), keys)
+    }
+
+    fn begin(&mut self) {
+        // As large as the previous batch needed, since clearing costs as well.
+        let places = (self.before * 2).next_power_of_two();
+        self.clear(places.max(FEWEST_PLACES));
+    }
+
+    fn finish(&mut self, mut rows: Vec<i32>, has_nulls: bool) -> (Numbers, Keys) {
+        let keys = std::mem::take(&mut self.found);
+        self.before = keys.len();
+        if has_nulls {
+            let none = keys.len() as i32;
+            rows.iter_mut()
+                .filter(|number| **number < 0)
+                .for_each(|number| *number = none);
+        }
+        (rows.into(), keys)
+    }
+
+    fn clear(&mut self, places: usize) {
+        let free = Place {
+            hash: 0,
+            check: 0,
+            number: FREE,
+        };
+        self.places.clear();
+        self.places.resize(places, free);
+    }
+
+    #[inline]
+    fn number(&mut self, text: &str) -> i32 {
+        let hash = KeyHash::of(text);
+        let mask = self.places.len() - 1;
+        let mut at = hash.hash as usize & mask;
+        loop {
+            let place = self.places[at];
+            if place.number == FREE {
+                return self.add(at, hash, text);
+            }
+            if (place.hash, place.check) == (hash.hash, hash.check) {
+                return place.number as i32;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, at: usize, hash: KeyHash, text: &str) -> i32 {
+        let number = self.found.push(hash, text);
+        let KeyHash { hash, check } = hash;
+        self.places[at] = Place {
+            hash,
+            check,
+            number,
+        };
+        if self.found.len() * 2 > self.places.len() {
+            self.grow();
+        }
+        number as i32
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.places);
+        self.clear(old.len() * 2);
+        let mask = self.places.len() - 1;
+        for place in old.into_iter().filter(|place| place.number != FREE) {
+            let mut at = place.hash as usize & mask;
+            while self.places[at].number != FREE {
+                at = (at + 1) & mask;
+            }
+            self.places[at] = place;
+        }
+    }
+}
+
+/// The texts as an array, with a null at the end if one is wanted.
+pub(super) fn array_of(texts: &Texts, with_null: bool) -> Result<StringArray, DataFusionError> {
+    let (bytes, ends) = texts.parts();
+    let ends = ends.iter().map(|end| *end as i32);
+    let null = with_null.then_some(bytes.len() as i32);
+    let offsets: Vec<i32> = std::iter::once(0).chain(ends).chain(null).collect();
+    let nulls =
+        with_null.then(|| NullBuffer::from_iter((0..=texts.len()).map(|n| n < texts.len())));
+    let offsets = OffsetBuffer::new(offsets.into());
+    Ok(StringArray::try_new(
+        offsets,
+        Buffer::from(bytes.as_bytes()),
+        nulls,
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{DictionaryArray, Int64Array};
+
+    use super::*;
+
+    fn texts(numbers: &Numbers, keys: &Keys) -> Vec<Option<String>> {
+        let text = |number: &i32| {
+            let number = *number as usize;
+            (number < keys.len()).then(|| keys.names.get(number).to_owned())
+        };
+        numbers.iter().map(text).collect()
+    }
+
+    #[test]
+    fn rows_find_their_texts_again_whatever_the_column_is() {
+        let mut numbering = Numbering::default();
+        for rows in [0usize, 1, 7, 5_000, 3, 70] {
+            let expected: Vec<Option<String>> = (0..rows)
+                .map(|n| (n % 5 != 3).then(|| format!("{}", n * n % 1_201)))
+                .collect();
+            let plain: ArrayRef = Arc::new(StringArray::from(expected.clone()));
+            let whole = expected
+                .iter()
+                .map(|n| n.as_ref().map(|n| n.parse::<i64>().unwrap()));
+            let whole: ArrayRef = Arc::new(whole.collect::<Int64Array>());
+            let dictionary: DictionaryArray<Int32Type> =
+                expected.iter().map(|text| text.as_deref()).collect();
+            for column in [plain, whole, Arc::new(dictionary) as ArrayRef] {
+                let (numbers, keys) = numbering.of(&column).unwrap();
+                assert_eq!(texts(&numbers, &keys), expected);
+                let mut names: Vec<&str> = keys.names.iter().collect();
+                let count = names.len();
+                names.sort_unstable();
+                names.dedup();
+                assert_eq!(names.len(), count, "each text once");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_of_a_dictionary_that_no_row_has_get_no_number() {
+        let column = StringArray::from(vec!["a", "b", "c", "b"]);
+        let column = DictionaryArray::<Int32Type>::new(
+            vec![Some(3), Some(1), None, Some(2)].into(),
+            Arc::new(column),
+        );
+        let column: ArrayRef = Arc::new(column);
+        let (numbers, keys) = Numbering::default().of(&column).unwrap();
+        assert_eq!(keys.names.iter().collect::<Vec<_>>(), ["b", "c"]);
+        assert_eq!(&numbers[..], [0, 0, 2, 1]);
+    }
+
+    #[test]
+    fn texts_become_an_array() {
+        let mut texts = Texts::default();
+        ["x", "", "Zürich"]
+            .into_iter()
+            .for_each(|text| texts.push(text));
+        let array = array_of(&texts, true).unwrap();
+        let expected = [Some("x"), Some(""), Some("Zürich"), None];
+        assert_eq!(array.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(array_of(&texts, false).unwrap().null_count(), 0);
+        assert_eq!(array_of(&Texts::default(), true).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,362 @@
+//! Normalising against a plain loop over the rows, for every kind of column, plan and number of
+//! workers.
+
+use arrow::array::{
+    Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, StringArray, UInt64Array,
+};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tidegate_operators::dedup::{fingerprint, id_owner};
+use tidegate_operators::parcel::{Content, Dealt, owner_of};
+use tidegate_schemas::fact::{FactBlock, Head};
+use tidegate_schemas::names::{KeyHash, code_of};
+
+use super::*;
+use crate::expressions::Planner;
+
+/// A row, and what becomes of it.
+#[derive(Clone, Debug)]
+struct Row {
+    id: u64,
+    at: i64,
+    key: Option<String>,
+    kind: Option<&'static str>,
+    number: Option<i64>,
+    amount: Option<f64>,
+}
+
+const FILTERS: [&str; 4] = ["kind = 'a'", "number > 5", "key = '1'", "amount is null"];
+const STRIDE: usize = 6;
+
+impl Row {
+    fn random(random: &mut SmallRng, id: u64) -> Row {
+        let nulls = random.random_range(0..3) == 0;
+        let mut some = || !nulls || random.random_range(0..6) > 0;
+        let (key, kind, number, amount) = (some(), some(), some(), some());
+        let broken = random.random_range(0..40) == 0;
+        Row {
+            id,
+            at: random.random_range(0..50),
+            key: key.then(|| random.random_range(0..9).to_string()),
+            kind: kind.then(|| ["a", "b", "long enough"][random.random_range(0..3)]),
+            number: number.then(|| random.random_range(0..10)),
+            amount: match broken {
+                true => Some([f64::NAN, 1e300][random.random_range(0..2)]),
+                false => amount.then(|| f64::from(random.random_range(-900..900)) / 100.0),
+            },
+        }
+    }
+
+    fn bits(&self) -> u64 {
+        let truths = [
+            self.kind == Some("a"),
+            self.number.is_some_and(|n| n > 5),
+            self.key.as_deref() == Some("1"),
+            self.amount.is_none(),
+        ];
+        let bits = truths.iter().enumerate();
+        bits.map(|(bit, truth)| u64::from(*truth) << bit).sum()
+    }
+
+    /// The words: one that nothing fills, a fixed-point number, a text, one of the key, a whole
+    /// number, and a text of two columns.
+    fn words(&self) -> [i64; STRIDE] {
+        let key = self.key.as_deref();
+        let both = self.kind.zip(key).map(|(kind, key)| format!("{kind}{key}"));
+        [
+            NULL,
+            self.amount.map_or(NULL, |x| (x * 100.0).round() as i64),
+            self.kind.map_or(NULL, code_of),
+            key.map_or(NULL, |key| key.parse::<i64>().unwrap() * 3),
+            self.number.unwrap_or(NULL),
+            both.map_or(NULL, |both| code_of(&both)),
+        ]
+    }
+
+    fn is_broken(&self) -> bool {
+        self.amount.is_some_and(|x| x.is_nan() || x > 1e200) || self.key.is_none()
+    }
+
+    fn print(&self) -> u64 {
+        let hash = KeyHash::of(self.key.as_deref().unwrap()).hash;
+        fingerprint(hash, EventTime(self.at), self.bits(), &self.words())
+    }
+}
+
+/// What a column of texts is given as.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Plain,
+    Dictionary,
+}
+
+fn texts(form: Form, texts: Vec<Option<&str>>) -> ArrayRef {
+    match form {
+        Form::Plain => Arc::new(StringArray::from(texts)),
+        Form::Dictionary => {
+            let array: DictionaryArray<Int32Type> = texts.into_iter().collect();
+            // With a value before the others that no row has, and that is no number.
+            let values = array.values().clone();
+            let values: StringArray = std::iter::once(Some("none"))
+                .chain(values.as_any().downcast_ref::<StringArray>().unwrap())
+                .collect();
+            let keys = array.keys().iter().map(|key| key.map(|key| key + 1));
+            Arc::new(DictionaryArray::<Int32Type>::new(
+                keys.collect(),
+                Arc::new(values),
+            ))
+        }
+    }
+}
+
+fn batch(rows: &[Row], form: Form) -> RecordBatch {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "id",
+            Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.id))),
+        ),
+        (
+            "key",
+            texts(form, rows.iter().map(|r| r.key.as_deref()).collect()),
+        ),
+        ("kind", texts(form, rows.iter().map(|r| r.kind).collect())),
+        (
+            "number",
+            Arc::new(Int64Array::from_iter(rows.iter().map(|r| r.number))),
+        ),
+        (
+            "amount",
+            Arc::new(Float64Array::from_iter(rows.iter().map(|r| r.amount))),
+        ),
+    ];
+    let field =
+        |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
+    let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+    let columns = columns.into_iter().map(|(_, array)| array).collect();
+    RecordBatch::try_new(schema, columns).unwrap()
+}
+
+fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<u64>) -> FactsPlan {
+    let planner = Planner::new();
+    let expression = |sql: &str| planner.plan(sql, schema).unwrap();
+    let filter = |(bit, sql): (usize, &&str)| Filter {
+        expression: expression(sql),
+        bit: bit as u8,
+    };
+    let words = [
+        ("amount", 1, WordKind::Fixed(2)),
+        ("kind", 2, WordKind::Text),
+        ("cast(key as bigint) * 3", 3, WordKind::Int),
+        ("number", 4, WordKind::Int),
+        ("kind || key", 5, WordKind::Text),
+    ];
+    let word = |(text, index, kind): (&str, usize, WordKind)| Word {
+        expression: expression(text),
+        index,
+        kind,
+        text: text.to_owned(),
+    };
+    FactsPlan {
+        key: Some(1),
+        id: IdPlan::Number(0),
+        deduplicated,
+        seen,
+        filters: FILTERS.iter().enumerate().map(filter).collect(),
+        words: words.into_iter().map(word).collect(),
+        stride: STRIDE,
+    }
+}
+
+/// A fact and its fingerprint, as they are found in a block.
+type Found = (u64, i64, String, u64, Vec<i64>);
+
+fn expected(row: &Row) -> Found {
+    let key = row.key.clone().unwrap();
+    (row.id, row.at, key, row.bits(), row.words().to_vec())
+}
+
+fn found(block: &FactBlock, row: usize) -> Found {
+    let Head {
+        key,
+        diff,
+        at,
+        id,
+        bits,
+    } = block.heads[row];
+    assert_eq!(diff, 1);
+    let name = block.keys.names.get(key as usize).to_owned();
+    assert_eq!(block.keys.hash(key), KeyHash::of(&name));
+    (id, at.0, name, bits, block.words(row).to_vec())
+}
+
+/// The rows of a worker's part in arrival order, with their prints; those that are hidden by id.
+fn unpack(dealt: &Dealt) -> Vec<(Result<Found, u64>, u64)> {
+    let mut next = vec![0; dealt.blocks.len()];
+    let mut hidden = dealt.hidden.iter();
+    let row = |(number, print): (usize, &u64)| {
+        let to = dealt.order.get(number).copied().unwrap_or(0);
+        if to == Dealt::HIDDEN {
+            return (Err(hidden.next().unwrap().id), *print);
+        }
+        let to = usize::from(to);
+        let fact = found(&dealt.blocks[to], next[to]);
+        next[to] += 1;
+        assert_eq!(owner_of(KeyHash::of(&fact.2).hash, dealt.blocks.len()), to);
+        (Ok(fact), *print)
+    };
+    let rows = dealt.prints.iter().enumerate().map(row).collect();
+    let all: Vec<usize> = dealt.blocks.iter().map(FactBlock::len).collect();
+    assert_eq!(next, all, "the order tells of every row");
+    assert!(hidden.next().is_none());
+    rows
+}
+
+#[test]
+fn facts_are_what_a_plain_loop_makes_of_the_rows() {
+    for seed in 0..300 {
+        let mut random = SmallRng::seed_from_u64(seed);
+        let count = [0, 1, 20, 700, 2_000][random.random_range(0..5)];
+        let rows: Vec<Row> = (0..count).map(|id| Row::random(&mut random, id)).collect();
+        let form = [Form::Plain, Form::Dictionary][random.random_range(0..2)];
+        let batch = batch(&rows, form);
+        let times: Vec<EventTime> = rows.iter().map(|row| EventTime(row.at)).collect();
+        let workers = random.random_range(1..5);
+        let deduplicated = random.random_bool(0.5);
+        let seen = random.random_bool(0.5).then_some(0b0110);
+        let plan = plan(&batch.schema(), deduplicated, seen);
+        let mut normaliser = Normaliser::new(plan, Arc::default(), workers);
+        let whole = normaliser.normalise(&batch, &times, 0).unwrap();
+        let case = format!("seed {seed}: {workers} workers, {form:?}, {deduplicated}, {seen:?}");
+        let broken: Vec<usize> = (0..rows.len())
+            .filter(|row| rows[*row].is_broken())
+            .collect();
+        let faults: Vec<usize> = whole.faults.iter().map(|fault| fault.row).collect();
+        assert_eq!(faults, broken, "{case}");
+        assert_eq!(whole.facts, rows.len() - broken.len(), "{case}");
+        let sound: Vec<&Row> = rows.iter().filter(|row| !row.is_broken()).collect();
+        let is_seen = |row: &Row| seen.is_none_or(|seen| row.bits() & seen != 0);
+        for to in 0..workers {
+            let parcel = whole.parcels.iter().find(|parcel| parcel.to == to);
+            if deduplicated {
+                let own = sound.iter().filter(|row| id_owner(row.id, workers) == to);
+                let own = own.map(|row| match is_seen(row) {
+                    true => (Ok(expected(row)), row.print()),
+                    false => (Err(row.id), row.print()),
+                });
+                let rows = parcel.map_or(Vec::new(), |parcel| match &parcel.content {
+                    Content::Dealt(dealt) => unpack(dealt),
+                    other => panic!("{other:?}"),
+                });
+                assert_eq!(rows, own.collect::<Vec<_>>(), "{case}");
+            } else {
+                let is_own = |row: &&&Row| {
+                    let hash = KeyHash::of(row.key.as_deref().unwrap()).hash;
+                    owner_of(hash, workers) == to && is_seen(row)
+                };
+                let own = sound.iter().filter(is_own).map(|row| expected(row));
+                let rows = parcel.map_or(Vec::new(), |parcel| match &parcel.content {
+                    Content::Facts(block) => (0..block.len()).map(|n| found(block, n)).collect(),
+                    other => panic!("{other:?}"),
+                });
+                assert_eq!(rows, own.collect::<Vec<_>>(), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_that_does_not_fit_says_where_and_why() {
+    let mut random = SmallRng::seed_from_u64(1);
+    let mut rows: Vec<Row> = (0..3).map(|id| Row::random(&mut random, id)).collect();
+    (rows[0].key, rows[0].amount) = (Some("1".to_owned()), Some(1e300));
+    (rows[1].key, rows[1].amount) = (None, Some(1.0));
+    (rows[2].key, rows[2].amount) = (None, Some(f64::NAN));
+    let batch = batch(&rows, Form::Plain);
+    let plan = plan(&batch.schema(), false, None);
+    let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
+    let times = vec![EventTime(0); 3];
+    let faults = normaliser.normalise(&batch, &times, 0).unwrap().faults;
+    let columns: Vec<_> = faults.iter().map(|fault| fault.column.as_deref()).collect();
+    assert_eq!(columns, [Some("amount"), Some("key"), Some("amount")]);
+    assert_eq!(faults[1].reason, "the entity's key is null");
+    assert!(
+        faults[0]
+            .reason
+            .contains("does not fit a number with 2 decimals")
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
+    let array: ArrayRef = Arc::new(StringArray::from(vec!["1e5", "x", "2", "x", "1e5"]));
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Utf8, true)]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![array]).unwrap();
+    let sql = "case when n = 'x' then 1e300 else cast(n as double) end";
+    let plan = FactsPlan {
+        key: None,
+        id: IdPlan::Ordinal { source: 1 },
+        deduplicated: false,
+        seen: None,
+        filters: Vec::new(),
+        words: vec![Word {
+            expression: Planner::new().plan(sql, &schema).unwrap(),
+            index: 0,
+            kind: WordKind::Fixed(1),
+            text: "n".to_owned(),
+        }],
+        stride: 1,
+    };
+    let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
+    let times = vec![EventTime(0); 5];
+    let whole = normaliser.normalise(&batch, &times, 7).unwrap();
+    let faults: Vec<usize> = whole.faults.iter().map(|fault| fault.row).collect();
+    assert_eq!(faults, [1, 3]);
+    let Content::Facts(block) = &whole.parcels[0].content else {
+        panic!("not facts");
+    };
+    assert_eq!(block.words, [1_000_000, 20, 1_000_000]);
+    let ids: Vec<u64> = block.heads.iter().map(|head| head.id - (1 << 56)).collect();
+    assert_eq!(ids, [7, 9, 11]);
+}
+
+#[test]
+fn a_text_that_no_row_has_cannot_fail() {
+    let values: ArrayRef = Arc::new(StringArray::from(vec!["bad", "4"]));
+    let batch = |rows: Vec<i32>| {
+        let array = DictionaryArray::<Int32Type>::new(rows.into(), Arc::clone(&values));
+        let field = Field::new("n", array.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(vec![field]));
+        RecordBatch::try_new(schema, vec![Arc::new(array)]).unwrap()
+    };
+    let sound = batch(vec![1, 1]);
+    let expression = |sql| Planner::new().plan(sql, &sound.schema()).unwrap();
+    let plan = FactsPlan {
+        key: None,
+        id: IdPlan::Ordinal { source: 0 },
+        deduplicated: false,
+        seen: None,
+        filters: vec![Filter {
+            expression: expression("cast(n as bigint) > 3"),
+            bit: 5,
+        }],
+        words: vec![Word {
+            expression: expression("cast(n as bigint)"),
+            index: 0,
+            kind: WordKind::Int,
+            text: "n".to_owned(),
+        }],
+        stride: 1,
+    };
+    let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
+    let times = [EventTime(0), EventTime(1)];
+    let whole = normaliser.normalise(&sound, &times, 0).unwrap();
+    let Content::Facts(block) = &whole.parcels[0].content else {
+        panic!("not facts");
+    };
+    assert_eq!(
+        (block.words.as_slice(), block.heads[1].bits),
+        (&[4, 4][..], 1 << 5)
+    );
+    assert!(normaliser.normalise(&batch(vec![1, 0]), &times, 2).is_err());
+}
