@@ -347,6 +347,53 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
 }
 
 #[test]
+fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
+    let numbers = [Some(7), Some(u64::MAX), None];
+    let texts = numbers.map(|number| number.map(|number| number.to_string()));
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("n", DataType::UInt64, true),
+        Field::new("t", DataType::Utf8, true),
+    ]));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt64Array::from_iter(numbers)),
+        Arc::new(StringArray::from_iter(texts)),
+    ];
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    for sql in ["n", "cast(t as bigint unsigned)"] {
+        let plan = FactsPlan {
+            key: None,
+            id: IdPlan::Ordinal { source: 1 },
+            deduplicated: false,
+            seen: None,
+            filters: Vec::new(),
+            words: vec![Word {
+                expression: Planner::new().plan(sql, &schema).unwrap(),
+                index: 0,
+                kind: WordKind::Int,
+                text: sql.to_owned(),
+            }],
+            stride: 1,
+        };
+        let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
+        let whole = normaliser.normalise(&batch, &[EventTime(0); 3], 0, EventTime::MIN);
+        let whole = whole.unwrap();
+        let [fault] = &whole.faults[..] else {
+            panic!("{sql}: {:?}", whole.faults);
+        };
+        assert_eq!((fault.row, fault.column.as_deref()), (1, Some(sql)));
+        assert!(
+            fault
+                .reason
+                .starts_with("18446744073709551615 does not fit")
+        );
+        let Content::Facts(block) = &whole.parcels[0].content else {
+            panic!("not facts");
+        };
+        assert_eq!(block.words, [7, NULL], "{sql}");
+    }
+}
+
+#[test]
 fn a_text_that_no_row_has_cannot_fail() {
     let values: ArrayRef = Arc::new(StringArray::from(vec!["bad", "4"]));
     let batch = |rows: Vec<i32>| {
