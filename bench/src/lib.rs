@@ -1,4 +1,4 @@
-//! How fast: the workload generator, the peers, the plain-loop floor, throughput, latency and memory.
+//! How fast: the workload generator, the peers, the plain-loop floor, throughput, latency, threshold changes and memory.
 //!
 //! Every engine that is compared reads the files of [`generate`]; no figure is taken on data that another one did not read.
 
@@ -11,5 +11,6 @@ pub mod live;
 pub mod memory;
 pub mod peers;
 pub mod process;
+pub mod threshold;
 pub mod throughput;
 pub mod tidegate;

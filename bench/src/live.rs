@@ -2,7 +2,11 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -17,6 +21,7 @@ pub struct Live {
     line: CommandLine,
     child: Child,
     stdin: Option<ChildStdin>,
+    lines: Arc<AtomicUsize>,
     stdout: Option<JoinHandle<Vec<Said>>>,
     stderr: Option<JoinHandle<String>>,
 }
@@ -37,15 +42,17 @@ impl Live {
     pub fn start(line: CommandLine) -> Result<Live, Error> {
         let mut child = line.spawn(Stdio::piped(), Stdio::piped())?;
         let stdin = child.stdin.take();
-        let stdout = child
-            .stdout
-            .take()
-            .map(|stdout| thread::spawn(move || listen(BufReader::new(stdout))));
+        let lines = Arc::new(AtomicUsize::new(0));
+        let stdout = child.stdout.take().map(|stdout| {
+            let lines = Arc::clone(&lines);
+            thread::spawn(move || listen(BufReader::new(stdout), &lines))
+        });
         let stderr = child.stderr.take().map(process::collect);
         Ok(Live {
             line,
             child,
             stdin,
+            lines,
             stdout,
             stderr,
         })
@@ -74,6 +81,11 @@ impl Live {
         }
     }
 
+    /// How many lines it has said.
+    pub fn lines(&self) -> usize {
+        self.lines.load(Ordering::Relaxed)
+    }
+
     /// The resident memory now, in bytes.
     pub fn memory(&self) -> u64 {
         process::memory(self.child.id(), "VmRSS").unwrap_or(0)
@@ -89,6 +101,29 @@ impl Live {
     /// # Errors
     /// If the program fails, or does not end within `patience` (it is then stopped).
     pub fn end(&mut self, patience: Duration) -> Result<(Vec<Said>, String), Error> {
+        let (status, said, errors) = self.wait(patience)?;
+        if status.success() {
+            Ok((said, errors))
+        } else {
+            Err(self.line.failed(status, &errors))
+        }
+    }
+
+    /// Asks a program whose input has no end to stop, waits until it has, and returns the lines of standard output.
+    ///
+    /// # Errors
+    /// If it does not end within `patience` (it is then stopped by force).
+    pub fn stop(&mut self, patience: Duration) -> Result<Vec<Said>, Error> {
+        let mut kill = Command::new("kill");
+        kill.arg("-TERM").arg(self.child.id().to_string());
+        kill.status().map_err(|source| Error::Start {
+            command: "kill".to_owned(),
+            source,
+        })?;
+        self.wait(patience).map(|(_, said, _)| said)
+    }
+
+    fn wait(&mut self, patience: Duration) -> Result<(ExitStatus, Vec<Said>, String), Error> {
         drop(self.stdin.take());
         let asked = Instant::now();
         let status = loop {
@@ -119,11 +154,7 @@ impl Live {
             .take()
             .and_then(|t| t.join().ok())
             .unwrap_or_default();
-        if status.success() {
-            Ok((said, errors))
-        } else {
-            Err(self.line.failed(status, &errors))
-        }
+        Ok((status, said, errors))
     }
 }
 
@@ -135,7 +166,7 @@ impl Drop for Live {
     }
 }
 
-fn listen(mut from: impl BufRead) -> Vec<Said> {
+fn listen(mut from: impl BufRead, lines: &AtomicUsize) -> Vec<Said> {
     let mut said = Vec::new();
     let mut line = Vec::new();
     // An error ends the listening as the end of output does: the exit status tells what happened.
@@ -146,6 +177,7 @@ fn listen(mut from: impl BufRead) -> Vec<Said> {
             at,
             line: std::mem::take(&mut line),
         });
+        lines.fetch_add(1, Ordering::Relaxed);
     }
     said
 }

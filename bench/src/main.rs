@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidegate_bench::{error::Error, floor, generate, latency, memory, peers, throughput};
+use tidegate_bench::{
+    error::Error, floor, generate, latency, memory, peers, threshold, throughput,
+};
 
 /// Measures Tidegate: makes the workload, runs it and its peers over the same files, and reports ratios.
 #[derive(Parser)]
@@ -32,6 +34,8 @@ enum Command {
     Latency(latency::Args),
     /// Let one-off customers pass through and watch the memory.
     Memory(memory::Args),
+    /// Change a threshold that a million live customers look up, and measure the time to the last episode.
+    Threshold(threshold::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Command::Throughput(args) => throughput::run(&args),
         Command::Latency(args) => latency::run(&args),
         Command::Memory(args) => memory::run(&args),
+        Command::Threshold(args) => threshold::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

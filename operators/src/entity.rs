@@ -125,6 +125,27 @@ impl Entity {
         }
     }
 
+    /// Fills the registers as they will stand at `at` if nothing comes, as far as that can be said
+    /// without touching the state.
+    fn foretell(
+        &self,
+        state: &State,
+        more: &More,
+        at: EventTime,
+        registers: &mut Vec<i64>,
+    ) -> bool {
+        registers.clear();
+        let mut features = self.features.iter().zip(&more.features);
+        if !features.all(|(features, state)| features.foretell(state, at, registers)) {
+            return false;
+        }
+        let sessions = self.session.iter().chain(&self.others);
+        for (sessions, state) in sessions.zip([&state.session].into_iter().chain(&more.others)) {
+            sessions.values(state, at, registers);
+        }
+        true
+    }
+
     /// Evaluates a moment without facts that has passed before `at`.
     #[inline]
     fn evaluate_passed(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
@@ -372,6 +393,22 @@ impl Logic for Entity {
         };
         let mut triggers = self.triggers.iter().zip(&more.triggers);
         triggers.any(|(trigger, state)| trigger.affected(state, row))
+    }
+
+    fn stirs(&self, state: &State, key: &str, rows: &[TableRow]) -> bool {
+        let Some(more) = &state.more else {
+            return false;
+        };
+        let (registers, tables) = (&mut *self.registers.borrow_mut(), &*self.tables.borrow());
+        let triggers = self.triggers.iter().zip(&more.triggers);
+        let mut follow = triggers.filter(|(trigger, _)| trigger.spec().anchor.is_none());
+        follow.any(|(trigger, told)| {
+            let mut affect = rows.iter().filter(|row| trigger.affected(told, row));
+            affect.any(|row| {
+                !self.foretell(state, more, row.at, registers)
+                    || trigger.would_turn(told, row.at, registers, tables, key)
+            })
+        })
     }
 
     fn settle_tables(&self, watermark: EventTime) {

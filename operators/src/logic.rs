@@ -132,6 +132,13 @@ pub trait Logic: 'static {
         false
     }
 
+    /// Whether these table rows, which `on_table` has been given, can make `on_timer` put out rows for
+    /// a key that has no facts at or after the first of them. It is asked for every key: a yes costs
+    /// a copy of the state, and its timers. A no must hold as long as no fact comes.
+    fn stirs(&self, state: &Self::State, _key: &str, rows: &[TableRow]) -> bool {
+        rows.iter().any(|row| self.affected(state, row))
+    }
+
     /// No moment before `watermark` will be looked at again: table versions may be dropped.
     fn settle_tables(&self, _watermark: EventTime) {}
 

@@ -187,6 +187,12 @@ impl Tally {
         }
     }
 
+    /// Whether no record would go at this cut.
+    #[must_use]
+    pub fn is_at(&self, ring: &Ring, layout: &Layout, cut: EventTime) -> bool {
+        self.tail >= ring.len() || ring.time_at(layout, self.tail) > cut
+    }
+
     /// The ring has dropped this many records from its front; all had left the window.
     pub fn dropped(&mut self, records: usize) {
         self.tail = self.tail.saturating_sub(records);

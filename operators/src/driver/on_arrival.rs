@@ -15,15 +15,17 @@
 //! A fact in order is stepped twice, now and when the watermark passes it. A correction costs the
 //! key's recent facts twice.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidegate_schemas::fact::{Fact, FactBlock};
+use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry, time};
-use super::difference::difference;
+use super::difference::{difference, difference_to};
 use super::step::{run_timers, step};
-use super::store::Store;
+use super::store::{Slot, Store};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 
@@ -124,7 +126,34 @@ struct Kept<S> {
     recent: Option<Box<Recent<S>>>,
 }
 
+/// What some keys have put out.
+struct Told {
+    rows: Outputs,
+    keys: Vec<u32>,
+    /// Per key, where its rows of each output end.
+    ends: Vec<usize>,
+}
+
+impl Told {
+    /// Where the rows of a key are, by output.
+    fn parts(&self, number: usize) -> impl Iterator<Item = Range<usize>> {
+        let outputs = self.rows.rows.len();
+        (0..outputs).map(move |output| {
+            let end = number * outputs + output;
+            let start = end.checked_sub(outputs).map_or(0, |start| self.ends[start]);
+            start..self.ends[end]
+        })
+    }
+}
+
 impl<S: Clone> Kept<S> {
+    /// The state that has seen most.
+    fn newest(&self) -> &S {
+        self.recent
+            .as_ref()
+            .map_or(&self.base, |recent| &recent.head)
+    }
+
     fn recent(&mut self, watermark: EventTime) -> &mut Recent<S> {
         let base = &self.base;
         self.recent.get_or_insert_with(|| {
@@ -245,76 +274,100 @@ impl<L: Logic> OnArrival<L> {
         self.rest(logic, group[0].slot);
     }
 
-    /// Takes in rows of broadcast tables: every key they matter to is answered as of their time.
+    /// Takes in rows of broadcast tables: every key whose answers they alter is answered as of their
+    /// time. Others are left alone: what the rows mean for them is found just as well when the
+    /// watermark comes there, or the next fact.
     pub(super) fn tables(&mut self, logic: &L, rows: &[TableRow], live: &mut Outputs) {
-        let first = rows
-            .iter()
-            .map(|row| row.at)
-            .min()
-            .unwrap_or(EventTime::MAX);
+        let times = || rows.iter().map(|row| row.at);
+        let first = times().min().unwrap_or(EventTime::MAX);
         // Just behind the last change, so that what happens at its very moment is answered too.
-        let last = rows
-            .iter()
-            .map(|row| row.at.next())
-            .max()
-            .unwrap_or(EventTime::MIN);
-        let mut touched = Vec::new();
-        let mut before = Outputs::new(
-            &self
-                .before
-                .rows
-                .iter()
-                .map(|r| r.columns.len())
-                .collect::<Vec<_>>(),
-        );
-        for (index, slot) in self.store.iter() {
-            let state = slot
-                .state
-                .recent
-                .as_ref()
-                .map_or(&slot.state.base, |recent| &recent.head);
-            if rows.iter().any(|row| logic.affected(state, row)) {
-                touched.push(index);
-                // What was put out since the first of the changes may no longer hold.
-                if slot
-                    .state
-                    .recent
-                    .as_ref()
-                    .is_some_and(|recent| !recent.in_order(first))
-                {
-                    before.set_key(self.store.name_of(slot));
-                    replay(logic, &slot.state, &mut before);
-                }
-            }
-        }
+        let last = times().max().unwrap_or(EventTime::MIN).next();
+        let passed = self.replay_passed(logic, rows, first);
         rows.iter().for_each(|row| logic.on_table(row));
-        let mut after = Outputs::new(
-            &before
-                .rows
-                .iter()
-                .map(|r| r.columns.len())
-                .collect::<Vec<_>>(),
-        );
-        for index in touched {
+        for (number, &index) in passed.keys.iter().enumerate() {
             let (slot, name) = self.store.get_with_name(index);
-            let ordered = slot
-                .state
-                .recent
-                .as_ref()
-                .is_none_or(|recent| recent.in_order(first));
-            live.set_key(name);
-            after.set_key(name);
+            self.after.clear();
+            self.after.set_key(name);
             let recent = slot.state.recent(self.watermark);
             recent.timers = recent.timers.max(last);
-            if ordered {
-                run_timers(logic, &mut recent.head, last, live);
-            } else {
-                let head = replay(logic, &slot.state, &mut after);
-                slot.state.recent(self.watermark).head = head;
-            }
+            let head = replay(logic, &slot.state, &mut self.after);
+            slot.state.recent(self.watermark).head = head;
+            difference_to(&passed.rows, passed.parts(number), &self.after, live);
             self.rest(logic, index);
         }
-        difference(&before, &after, live);
+        let stirs = |slot: &Slot<Kept<L::State>>| {
+            let (recent, name) = (slot.state.recent.as_ref(), self.store.name_of(slot));
+            recent.is_none_or(|recent| recent.in_order(first))
+                && logic.stirs(slot.state.newest(), name, rows)
+        };
+        let stirred = self.store.iter().filter(|(_, slot)| stirs(slot));
+        let stirred: Vec<u32> = stirred.map(|(index, _)| index).collect();
+        for index in stirred {
+            self.stir(logic, index, first, last, live);
+        }
+    }
+
+    /// What those keys have put out whose facts or timers have passed the first of the rows: it may
+    /// no longer hold.
+    fn replay_passed(&self, logic: &L, rows: &[TableRow], first: EventTime) -> Told {
+        let columns = self.before.rows.iter().map(|rows| rows.columns.len());
+        let mut told = Told {
+            rows: Outputs::new(&columns.collect::<Vec<_>>()),
+            keys: Vec::new(),
+            ends: Vec::new(),
+        };
+        for (index, slot) in self.store.iter() {
+            let recent = slot.state.recent.as_ref();
+            if recent.is_some_and(|recent| {
+                !recent.in_order(first) && rows.iter().any(|row| logic.affected(&recent.head, row))
+            }) {
+                told.rows.set_key(self.store.name_of(slot));
+                replay(logic, &slot.state, &mut told.rows);
+                told.keys.push(index);
+                told.ends.extend(told.rows.rows.iter().map(Rows::len));
+            }
+        }
+        told
+    }
+
+    /// Lets a key's timers run to `last`, if they put out anything that they have not put out at `first`.
+    fn stir(
+        &mut self,
+        logic: &L,
+        index: u32,
+        first: EventTime,
+        last: EventTime,
+        live: &mut Outputs,
+    ) {
+        let (slot, name) = self.store.get_with_name(index);
+        self.after.clear();
+        self.after.set_key(name);
+        let mut head = slot.state.newest().clone();
+        let rows = |out: &Outputs| out.rows.iter().map(Rows::len).sum::<usize>();
+        // A moment without facts is evaluated when it has passed: what comes up to `first` is of before.
+        run_timers(logic, &mut head, first, &mut self.after);
+        let before = rows(&self.after);
+        run_timers(logic, &mut head, last, &mut self.after);
+        if rows(&self.after) == before {
+            return;
+        }
+        live.set_key(name);
+        append(&self.after, live);
+        match &mut slot.state.recent {
+            Some(recent) => {
+                recent.head = head;
+                recent.timers = recent.timers.max(last);
+            }
+            none => {
+                *none = Some(Box::new(Recent {
+                    facts: Facts::default(),
+                    head,
+                    instant: EventTime::MIN,
+                    timers: last.max(self.watermark),
+                }));
+            }
+        }
+        self.rest(logic, index);
     }
 
     /// The watermark has come to `watermark`: timers run, and what can no longer change settles.

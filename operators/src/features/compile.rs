@@ -32,6 +32,20 @@ pub(super) struct Column {
     pub(super) empty: i64,
 }
 
+impl Column {
+    /// The part of its lane that counts the categories in its window.
+    #[inline]
+    pub(super) fn tally(&self, plan: &LanePlan) -> Option<(usize, Window)> {
+        let Source::Window(_, Some(part)) = self.source else {
+            return None;
+        };
+        match plan.parts[part] {
+            PartPlan::Tally(window) => Some((part, window)),
+            _ => None,
+        }
+    }
+}
+
 /// Which facts a lane holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct LaneKey {

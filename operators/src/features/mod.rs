@@ -222,6 +222,26 @@ impl Features {
         }
     }
 
+    /// Appends what [`Features::values`] would, and leaves the state as it is. `false` when that cannot
+    /// be done, because facts wait to enter or categories are about to leave.
+    #[must_use]
+    pub fn foretell(&self, state: &State, at: EventTime, into: &mut Vec<i64>) -> bool {
+        if !state.waiting().is_empty() {
+            return false;
+        }
+        let mut reading = self.reading(at);
+        for column in &self.columns {
+            if column.op.is_list() {
+                into.push(NULL);
+            } else if reading.is_level(state, column) {
+                reading.append_as_is(state, column, into);
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether a fact enters any column or has a row of its own: others leave no trace.
     #[inline]
     #[must_use]

@@ -38,6 +38,36 @@ impl Features {
 impl Reading<'_> {
     /// Appends a column's words: one word, or those of its list.
     pub(super) fn append(&mut self, state: &mut State, column: &Column, into: &mut Vec<i64>) {
+        let plan = &self.features.lanes[column.lane];
+        if let Some((part, window)) = column.tally(plan)
+            && let Some(Lane { ring, parts, .. }) = state.lane_mut(column.lane)
+            && let Part::Tally(tally) = &mut parts[part]
+        {
+            tally.advance(ring, &plan.layout, window.cut(self.at));
+        }
+        self.append_as_is(state, column, into);
+    }
+
+    /// Whether a column can be read without touching the state: the categories it counts have not
+    /// begun to leave.
+    pub(super) fn is_level(&self, state: &State, column: &Column) -> bool {
+        let plan = &self.features.lanes[column.lane];
+        let Some((part, window)) = column.tally(plan) else {
+            return true;
+        };
+        match state
+            .lane(column.lane)
+            .map(|lane| (lane, &lane.parts[part]))
+        {
+            Some((lane, Part::Tally(tally))) => {
+                tally.is_at(&lane.ring, &plan.layout, window.cut(self.at))
+            }
+            _ => true,
+        }
+    }
+
+    /// Appends a column's words; the categories of its window stand where they were left.
+    pub(super) fn append_as_is(&mut self, state: &State, column: &Column, into: &mut Vec<i64>) {
         if let Some((over_lane, over)) = column.over {
             let part = self.facts(state, column.lane, column.source);
             let whole = self.facts(state, over_lane, over);
@@ -70,7 +100,7 @@ impl Reading<'_> {
     }
 
     /// How many facts a column sees.
-    fn facts(&self, state: &mut State, index: usize, source: Source) -> u64 {
+    fn facts(&self, state: &State, index: usize, source: Source) -> u64 {
         let Some(lane) = state.lane(index) else {
             return 0;
         };
@@ -88,7 +118,7 @@ impl Reading<'_> {
     }
 
     /// Count, sum and squares of what a column sees.
-    fn moments(&mut self, state: &mut State, index: usize, source: Source) -> &Moments {
+    fn moments(&mut self, state: &State, index: usize, source: Source) -> &Moments {
         if self.counted != Some((index, source)) {
             self.counted = Some((index, source));
             self.moments = match (state.lane(index), source) {
@@ -108,17 +138,14 @@ impl Reading<'_> {
     }
 
     /// The categories that a column sees.
-    fn table<'l>(&self, lane: &'l mut Lane, plan: &LanePlan, column: &Column) -> Option<&'l Table> {
+    fn table<'l>(&self, lane: &'l Lane, column: &Column) -> Option<&'l Table> {
         let part = match column.source {
             Source::Window(_, part) => part?,
             Source::Life(part) => part,
         };
-        match (&mut lane.parts[part], plan.parts[part]) {
-            (Part::Tally(tally), PartPlan::Tally(window)) => {
-                tally.advance(&lane.ring, &plan.layout, window.cut(self.at));
-                Some(tally.table())
-            }
-            (Part::Table(table), _) => Some(table),
+        match &lane.parts[part] {
+            Part::Tally(tally) => Some(tally.table()),
+            Part::Table(table) => Some(table),
             _ => None,
         }
     }
@@ -127,23 +154,23 @@ impl Reading<'_> {
     /// and is given back.
     fn word(
         &self,
-        lane: &mut Lane,
+        lane: &Lane,
         plan: &LanePlan,
         column: &Column,
         room: &mut Vec<i64>,
     ) -> Option<i64> {
         match column.op {
             Op::CountDistinct => {
-                let distinct = self.table(lane, plan, column)?.distinct();
+                let distinct = self.table(lane, column)?.distinct();
                 (distinct > 0).then_some(distinct as i64)
             }
             Op::MaxCountBy => {
                 let mut most = 0;
-                let table = self.table(lane, plan, column)?;
+                let table = self.table(lane, column)?;
                 table.for_each(|_, seen| most = seen.count.max(most));
                 (most > 0).then_some(most as i64)
             }
-            Op::Entropy => entropy(self.table(lane, plan, column)?, room),
+            Op::Entropy => entropy(self.table(lane, column)?, room),
             _ => match column.source {
                 Source::Window(..) => self.window_word(lane, plan, column),
                 Source::Life(part) => self.life_word(&lane.parts[part], plan.parts[part], column),
@@ -196,7 +223,7 @@ impl Reading<'_> {
         }
     }
 
-    fn append_list(&self, lane: &mut Lane, plan: &LanePlan, column: &Column, into: &mut Vec<i64>) {
+    fn append_list(&self, lane: &Lane, plan: &LanePlan, column: &Column, into: &mut Vec<i64>) {
         let start = into.len();
         match column.op {
             Op::FirstK { k, order } | Op::LastK { k, order } => {
@@ -206,12 +233,12 @@ impl Reading<'_> {
                 }
             }
             Op::DistinctK { k, order } => {
-                if let Some(table) = self.table(lane, plan, column) {
+                if let Some(table) = self.table(lane, column) {
                     append_distinct(table, k as usize, order, into);
                 }
             }
             Op::Histogram { k } => {
-                if let Some(table) = self.table(lane, plan, column) {
+                if let Some(table) = self.table(lane, column) {
                     self.append_histogram(table, k as usize, &column.of, into);
                 }
             }

@@ -89,7 +89,13 @@ impl State {
     }
 
     /// The lane of a plan, if the key has facts of it.
-    pub(super) fn lane(&mut self, index: usize) -> Option<&mut Lane> {
+    pub(super) fn lane(&self, index: usize) -> Option<&Lane> {
+        let wanted = index as u32;
+        self.lanes.iter().find(|lane| lane.index == wanted)
+    }
+
+    /// The lane of a plan, if the key has facts of it.
+    pub(super) fn lane_mut(&mut self, index: usize) -> Option<&mut Lane> {
         let wanted = index as u32;
         self.lanes.iter_mut().find(|lane| lane.index == wanted)
     }

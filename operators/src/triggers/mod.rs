@@ -90,6 +90,13 @@ pub struct Trigger {
     fired: i64,
 }
 
+/// What may become of an episode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Opens,
+    Closes,
+}
+
 /// A firing, as its row tells it.
 #[derive(Clone, Copy)]
 struct Firing<'a> {
@@ -230,6 +237,22 @@ impl Trigger {
             .any(|(table, key)| table == row.table && (row.at < looked.since || *key == *row.key))
     }
 
+    /// Whether the episode would open or close at `at`, if it stood until then as it does now. For a
+    /// trigger at changes; what is read is as for [`Trigger::evaluate`].
+    #[must_use]
+    pub fn would_turn(
+        &self,
+        state: &State,
+        at: EventTime,
+        registers: &mut Vec<i64>,
+        tables: &Tables,
+        key_name: &str,
+    ) -> bool {
+        self.find(at, registers, tables, key_name);
+        registers.truncate(self.segment + 1);
+        self.turn(state, at, registers).is_some()
+    }
+
     /// Writes the state.
     pub fn encode(&self, state: &State, to: &mut Writer) {
         state.encode(to);
@@ -259,16 +282,23 @@ impl Trigger {
         tables: &Tables,
         key_name: &str,
     ) {
+        self.find(at, registers, tables, key_name);
+        if !self.order.is_empty() {
+            Looked::remember(&mut state.looked, at, &registers[self.segment + 1..]);
+        }
+        registers.truncate(self.segment + 1);
+    }
+
+    /// Fills the registers behind the inputs; behind those stand the keys of all lookups.
+    fn find(&self, at: EventTime, registers: &mut Vec<i64>, tables: &Tables, key_name: &str) {
         assert!(
             registers.len() >= self.spec.inputs,
             "a trigger reads {} registers and was given {}",
             self.spec.inputs,
             registers.len()
         );
-        let width = self.segment + 1;
         registers.truncate(self.spec.inputs);
-        registers.resize(width, NULL);
-        // The keys stand behind the registers until they have been remembered.
+        registers.resize(self.segment + 1, NULL);
         for (turn, &index) in self.order.iter().enumerate() {
             if turn == self.before_segment {
                 registers[self.segment] = self.segment(registers);
@@ -293,10 +323,6 @@ impl Trigger {
         if self.before_segment == self.order.len() {
             registers[self.segment] = self.segment(registers);
         }
-        if !self.order.is_empty() {
-            Looked::remember(&mut state.looked, at, &registers[width..]);
-        }
-        registers.truncate(width);
     }
 
     fn segment(&self, registers: &[i64]) -> i64 {
@@ -329,13 +355,8 @@ impl Trigger {
 
     /// At changes: the episode opens, closes, or goes on as it was.
     fn follow(&self, state: &mut State, at: EventTime, registers: &[i64], out: &mut Outputs) {
-        let met = self.spec.when.holds(registers);
-        let clear = match &self.spec.clear_when {
-            Some(clear_when) => clear_when.holds(registers),
-            None => !met,
-        };
-        match &state.open {
-            Some(open) if clear => {
+        match (&state.open, self.turn(state, at, registers)) {
+            (Some(open), Some(Turn::Closes)) => {
                 let firing = open.firing();
                 if let Some(output) = self.spec.episodes {
                     self.emit(output, firing, -1, out);
@@ -345,7 +366,7 @@ impl Trigger {
                 state.last = (at - open.at < self.cooldown).then_some(open.at);
                 state.open = None;
             }
-            None if met && !clear && state.last.is_none() => {
+            (None, Some(Turn::Opens)) => {
                 let open = Box::new(Open {
                     at,
                     segment: registers[self.segment],
@@ -355,6 +376,22 @@ impl Trigger {
                 state.open = Some(open);
             }
             _ => {}
+        }
+    }
+
+    /// What becomes of the episode at `at`.
+    fn turn(&self, state: &State, at: EventTime, registers: &[i64]) -> Option<Turn> {
+        let met = self.spec.when.holds(registers);
+        let clear = match &self.spec.clear_when {
+            Some(clear_when) => clear_when.holds(registers),
+            None => !met,
+        };
+        match &state.open {
+            Some(_) => clear.then_some(Turn::Closes),
+            None => {
+                let rested = state.last.is_none() || self.cooled_down(state, at);
+                (met && !clear && rested).then_some(Turn::Opens)
+            }
         }
     }
 
