@@ -295,3 +295,49 @@ fn ids_may_be_texts_or_several_columns() {
         agreed(&report, key);
     }
 }
+
+#[test]
+fn counts_of_a_column_without_nulls_stand_beside_counts_of_all_rows() {
+    const COUNTS: &str = r#"
+[features.counts]
+from = "events"
+at = "kind = 'contact'"
+add = [
+  { name = "rows", op = "count", windows = ["5s", "1m"] },
+  { name = "kinds", op = "count", of = "kind", windows = "1m" },
+  { name = "ids", op = "mean", of = "cast(id as int)", windows = ["5s", "1m"] },
+  { name = "sums", op = "sum", of = "cast(id as bigint)", windows = ["5s", "1m"] },
+]
+
+[sink.counts]
+from = "features.counts"
+format = "jsonl"
+path = "DIR/counts.jsonl"
+"#;
+    let small = Small::new(COUNTS, PLAIN, 51, 300);
+    let report = small.run(1, Firing::OnWatermark).verify();
+    assert!(report.agrees() && report.is_complete(), "{report}");
+    assert!(report.outputs[0].equal > 20, "{report}");
+}
+
+#[test]
+fn what_sql_cannot_compute_is_not_checked_and_no_failure() {
+    const DIVIDED: &str = r#"
+[features.divided]
+from = "events"
+at = "kind = 'contact'"
+add = [{ name = "shares", op = "sum", of = "7 / (n + 100)", windows = "1m" }]
+
+[sink.divided]
+from = "features.divided"
+format = "jsonl"
+path = "DIR/divided.jsonl"
+"#;
+    let small = Small::new(DIVIDED, PLAIN, 52, 300);
+    small.run(1, Firing::OnWatermark);
+    let zero = "{\"id\":9999,\"who\":\"ann\",\"ts\":1,\"kind\":\"contact\",\"n\":-100}\n";
+    fs::write(small.path("events.jsonl"), zero).unwrap();
+    let report = small.verify();
+    assert!(report.outputs.is_empty(), "{report}");
+    assert!(report.unchecked[0].why.contains("Divide by zero"), "{report}");
+}
