@@ -122,7 +122,7 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
 /// A column that SQL answers with, texts or whole numbers, as values of a kind.
 pub(super) fn values(kind: &Kind, array: &ArrayRef) -> Result<ArrayRef, VerifyError> {
     match kind {
-        Kind::Text | Kind::Id => cast(array, &type_of(kind)).map_err(shape),
+        Kind::Text | Kind::Id | Kind::Float => cast(array, &type_of(kind)).map_err(shape),
         _ => shown(kind, &wholes(array)?),
     }
 }
