@@ -97,10 +97,8 @@ fn texts(form: Form, texts: Vec<Option<&str>>) -> ArrayRef {
         Form::Dictionary => {
             let array: DictionaryArray<Int32Type> = texts.into_iter().collect();
             // With a value before the others that no row has, and that is no number.
-            let values = ArrayRef::clone(array.values());
-            let values: StringArray = std::iter::once(Some("none"))
-                .chain(values.as_any().downcast_ref::<StringArray>().unwrap())
-                .collect();
+            let values = array.downcast_dict::<StringArray>().unwrap().values();
+            let values: StringArray = std::iter::once(Some("none")).chain(values).collect();
             let keys = array.keys().iter().map(|key| key.map(|key| key + 1));
             Arc::new(DictionaryArray::<Int32Type>::new(
                 keys.collect(),
