@@ -11,7 +11,7 @@
 //! a microsecond later.
 //!
 //! # State
-//! Per key: the state of its first sessions, 72 bytes. The other parts' states, 248 bytes and what
+//! Per key: the state of its first sessions, 72 bytes. The other parts' states, 256 bytes and what
 //! those say, come with the first fact that matters to one of them. All end when every part forgets
 //! the key; a table that will change does not keep it alive.
 
@@ -406,7 +406,7 @@ impl Logic for Entity {
             let mut affect = rows.iter().filter(|row| trigger.affected(told, row));
             affect.any(|row| {
                 !self.foretell(state, more, row.at, registers)
-                    || trigger.would_turn(told, row.at, registers, tables, key)
+                    || trigger.turns_by_tables(told, row.at, registers, tables, key)
             })
         })
     }

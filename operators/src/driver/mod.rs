@@ -21,6 +21,7 @@ mod agenda;
 mod backlog;
 mod by_slot;
 mod difference;
+mod kept;
 mod names;
 mod on_arrival;
 mod on_watermark;
@@ -67,7 +68,7 @@ pub struct Emission {
     pub settled: Vec<Rows>,
 }
 
-/// What a driver holds, for those who watch it.
+/// What the drivers of all workers hold, for those who watch them.
 #[derive(Debug, Default)]
 pub struct Gauge {
     keys: AtomicU64,
@@ -83,6 +84,16 @@ impl Gauge {
     /// Bytes of slots, table and timers; what states keep on the heap comes on top.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// One driver holds so many keys and bytes now; `before` is what it said last.
+    fn hold(&self, before: &mut (u64, u64), now: (u64, u64)) {
+        // Sums wrap around, so that a difference may be negative.
+        self.keys
+            .fetch_add(now.0.wrapping_sub(before.0), Ordering::Relaxed);
+        self.bytes
+            .fetch_add(now.1.wrapping_sub(before.1), Ordering::Relaxed);
+        *before = now;
     }
 }
 
@@ -167,6 +178,8 @@ struct Driver<L: Logic> {
     live: Outputs,
     settled: Outputs,
     gauge: Arc<Gauge>,
+    /// What the gauge has been told.
+    held: (u64, u64),
 }
 
 impl<L: Logic> Driver<L> {
@@ -187,6 +200,7 @@ impl<L: Logic> Driver<L> {
             live,
             settled,
             gauge,
+            held: (0, 0),
         }
     }
 
@@ -221,8 +235,7 @@ impl<L: Logic> Driver<L> {
                 (keys.keys(), keys.bytes())
             }
         };
-        self.gauge.keys.store(keys as u64, Ordering::Relaxed);
-        self.gauge.bytes.store(bytes as u64, Ordering::Relaxed);
+        self.gauge.hold(&mut self.held, (keys as u64, bytes as u64));
         if live.is_empty() && settled.is_empty() {
             return None;
         }
