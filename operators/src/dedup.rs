@@ -1,7 +1,10 @@
 //! Deduplication by event id: of several rows with the same id, one counts.
 //!
 //! Rows arrive in the order of ticks and, within a tick, of the blocks' rows, so which of two rows is
-//! the first does not depend on workers or batches.
+//! the first does not depend on workers or batches. Neither does what is forgotten or settled: every
+//! row is judged by the clock of its source at its own place in the order of arrival
+//! ([`Dealt::newest`] less the lateness), which the watermark of the ticks before is never ahead of,
+//! except after a silence; then that watermark is the clock.
 //!
 //! # Reads
 //! Parcels routed by [`id_owner`]: rows that are not late ([`Content::Dealt`]), rows of tables,
@@ -11,12 +14,12 @@
 //! The same parcels, the rows as facts to the workers that own their keys. A row whose id is known is
 //! left out (its diff becomes 0, nothing is copied) and counted; when its content differs it is a
 //! *conflict*, counted too, and with [`OnConflict::Latest`] it replaces the earlier one: that leaves
-//! as a fact with diff −1 behind the facts of its block (unless the watermark has passed it: what is
+//! as a fact with diff −1 behind the facts of its block (unless the clock has passed it: what is
 //! settled stays). Hidden rows are deduplicated like others and then dropped.
 //!
 //! # State
 //! Per id: 29 bytes (id, time, fingerprint of the content, place), with [`OnConflict::Latest`] the fact as
-//! well; kept until the watermark has passed its time by `keep`. Copies that come later than that
+//! well; kept until the clock has passed its time by `keep`. Copies that come later than that
 //! are late anyway when `keep` is at least the lateness. Saved with [`Dedup::encode`].
 
 mod ids;
@@ -62,7 +65,9 @@ pub struct Tally {
 /// How to deduplicate.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long after the watermark an id is remembered.
+    /// How far a row may lag behind the newest row of its source: so far the clock is behind that.
+    pub lateness: Span,
+    /// How long after the clock has passed it an id is remembered.
     pub keep: Span,
     /// What to do with different content.
     pub on_conflict: OnConflict,
@@ -211,7 +216,6 @@ impl Dedup {
         let mut places = Places::new(dealt.blocks.len(), &dealt.order);
         let mut hidden = dealt.hidden.iter();
         let latest = self.settings.on_conflict == OnConflict::Latest;
-        let horizon = self.watermark.minus(self.settings.keep);
         for (number, print) in dealt.prints.iter().enumerate() {
             let place = places.of(number);
             let (at, id) = match place {
@@ -226,8 +230,12 @@ impl Dedup {
                     (row.at, row.id)
                 }
             };
-            let print = *print;
-            match self.verdict(id, at, print, horizon) {
+            let seen = Seen {
+                id,
+                at,
+                print: *print,
+            };
+            match self.verdict(seen, dealt.newest[number]) {
                 Verdict::New => {}
                 Verdict::Known(differs) => {
                     known += 1;
@@ -256,22 +264,23 @@ impl Dedup {
         tally.conflicts.fetch_add(conflicts, Ordering::Relaxed);
     }
 
+    /// What becomes of a row whose source had shown nothing newer than `newest` before it.
     #[inline]
-    fn verdict(&mut self, id: u64, at: EventTime, print: u64, horizon: EventTime) -> Verdict {
-        let Some(known) = self.ids.meet(id, at, print) else {
+    fn verdict(&mut self, seen: Seen, newest: EventTime) -> Verdict {
+        let Some(known) = self.ids.meet(seen) else {
             return Verdict::New;
         };
-        let seen = Seen { id, at, print };
         let old = *known;
-        if old.at < horizon {
+        let clock = newest.minus(self.settings.lateness).max(self.watermark);
+        if old.at < clock.minus(self.settings.keep) {
             *known = seen;
             return Verdict::New;
         }
         if (old.at, old.print) == (seen.at, seen.print) {
             return Verdict::Known(false);
         }
-        // What the watermark has passed is settled and stays.
-        if self.settings.on_conflict == OnConflict::First || old.at < self.watermark {
+        // What the clock has passed is settled and stays.
+        if self.settings.on_conflict == OnConflict::First || old.at < clock {
             return Verdict::Known(true);
         }
         *known = seen;
@@ -337,7 +346,7 @@ impl Dedup {
                     words,
                 })
             })?;
-            dedup.ids.meet(id, at, print);
+            dedup.ids.meet(Seen { id, at, print });
             if let Some(fact) = fact {
                 dedup.facts.insert(id, fact);
             }

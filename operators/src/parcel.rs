@@ -56,6 +56,8 @@ pub struct Dealt {
     pub order: Vec<u16>,
     /// What each row says, in arrival order, as [`fingerprint`].
     pub prints: Vec<u64>,
+    /// The newest event time that its source had admitted before each row, in arrival order.
+    pub newest: Vec<EventTime>,
     /// Rows that nobody looks at but deduplication.
     pub hidden: Vec<Hidden>,
 }
@@ -82,7 +84,7 @@ impl Dealt {
         }
     }
 
-    /// The rows of a block, none of them hidden.
+    /// The rows of a block, none of them hidden, of a source that had shown nothing before.
     #[must_use]
     pub fn of(block: &FactBlock, workers: usize) -> Dealt {
         let mut dealt = Dealt::new(workers, block.stride);
@@ -93,6 +95,7 @@ impl Dealt {
             let name = block.keys.names.get(head.key as usize);
             let key = dealt.blocks[to].keys.push(hash, name);
             dealt.prints.push(print);
+            dealt.newest.push(EventTime::MIN);
             dealt.order.push(to as u16);
             dealt.blocks[to].push(Head { key, ..*head }, words);
         }

@@ -17,6 +17,8 @@ pub(super) struct Chunk<'a> {
     /// The number of each row's key.
     pub(super) keys: &'a [i32],
     pub(super) times: &'a [EventTime],
+    /// With deduplication: the newest event time before each row.
+    pub(super) newest: &'a [EventTime],
     pub(super) ids: &'a [u64],
     pub(super) bits: &'a [u64],
     pub(super) words: &'a [i64],
@@ -116,6 +118,7 @@ impl<'a> Deal<'a> {
         if self.plan.deduplicated {
             let prints = (0..chunk.keys.len()).map(|row| print(chunk, row, self.plan, self.keys));
             part.prints.extend(prints);
+            part.newest.extend_from_slice(chunk.newest);
         }
     }
 
@@ -131,6 +134,7 @@ impl<'a> Deal<'a> {
         let part = &mut self.parts[number];
         if self.plan.deduplicated {
             part.prints.push(print(chunk, row, self.plan, self.keys));
+            part.newest.push(chunk.newest[row]);
         }
         if self.plan.seen.is_some_and(|seen| bits & seen == 0) {
             if self.plan.deduplicated {

@@ -83,7 +83,7 @@ impl Normaliser {
     }
 
     /// The facts of a batch. `times` are its event times, none of them null; `ordinal` numbers its
-    /// first row within the source.
+    /// first row within the source, which had admitted nothing newer than `newest` before.
     ///
     /// # Errors
     /// When DataFusion cannot evaluate an expression.
@@ -92,6 +92,7 @@ impl Normaliser {
         batch: &RecordBatch,
         times: &[EventTime],
         ordinal: u64,
+        newest: EventTime,
     ) -> Result<Normalised, DataFusionError> {
         let rows = batch.num_rows();
         let stride = self.plan.stride;
@@ -111,6 +112,7 @@ impl Normaliser {
         let mut faults = Faults::default();
         let mut deal = Deal::new(&self.plan, &keys, self.workers, rows);
         let (mut bits, mut words) = (vec![0; CHUNK], Vec::with_capacity(CHUNK * stride));
+        let (mut newest, mut clocks) = (newest, Vec::with_capacity(CHUNK));
         for first in (0..rows).step_by(CHUNK) {
             let range = first..rows.min(first + CHUNK);
             let bits = &mut bits[..range.len()];
@@ -125,10 +127,18 @@ impl Normaliser {
             {
                 self.fault_null_keys(batch, first, &numbers[range.clone()], &keys, &mut faults);
             }
+            if self.plan.deduplicated {
+                clocks.clear();
+                clocks.extend(times[range.clone()].iter().map(|at| {
+                    let after = newest.max(*at);
+                    std::mem::replace(&mut newest, after)
+                }));
+            }
             let chunk = Chunk {
                 first,
                 keys: &numbers[range.clone()],
                 times: &times[range.clone()],
+                newest: &clocks,
                 ids: &ids[range],
                 bits,
                 words: &words,

@@ -97,10 +97,8 @@ fn texts(form: Form, texts: Vec<Option<&str>>) -> ArrayRef {
         Form::Dictionary => {
             let array: DictionaryArray<Int32Type> = texts.into_iter().collect();
             // With a value before the others that no row has, and that is no number.
-            let values = array.values().clone();
-            let values: StringArray = std::iter::once(Some("none"))
-                .chain(values.as_any().downcast_ref::<StringArray>().unwrap())
-                .collect();
+            let values = array.downcast_dict::<StringArray>().unwrap().values();
+            let values: StringArray = std::iter::once(Some("none")).chain(values).collect();
             let keys = array.keys().iter().map(|key| key.map(|key| key + 1));
             Arc::new(DictionaryArray::<Int32Type>::new(
                 keys.collect(),
@@ -212,6 +210,19 @@ fn unpack(dealt: &Dealt) -> Vec<(Result<Found, u64>, u64)> {
     rows
 }
 
+/// What was newest before each sound row whose id `to` knows. Broken rows were admitted, too.
+fn newest_before(rows: &[Row], to: usize, workers: usize) -> Vec<EventTime> {
+    let mut newest = EventTime(-7);
+    let mut clocks = Vec::new();
+    for row in rows {
+        if !row.is_broken() && id_owner(row.id, workers) == to {
+            clocks.push(newest);
+        }
+        newest = newest.max(EventTime(row.at));
+    }
+    clocks
+}
+
 #[test]
 fn facts_are_what_a_plain_loop_makes_of_the_rows() {
     for seed in 0..300 {
@@ -226,7 +237,9 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
         let seen = random.random_bool(0.5).then_some(0b0110);
         let plan = plan(&batch.schema(), deduplicated, seen);
         let mut normaliser = Normaliser::new(plan, Arc::default(), workers);
-        let whole = normaliser.normalise(&batch, &times, 0).unwrap();
+        let whole = normaliser
+            .normalise(&batch, &times, 0, EventTime(-7))
+            .unwrap();
         let case = format!("seed {seed}: {workers} workers, {form:?}, {deduplicated}, {seen:?}");
         let broken: Vec<usize> = (0..rows.len())
             .filter(|row| rows[*row].is_broken())
@@ -244,11 +257,17 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
                     true => (Ok(expected(row)), row.print()),
                     false => (Err(row.id), row.print()),
                 });
-                let rows = parcel.map_or(Vec::new(), |parcel| match &parcel.content {
+                let found = parcel.map_or(Vec::new(), |parcel| match &parcel.content {
                     Content::Dealt(dealt) => unpack(dealt),
                     other => panic!("{other:?}"),
                 });
-                assert_eq!(rows, own.collect::<Vec<_>>(), "{case}");
+                assert_eq!(found, own.collect::<Vec<_>>(), "{case}");
+                let clocks = newest_before(&rows, to, workers);
+                let newest = parcel.map_or(&[][..], |parcel| match &parcel.content {
+                    Content::Dealt(dealt) => &dealt.newest,
+                    other => panic!("{other:?}"),
+                });
+                assert_eq!(newest, clocks, "{case}");
             } else {
                 let is_own = |row: &&&Row| {
                     let hash = KeyHash::of(row.key.as_deref().unwrap()).hash;
@@ -276,7 +295,10 @@ fn a_value_that_does_not_fit_says_where_and_why() {
     let plan = plan(&batch.schema(), false, None);
     let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
     let times = vec![EventTime(0); 3];
-    let faults = normaliser.normalise(&batch, &times, 0).unwrap().faults;
+    let faults = normaliser
+        .normalise(&batch, &times, 0, EventTime::MIN)
+        .unwrap()
+        .faults;
     let columns: Vec<_> = faults.iter().map(|fault| fault.column.as_deref()).collect();
     assert_eq!(columns, [Some("amount"), Some("key"), Some("amount")]);
     assert_eq!(faults[1].reason, "the entity's key is null");
@@ -309,7 +331,9 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
     };
     let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
     let times = vec![EventTime(0); 5];
-    let whole = normaliser.normalise(&batch, &times, 7).unwrap();
+    let whole = normaliser
+        .normalise(&batch, &times, 7, EventTime::MIN)
+        .unwrap();
     let faults: Vec<usize> = whole.faults.iter().map(|fault| fault.row).collect();
     assert_eq!(faults, [1, 3]);
     let Content::Facts(block) = &whole.parcels[0].content else {
@@ -318,6 +342,53 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
     assert_eq!(block.words, [1_000_000, 20, 1_000_000]);
     let ids: Vec<u64> = block.heads.iter().map(|head| head.id - (1 << 56)).collect();
     assert_eq!(ids, [7, 9, 11]);
+}
+
+#[test]
+fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
+    let numbers = [Some(7), Some(u64::MAX), None];
+    let texts = numbers.map(|number| number.map(|number| number.to_string()));
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("n", DataType::UInt64, true),
+        Field::new("t", DataType::Utf8, true),
+    ]));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt64Array::from_iter(numbers)),
+        Arc::new(StringArray::from_iter(texts)),
+    ];
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    for sql in ["n", "cast(t as bigint unsigned)"] {
+        let plan = FactsPlan {
+            key: None,
+            id: IdPlan::Ordinal { source: 1 },
+            deduplicated: false,
+            seen: None,
+            filters: Vec::new(),
+            words: vec![Word {
+                expression: Planner::new().plan(sql, &schema).unwrap(),
+                index: 0,
+                kind: WordKind::Int,
+                text: sql.to_owned(),
+            }],
+            stride: 1,
+        };
+        let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
+        let whole = normaliser.normalise(&batch, &[EventTime(0); 3], 0, EventTime::MIN);
+        let whole = whole.unwrap();
+        let [fault] = &whole.faults[..] else {
+            panic!("{sql}: {:?}", whole.faults);
+        };
+        assert_eq!((fault.row, fault.column.as_deref()), (1, Some(sql)));
+        assert!(
+            fault
+                .reason
+                .starts_with("18446744073709551615 does not fit")
+        );
+        let Content::Facts(block) = &whole.parcels[0].content else {
+            panic!("not facts");
+        };
+        assert_eq!(block.words, [7, NULL], "{sql}");
+    }
 }
 
 #[test]
@@ -350,7 +421,9 @@ fn a_text_that_no_row_has_cannot_fail() {
     };
     let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
     let times = [EventTime(0), EventTime(1)];
-    let whole = normaliser.normalise(&sound, &times, 0).unwrap();
+    let whole = normaliser
+        .normalise(&sound, &times, 0, EventTime::MIN)
+        .unwrap();
     let Content::Facts(block) = &whole.parcels[0].content else {
         panic!("not facts");
     };
@@ -358,5 +431,9 @@ fn a_text_that_no_row_has_cannot_fail() {
         (block.words.as_slice(), block.heads[1].bits),
         (&[4, 4][..], 1 << 5)
     );
-    assert!(normaliser.normalise(&batch(vec![1, 0]), &times, 2).is_err());
+    assert!(
+        normaliser
+            .normalise(&batch(vec![1, 0]), &times, 2, EventTime::MIN)
+            .is_err()
+    );
 }

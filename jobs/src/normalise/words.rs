@@ -7,6 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use arrow::util::display::array_value_to_string;
 use datafusion::common::DataFusionError;
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::names::Names;
@@ -58,6 +59,8 @@ pub(super) struct Column<'a> {
     word: &'a Word,
     values: Values,
     nulls: Option<NullBuffer>,
+    /// What is wrong with values that their word's type cannot hold, by row.
+    wrong: Vec<Fault>,
 }
 
 enum Values {
@@ -77,9 +80,14 @@ impl<'a> Column<'a> {
         names: &Names,
         numbering: &mut Numbering,
     ) -> Result<Column<'a>, DataFusionError> {
-        let of_type = |wanted: DataType| match *array.data_type() == wanted {
+        let mut wrong = Vec::new();
+        let mut of_type = |wanted: DataType| match *array.data_type() == wanted {
             true => Ok(ArrayRef::clone(array)),
-            false => arrow::compute::cast(array, &wanted),
+            false => {
+                let values = arrow::compute::cast(array, &wanted)?;
+                wrong = misfits(word, array, &values)?;
+                Ok::<_, DataFusionError>(values)
+            }
         };
         let (values, nulls) = match word.kind {
             WordKind::Int => {
@@ -115,6 +123,7 @@ impl<'a> Column<'a> {
             word,
             values,
             nulls: nulls.filter(|nulls| nulls.null_count() > 0),
+            wrong,
         })
     }
 
@@ -130,12 +139,14 @@ impl<'a> Column<'a> {
             word: &alone,
             values: self.values,
             nulls: self.nulls,
+            wrong: self.wrong,
         };
         column.write(0, &mut words, 1, &mut faults);
         Column {
             word: self.word,
             values: Values::Numbered(numbers, words, faults.into_list()),
             nulls: None,
+            wrong: Vec::new(),
         }
     }
 
@@ -147,6 +158,10 @@ impl<'a> Column<'a> {
         stride: usize,
         faults: &mut Faults,
     ) {
+        let rows = first..first + words.len() / stride;
+        for fault in self.wrong.iter().filter(|wrong| rows.contains(&wrong.row)) {
+            self.fault(faults, fault.row, fault.reason.clone());
+        }
         match &self.values {
             Values::Moments(values) => self.put(values, first, words, stride, |_, value| value),
             Values::Whole(values) => self.put(values, first, words, stride, |row, value| {
@@ -229,6 +244,33 @@ pub fn values_of(
         column.write(0, &mut values, words.len(), &mut Faults::default());
     }
     Ok(values)
+}
+
+/// The values that were lost when they were made those of their word.
+fn misfits(
+    word: &Word,
+    array: &ArrayRef,
+    values: &ArrayRef,
+) -> Result<Vec<Fault>, DataFusionError> {
+    let known = array.logical_nulls();
+    if values.null_count() == known.as_ref().map_or(0, NullBuffer::null_count) {
+        return Ok(Vec::new());
+    }
+    let known = |row: &usize| known.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
+    let what = match word.kind {
+        WordKind::Time => "a time in microseconds",
+        _ => "a whole number of 64 bits",
+    };
+    let fault = |row: usize| {
+        let value = array_value_to_string(array, row)?;
+        Ok(Fault {
+            row,
+            column: None,
+            reason: format!("{value} does not fit {what}; filter it out, or cast it"),
+        })
+    };
+    let rows = (0..array.len()).filter(known);
+    rows.filter(|row| values.is_null(*row)).map(fault).collect()
 }
 
 /// What a number with `scale` decimals is multiplied by.

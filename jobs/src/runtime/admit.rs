@@ -54,6 +54,8 @@ pub(crate) struct Admitted {
     pub(crate) file: Arc<str>,
     /// The number of each in its file, where rows were left out; otherwise they are consecutive.
     pub(crate) numbers: RowNumbers,
+    /// The newest event time that was admitted before these rows.
+    pub(crate) before: EventTime,
     /// The newest event time that was admitted so far.
     pub(crate) newest: EventTime,
     /// Rows that were read for this, whatever became of them.
@@ -163,7 +165,7 @@ impl Admission {
                 newest = newest.max(*at);
             }
         }
-        self.newest = newest;
+        let before = std::mem::replace(&mut self.newest, newest);
         let skipped = count(&verdicts, Verdict::Outside);
         let late = part(&batch, &verdicts, Verdict::Late)?;
         let all_in = verdicts.iter().all(|verdict| *verdict == Verdict::In);
@@ -191,6 +193,7 @@ impl Admission {
             ordinal,
             file: position.file,
             numbers,
+            before,
             newest,
             rows_in: rows_in - skipped,
             skipped,

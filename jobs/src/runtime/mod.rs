@@ -86,6 +86,7 @@ struct Shared {
     sources: Vec<SourcePlan>,
     stages: Vec<StageRun>,
     names: Arc<Names>,
+    lateness: Span,
     firing: Firing,
     watch: Arc<Watch>,
 }
@@ -125,6 +126,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         sources,
         stages,
         names,
+        lateness,
         firing: options.firing,
         watch: Arc::clone(watch),
     });

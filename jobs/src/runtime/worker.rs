@@ -65,9 +65,11 @@ pub(super) fn work(
     for (stage, outlets) in shared.stages.iter().zip(by_stage) {
         let entity = logic(&stage.plan, &shared.names)?;
         let failed = Rc::clone(&failed);
-        stages.push(worker.dataflow::<Tick, _, _>(|scope| {
-            build(scope, stage, entity, shared.firing, outlets, failed)
-        }));
+        stages.push(
+            worker.dataflow::<Tick, _, _>(|scope| {
+                build(scope, stage, entity, shared, outlets, failed)
+            }),
+        );
     }
     let mut feeder = Feeder::new(shared, rejects, worker.peers());
     loop {
@@ -145,13 +147,15 @@ fn build(
     scope: Scope<'_, Tick>,
     stage: &StageRun,
     entity: Entity,
-    firing: Firing,
+    shared: &Shared,
     outlets: Vec<Outlet>,
     failed: Rc<RefCell<Option<RunError>>>,
 ) -> Stage {
+    let firing = shared.firing;
     let (input, mut parcels) = scope.new_input::<Vec<Parcel>>();
     if let Some((keep, on_conflict)) = stage.plan.dedupe {
         parcels = parcels.deduplicate(dedup::Settings {
+            lateness: shared.lateness,
             keep,
             on_conflict: match on_conflict {
                 OnConflict::First => dedup::OnConflict::First,
@@ -342,7 +346,7 @@ impl Feeder {
         let mut faulty = 0;
         for (number, (stage, normaliser)) in self.normalisers[rows.source].iter_mut().enumerate() {
             let normalised = normaliser
-                .normalise(&rows.batch, &rows.times, rows.ordinal)
+                .normalise(&rows.batch, &rows.times, rows.ordinal, rows.before)
                 .map_err(expression)?;
             for parcel in normalised.parcels {
                 stages[*stage].0.send(parcel);

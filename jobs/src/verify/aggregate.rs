@@ -154,7 +154,11 @@ impl Wanted {
         match &self.op {
             Op::Sum => {
                 let (n, sums) = (n()?, words(1)?);
-                let word = |(n, sum): (i128, Option<i128>)| if n > 0 { sum } else { empty };
+                let fits = |sum: &i128| sum.unsigned_abs() <= i64::MAX as u128;
+                let word = |(n, sum): (i128, Option<i128>)| match n {
+                    0 => empty,
+                    _ => sum.filter(fits),
+                };
                 shown(
                     &self.kind,
                     &n.into_iter().zip(sums).map(word).collect::<Vec<_>>(),

@@ -160,19 +160,26 @@ impl Ledger {
         sql
     }
 
-    /// The condition that a row of the source has a measure that its fixed-point number cannot hold,
+    /// The condition that a row of the source has a measure that its number cannot hold,
     /// which makes it a reject.
     pub(super) fn faulty(&self, source: &str) -> String {
         let mut sql = "false".to_owned();
         for measured in self.measures.iter().chain(&self.others) {
-            let Kind::Fixed { scale } = measured.kind else {
+            if !measured.from.iter().any(|from| from == source) {
                 continue;
-            };
-            if measured.from.iter().any(|from| from == source) {
-                let scaled = scaled(&measured.sql, scale);
-                sql.push_str(&format!(
-                    " OR coalesce(NOT (abs({scaled}) < 9.2e18), false)"
-                ));
+            }
+            let of = &measured.sql;
+            match measured.kind {
+                Kind::Fixed { scale } => {
+                    let scaled = scaled(of, scale);
+                    sql.push_str(&format!(
+                        " OR coalesce(NOT (abs({scaled}) < 9.2e18), false)"
+                    ));
+                }
+                Kind::Int => sql.push_str(&format!(
+                    " OR (({of}\n) IS NOT NULL AND TRY_CAST(({of}\n) AS BIGINT) IS NULL)"
+                )),
+                _ => {}
             }
         }
         sql

@@ -5,6 +5,7 @@
 //! [`Moments::variance`], by one division at the end.
 
 use serde::{Deserialize, Serialize};
+use tidegate_schemas::fact::NULL;
 
 /// Which variance is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,11 +117,10 @@ impl Moments {
         }
     }
 
-    /// The sum as a word; a sum beyond the words' range is shown as the nearest word.
+    /// The sum as a word ([`word_of_sum`]); none without values.
     #[must_use]
     pub fn sum_word(&self) -> Option<i64> {
-        let least = i128::from(i64::MIN + 1);
-        (self.n > 0).then(|| self.sum.clamp(least, i128::from(i64::MAX)) as i64)
+        (self.n > 0).then(|| word_of_sum(self.sum))
     }
 
     /// Σx ÷ n ÷ 10^scale; none without values.
@@ -151,6 +151,12 @@ impl Moments {
         let denominator = (n * u128::from(freedom)) as f64;
         Some(numerator / denominator / ten_to(scale) / ten_to(scale))
     }
+}
+
+/// A sum as a word; one beyond the range of words is null, because any number would be wrong.
+#[must_use]
+pub fn word_of_sum(sum: i128) -> i64 {
+    i64::try_from(sum).unwrap_or(NULL)
 }
 
 /// 10 to the power of a scale, exact for every scale up to 22.
@@ -195,8 +201,10 @@ mod tests {
         assert_eq!(m.sum_word(), Some(0));
         let squared = (i64::MAX as f64) * (i64::MAX as f64);
         assert_eq!(m.variance(Spread::Population, 0), Some(squared));
-        assert_eq!(moments(&[i64::MAX; 3]).sum_word(), Some(i64::MAX));
-        assert_eq!(moments(&[i64::MIN + 1; 3]).sum_word(), Some(i64::MIN + 1));
+        for word in [i64::MAX, i64::MIN + 1] {
+            assert_eq!(moments(&[word]).sum_word(), Some(word));
+            assert_eq!(moments(&[word; 2]).sum_word(), Some(NULL));
+        }
         let rest = m.minus(moments(&[i64::MAX, i64::MIN + 1]));
         assert_eq!(rest, moments(&[i64::MAX, i64::MIN + 1]));
     }

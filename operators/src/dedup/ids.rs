@@ -43,18 +43,18 @@ impl Default for Ids {
 impl Ids {
     /// What is known of the id; `None` when it is new, and known from now on.
     #[inline]
-    pub(super) fn meet(&mut self, id: u64, at: EventTime, print: u64) -> Option<&mut Seen> {
+    pub(super) fn meet(&mut self, seen: Seen) -> Option<&mut Seen> {
         let all = &mut self.all;
         let place = self.places.entry(
-            spread(id),
-            |place| all[*place as usize].id == id,
+            spread(seen.id),
+            |place| all[*place as usize].id == seen.id,
             |place| spread(all[*place as usize].id),
         );
         match place {
             Entry::Occupied(place) => Some(&mut all[*place.get() as usize]),
             Entry::Vacant(place) => {
                 place.insert(u32::try_from(all.len()).expect("a worker knows below 2^32 ids"));
-                all.push(Seen { id, at, print });
+                all.push(seen);
                 None
             }
         }

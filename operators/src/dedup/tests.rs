@@ -1,16 +1,16 @@
 //! What deduplication lets through: case by case, and against a plain loop over all rows.
 
-use std::collections::BTreeMap;
-
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
-
 use super::*;
 use crate::dedup::ids::SMALL;
 use crate::parcel::Hidden;
 
+mod order;
+
+const LATENESS: i64 = 10;
+
 fn settings(keep: i64, on_conflict: OnConflict) -> Settings {
     Settings {
+        lateness: Span(LATENESS),
         keep: Span(keep),
         on_conflict,
         tally: Arc::new(Tally::default()),
@@ -24,6 +24,8 @@ struct Row {
     key: &'static str,
     word: i64,
     hidden: bool,
+    /// The newest event time before it.
+    newest: i64,
 }
 
 fn row(id: u64, at: i64, key: &'static str, word: i64) -> Row {
@@ -33,6 +35,7 @@ fn row(id: u64, at: i64, key: &'static str, word: i64) -> Row {
         key,
         word,
         hidden: false,
+        newest: i64::MIN,
     }
 }
 
@@ -43,6 +46,7 @@ fn dealt(rows: &[Row], to: usize, workers: usize) -> Dealt {
         let (hash, at) = (KeyHash::of(row.key), EventTime(row.at));
         let print = fingerprint(hash.hash, at, 0, &[row.word]);
         dealt.prints.push(print);
+        dealt.newest.push(EventTime(row.newest));
         if row.hidden {
             dealt.order.push(Dealt::HIDDEN);
             dealt.hidden.push(Hidden { at, id: row.id });
@@ -179,108 +183,6 @@ fn what_is_known_survives_its_codec() {
     let short = &to.bytes[..to.bytes.len() - 1];
     let settings = settings(100, OnConflict::Latest);
     assert!(Dedup::decode(&mut Reader::new(short), settings).is_err());
-}
-
-/// Facts by (id, time, key, word), and how often each stands; and the accounts.
-type Left = (BTreeMap<(u64, i64, String, i64), i32>, [u64; 3]);
-
-/// A plain loop over the rows in arrival order, which forgets nothing of what it must know.
-fn oracle(ticks: &[(Vec<Row>, i64)], keep: i64, on_conflict: OnConflict) -> Left {
-    let mut known: BTreeMap<u64, Row> = BTreeMap::new();
-    let (mut left, mut counts) = (BTreeMap::new(), [0; 3]);
-    let mut clock = i64::MIN / 2;
-    let mut add = |row: &Row, diff: i32| {
-        if !row.hidden {
-            let fact = (row.id, row.at, row.key.to_owned(), row.word);
-            *left.entry(fact).or_insert(0) += diff;
-        }
-    };
-    for (rows, watermark) in ticks {
-        for row in rows {
-            let old = known.get(&row.id).filter(|old| old.at >= clock - keep);
-            let Some(old) = old.cloned() else {
-                counts[0] += 1;
-                add(row, 1);
-                known.insert(row.id, row.clone());
-                continue;
-            };
-            counts[1] += 1;
-            if (old.at, old.key, old.word) == (row.at, row.key, row.word) {
-                continue;
-            }
-            counts[2] += 1;
-            if on_conflict == OnConflict::Latest && old.at >= clock {
-                add(&old, -1);
-                add(row, 1);
-                known.insert(row.id, row.clone());
-            }
-        }
-        clock = *watermark;
-    }
-    left.retain(|_, count| *count != 0);
-    (left, counts)
-}
-
-fn random_ticks(random: &mut SmallRng) -> Vec<(Vec<Row>, i64)> {
-    let ids = random.random_range(1..60);
-    let hides = random.random_bool(0.5);
-    let mut newest = 0;
-    let ticks = 0..random.random_range(1..20);
-    let mut tick = |now: i64| {
-        let mut row = || {
-            let word = random.random_range(0..3);
-            let row = Row {
-                id: random.random_range(0..ids),
-                at: now * 5 + random.random_range(0..4),
-                key: ["a", "b", "c", "d"][random.random_range(0..4)],
-                word,
-                hidden: hides && word == 0,
-            };
-            newest = newest.max(row.at);
-            row
-        };
-        let rows = (0..12).map(|_| row()).collect();
-        (rows, newest - 10)
-    };
-    ticks.map(&mut tick).collect()
-}
-
-#[test]
-fn any_number_of_workers_lets_through_what_a_plain_loop_does() {
-    for seed in 0..2_000 {
-        let mut random = SmallRng::seed_from_u64(seed);
-        let ticks = random_ticks(&mut random);
-        let keep = random.random_range(0..30);
-        for on_conflict in [OnConflict::First, OnConflict::Latest] {
-            let expected = oracle(&ticks, keep, on_conflict);
-            let workers = random.random_range(1..5);
-            let settings = settings(keep, on_conflict);
-            let tally = Arc::clone(&settings.tally);
-            let mut dedups: Vec<Dedup> =
-                (0..workers).map(|_| Dedup::new(settings.clone())).collect();
-            let mut left = BTreeMap::new();
-            for (rows, watermark) in &ticks {
-                for (to, dedup) in dedups.iter_mut().enumerate() {
-                    let content = [
-                        Content::Dealt(dealt(rows, to, workers)),
-                        Content::Watermark(EventTime(*watermark)),
-                    ];
-                    let parcels = content.map(|content| Parcel { to, content });
-                    for (id, at, key, word, diff) in facts(dedup, parcels.into()) {
-                        *left.entry((id, at, key, word)).or_insert(0) += diff;
-                    }
-                }
-            }
-            left.retain(|_, count| *count != 0);
-            let counts = [&tally.accepted, &tally.duplicate, &tally.conflicts];
-            let counts = counts.map(|count| count.load(Ordering::Relaxed));
-            assert_eq!(
-                (left, counts),
-                expected,
-                "seed {seed}, {workers} workers, {on_conflict:?}"
-            );
-        }
-    }
 }
 
 #[test]

@@ -106,8 +106,9 @@ impl Backlog {
     #[inline]
     pub(super) fn touch(&self, fact: &Waiting) -> u64 {
         let block = &self.blocks[fact.block as usize].0;
-        let word = block.words.get(fact.row() * block.stride);
-        word.copied().unwrap_or(0) as u64
+        let words = block.words(fact.row());
+        let ends = words.first().zip(words.last());
+        ends.map_or(0, |(first, last)| (first ^ last) as u64)
     }
 
     /// These facts have been dealt with.

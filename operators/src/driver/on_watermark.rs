@@ -8,6 +8,7 @@
 //! its block and a reference of 40 bytes; a block is dropped with its last waiting fact. What waits is
 //! bounded by the lateness.
 
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -104,8 +105,8 @@ impl<L: Logic> OnWatermark<L> {
         let (mut start, mut touched) = (0, 0);
         while start < self.order.len() {
             if start + AHEAD > touched {
-                let end = (touched + 2 * AHEAD).min(self.order.len());
-                self.touch(touched..end);
+                let end = (start + 3 * AHEAD).min(self.order.len());
+                self.touch(start.max(touched)..end);
                 touched = end;
             }
             let slot = self.order[start].0;
@@ -124,7 +125,7 @@ impl<L: Logic> OnWatermark<L> {
             let (_, fact) = &self.due[*place as usize];
             sum ^= self.backlog.touch(fact) ^ self.store.touch(*slot);
         }
-        std::hint::black_box(sum);
+        black_box(sum);
     }
 
     fn step_key(
@@ -146,8 +147,14 @@ impl<L: Logic> OnWatermark<L> {
         slot.waiting -= facts;
         let quiet = slot.timer;
         out.set_key(name);
-        let backlog = &self.backlog;
-        let facts = self.group.iter().map(|fact| backlog.fact(fact));
+        let (backlog, group) = (&self.backlog, &self.group);
+        let facts = group.iter().enumerate().map(|(place, fact)| {
+            if place % AHEAD == 0 {
+                let ahead = group.iter().skip(place + AHEAD).take(AHEAD);
+                black_box(ahead.fold(0, |sum, (_, fact)| sum ^ backlog.touch(fact)));
+            }
+            backlog.fact(fact)
+        });
         let wake = step(logic, &mut slot.state, facts, quiet, watermark, out);
         self.rest(index, wake);
     }

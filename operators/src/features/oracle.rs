@@ -95,7 +95,7 @@ pub fn value(
     let word = match feature.op {
         Op::Count => some(n as i64),
         Op::Any => some(1),
-        Op::Sum => some(sum.clamp(-i128::from(i64::MAX), i128::from(i64::MAX)) as i64),
+        Op::Sum => some(i64::try_from(sum).unwrap_or(NULL)),
         Op::Mean => some(float_word(sum as f64 / (n as f64 * scale))),
         Op::Min => values.iter().min().copied(),
         Op::Max => values.iter().max().copied(),

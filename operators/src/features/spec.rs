@@ -96,7 +96,7 @@ pub enum Op {
     Count,
     /// Whether n > 0. Empty: false.
     Any,
-    /// Σ xᵢ, exact; beyond the range of words the nearest word. Empty: null.
+    /// Σ xᵢ, exact; beyond the range of words null, whatever `empty` is. Empty: null.
     Sum,
     /// Σ xᵢ ÷ n, one division of exact integers. Empty: null.
     Mean,

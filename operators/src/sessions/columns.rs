@@ -6,6 +6,7 @@ use tidegate_schemas::fact::{Fact, NULL, float_word};
 use tidegate_schemas::rows::{Column, Kind};
 
 use super::{Measure, SessionColumn, SessionOp};
+use crate::aggregate::moments::word_of_sum;
 use crate::codec::{CodecError, Reader, Writer};
 
 /// How many accumulator words a state holds without a box.
@@ -212,7 +213,7 @@ impl Compiled {
             Fold::Count | Fold::Any if slots[place] == 0 => NULL,
             Fold::Any => 1,
             Fold::Sum | Fold::Mean { .. } if slots[place + 2] == 0 => NULL,
-            Fold::Sum => nearest_word(joined(slots[place], slots[place + 1])),
+            Fold::Sum => return word_of_sum(joined(slots[place], slots[place + 1])),
             Fold::Mean { unit } => {
                 let sum = joined(slots[place], slots[place + 1]);
                 float_word(sum as f64 / (slots[place + 2] as f64 * unit))
@@ -406,9 +407,4 @@ fn unit(of: &Measure) -> f64 {
 
 fn joined(low: i64, high: i64) -> i128 {
     i128::from(high) << 64 | i128::from(low as u64)
-}
-
-/// The word that is nearest to a sum; the least word of all stands for null.
-fn nearest_word(sum: i128) -> i64 {
-    sum.clamp(i128::from(NULL + 1), i128::from(i64::MAX)) as i64
 }

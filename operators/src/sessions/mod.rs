@@ -80,9 +80,10 @@ use tidegate_schemas::rows::Column;
 use tidegate_schemas::time::{EventTime, Span};
 
 use crate::codec::{CodecError, Reader, Writer};
+pub use crate::features::spec::Measure;
 use crate::logic::{Logic, Outputs, Wake};
 use columns::{Boxed, INLINE, Kept, Plan};
-pub use spec::{AtGap, Empty, Measure, SessionColumn, SessionOp, SessionsSpec};
+pub use spec::{AtGap, Empty, SessionColumn, SessionOp, SessionsSpec};
 
 /// The open session of one key, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]

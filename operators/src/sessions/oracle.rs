@@ -133,10 +133,7 @@ fn words(column: &SessionColumn, facts: &[Fact<'_>]) -> Vec<i64> {
         SessionOp::LastTime => times.last().copied(),
         SessionOp::Duration => times.last().map(|last| last - times[0]),
         SessionOp::Sum(of) if values(of).is_empty() => None,
-        SessionOp::Sum(of) => {
-            let least = i128::from(i64::MIN + 1);
-            Some(sum(of).max(least).min(i128::from(i64::MAX)) as i64)
-        }
+        SessionOp::Sum(of) => Some(i64::try_from(sum(of)).unwrap_or(NULL)),
         SessionOp::Mean(of) if values(of).is_empty() => None,
         SessionOp::Mean(of) => {
             let unit = match of.kind {

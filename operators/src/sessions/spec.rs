@@ -5,6 +5,8 @@ use tidegate_schemas::fact::NULL;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::{Span, TimeUnit};
 
+use crate::features::spec::Measure;
+
 /// Whether a fact exactly `gap` after its neighbour begins a new session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AtGap {
@@ -32,20 +34,11 @@ impl Empty {
     }
 }
 
-/// A word of the facts, and how it reads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measure {
-    /// Index into the words of a fact.
-    pub word: usize,
-    /// What the word is: sums, means and extremes want a number, a span or a truth (extremes also
-    /// take times), the others take anything.
-    pub kind: Kind,
-}
-
 /// How a column is made of a session's facts, in (`at`, `id`) order.
 ///
 /// A fact takes part in a column when it passes the column's filter and, where the column is made
-/// of a measure, has a value there: nulls are skipped everywhere.
+/// of a measure, has a value there: nulls are skipped everywhere. Sums, means and extremes want a
+/// number, a span or a truth (extremes also take times), the others take anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SessionOp {
     /// How many facts took part.
@@ -58,7 +51,7 @@ pub enum SessionOp {
     LastTime,
     /// From the first to the last; without a filter, the length of the session.
     Duration,
-    /// The exact sum, kept in 128 bits; one beyond the reach of a word stops at its end.
+    /// The exact sum, kept in 128 bits; one beyond the range of words is null, whatever `empty` is.
     Sum(Measure),
     /// Sum by count, as a float: Σx ÷ (n · 10^scale), bit for bit as features have it.
     Mean(Measure),

@@ -69,7 +69,7 @@ fn what(aggregate: &Aggregate) -> String {
             None => "count".to_owned(),
             Some(of) => format!("count of {} that is not null", of.written().trim()),
         },
-        Op::Sum => format!("sum of {of}"),
+        Op::Sum => format!("sum of {of}, null beyond 64 bits"),
         Op::Mean => format!("mean of {of}"),
         Op::Min => format!("smallest {of}"),
         Op::Max => format!("largest {of}"),

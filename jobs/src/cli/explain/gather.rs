@@ -222,7 +222,7 @@ fn facts_of(
     for row in 0..batch.num_rows() {
         let (times, ordinal) = (&rows.times[row..=row], rows.ordinals[row]);
         let normalised = normaliser
-            .normalise(&batch.slice(row, 1), times, ordinal)
+            .normalise(&batch.slice(row, 1), times, ordinal, EventTime::MIN)
             .map_err(|error| RunError::Expression {
                 source_name: source.name.clone(),
                 error,

@@ -251,6 +251,7 @@ impl Plan {
         let input = match self.corrections {
             Corrections::TakenBack => input,
             Corrections::Deduplicated => input.deduplicate(dedup::Settings {
+                lateness: Span(LATENESS),
                 keep: Span(LATENESS),
                 on_conflict: OnConflict::Latest,
                 tally: Arc::new(Tally::default()),

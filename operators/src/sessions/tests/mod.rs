@@ -359,7 +359,7 @@ fn an_empty_column_shows_what_it_was_told() {
 }
 
 #[test]
-fn sums_are_exact_beyond_a_word_on_the_way_and_stop_at_its_end() {
+fn sums_are_exact_beyond_a_word_on_the_way_and_null_when_they_end_there() {
     let facts = |words: &[i64]| -> Vec<Owned> {
         (words.iter().zip(0..))
             .map(|(word, id)| Owned {
@@ -368,11 +368,13 @@ fn sums_are_exact_beyond_a_word_on_the_way_and_stop_at_its_end() {
             })
             .collect()
     };
-    let spec = with([SessionOp::Sum(int(0))]);
+    let mut spec = with([SessionOp::Sum(int(0))]);
+    spec.columns[0].empty = Empty::Zero;
     let most = i64::MAX;
     assert_eq!(shown(&spec, &facts(&[most, most, -most, 5 - most])), [[5]]);
-    assert_eq!(shown(&spec, &facts(&[most, 1])), [[most]]);
-    assert_eq!(shown(&spec, &facts(&[-most, -most])), [[-most]]);
+    assert_eq!(shown(&spec, &facts(&[most])), [[most]]);
+    assert_eq!(shown(&spec, &facts(&[most, 1])), [[NULL]]);
+    assert_eq!(shown(&spec, &facts(&[-most, -most])), [[NULL]]);
 }
 
 #[test]
