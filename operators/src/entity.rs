@@ -417,6 +417,17 @@ impl Logic for Entity {
         }
     }
 
+    fn encode_tables(&self, to: &mut Writer) {
+        self.tables.borrow().encode(to);
+    }
+
+    fn decode_tables(&self, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        let widths = self.tables.borrow().widths();
+        *self.tables.borrow_mut() = Tables::decode(&widths, from)?;
+        self.changes.set(self.changes.get() + 1);
+        Ok(())
+    }
+
     fn encode(&self, state: &State, to: &mut Writer) {
         if let Some(sessions) = &self.session {
             sessions.encode(&state.session, to);

@@ -143,6 +143,17 @@ pub trait Logic: 'static {
     /// No moment before `watermark` will be looked at again: table versions may be dropped.
     fn settle_tables(&self, _watermark: EventTime) {}
 
+    /// Writes what `on_table` has left, which is the same on every worker.
+    fn encode_tables(&self, _to: &mut Writer) {}
+
+    /// Reads tables that `encode_tables` wrote, before any key is given.
+    ///
+    /// # Errors
+    /// When the bytes are not such tables.
+    fn decode_tables(&self, _from: &mut Reader<'_>) -> Result<(), CodecError> {
+        Ok(())
+    }
+
     /// When to be called next, if no fact comes.
     fn wake(&self, state: &Self::State) -> Wake;
 

@@ -6,6 +6,7 @@ use tidegate_schemas::fact::Fact;
 use tidegate_schemas::time::EventTime;
 
 use super::step::step;
+use crate::codec::{CodecError, Reader, Writer};
 use crate::logic::{Logic, Outputs};
 
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,40 @@ pub(super) struct RecentFact {
     pub(super) at: EventTime,
     pub(super) id: u64,
     pub(super) bits: u64,
+}
+
+impl RecentFact {
+    /// The fact with its words.
+    pub(super) fn fact(self, words: &[i64]) -> Fact<'_> {
+        let RecentFact { at, id, bits } = self;
+        Fact {
+            at,
+            id,
+            bits,
+            words,
+        }
+    }
+}
+
+/// Writes a fact.
+pub(super) fn fact_to(fact: Fact<'_>, to: &mut Writer) {
+    to.time(fact.at);
+    to.unsigned(u128::from(fact.id));
+    to.unsigned(u128::from(fact.bits));
+    to.length(fact.words.len());
+    fact.words.iter().for_each(|word| to.word(*word));
+}
+
+/// Reads a fact that [`fact_to`] wrote.
+pub(super) fn fact_from(from: &mut Reader<'_>) -> Result<(RecentFact, Vec<i64>), CodecError> {
+    let head = RecentFact {
+        at: from.time("a fact's time")?,
+        id: from.unsigned("a fact's id")? as u64,
+        bits: from.unsigned("a fact's bits")? as u64,
+    };
+    let words = 0..from.length("a fact's words")?;
+    let words: Result<_, _> = words.map(|_| from.word("a fact's word")).collect();
+    Ok((head, words?))
 }
 
 /// Facts in (time, id) order, with their words.
@@ -25,14 +60,7 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn fact(&self, row: usize) -> Fact<'_> {
-        let RecentFact { at, id, bits } = self.heads[row];
-        let words = &self.words[row * self.stride..(row + 1) * self.stride];
-        Fact {
-            at,
-            id,
-            bits,
-            words,
-        }
+        self.heads[row].fact(&self.words[row * self.stride..(row + 1) * self.stride])
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Fact<'_>> {
@@ -103,6 +131,52 @@ impl<S> Recent<S> {
 pub(super) struct Kept<S> {
     pub(super) base: S,
     pub(super) recent: Option<Box<Recent<S>>>,
+}
+
+impl<S> Kept<S> {
+    /// Writes the base and what came after it; the head follows from these.
+    pub(super) fn encode<L: Logic<State = S>>(&self, logic: &L, to: &mut Writer) {
+        logic.encode(&self.base, to);
+        to.option(self.recent.as_ref(), |to, recent| {
+            to.time(recent.timers);
+            to.length(recent.facts.heads.len());
+            recent.facts.iter().for_each(|fact| fact_to(fact, to));
+        });
+    }
+
+    /// Reads what `encode` wrote. The logic must have its tables; what `out` is given has been put
+    /// out before.
+    pub(super) fn decode<L: Logic<State = S>>(
+        logic: &L,
+        from: &mut Reader<'_>,
+        out: &mut Outputs,
+    ) -> Result<Kept<S>, CodecError>
+    where
+        S: Clone,
+    {
+        let base = logic.decode(from)?;
+        let recent = from.option("what is recent", |from| {
+            let timers = from.time("a key's timers")?;
+            let mut facts = Facts::default();
+            for _ in 0..from.length("a key's facts")? {
+                let (head, words) = fact_from(from)?;
+                if !facts.heads.is_empty() && words.len() != facts.stride {
+                    return Err(from.error("facts of one width"));
+                }
+                facts.insert(head.fact(&words));
+            }
+            Ok((timers, facts))
+        })?;
+        let mut kept = Kept { base, recent: None };
+        if let Some((timers, facts)) = recent {
+            let instant = facts.heads.last().map_or(EventTime::MIN, |fact| fact.at);
+            let recent = kept.recent(timers);
+            (recent.facts, recent.instant) = (facts, instant);
+            let head = replay(logic, &kept, out);
+            kept.recent(timers).head = head;
+        }
+        Ok(kept)
+    }
 }
 
 /// What some keys have put out.

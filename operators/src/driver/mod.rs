@@ -25,6 +25,7 @@ mod kept;
 mod names;
 mod on_arrival;
 mod on_watermark;
+mod save;
 mod step;
 mod store;
 #[cfg(test)]
@@ -46,6 +47,7 @@ use crate::logic::{Logic, Outputs};
 use crate::parcel::{Content, Parcel, TableRow};
 use on_arrival::OnArrival;
 use on_watermark::OnWatermark;
+pub use save::Saved;
 
 /// When the driver puts out rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,10 +149,13 @@ impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
 
 /// What came for one tick.
 #[derive(Debug, Default)]
-struct Arrivals {
-    facts: Vec<Arc<FactBlock>>,
-    tables: Vec<TableRow>,
-    watermark: Option<EventTime>,
+pub struct Arrivals {
+    /// Facts of keys that the worker owns.
+    pub facts: Vec<Arc<FactBlock>>,
+    /// Rows of broadcast tables.
+    pub tables: Vec<TableRow>,
+    /// Where the watermark is now.
+    pub watermark: Option<EventTime>,
 }
 
 impl Arrivals {
@@ -171,8 +176,8 @@ enum Keys<L: Logic> {
     OnWatermark(OnWatermark<L>),
 }
 
-/// The keys of a worker behind one door, whichever way they fire.
-struct Driver<L: Logic> {
+/// The keys of a worker behind one door, whichever way they fire: what [`Keyed::keyed`] runs.
+pub struct Driver<L: Logic> {
     logic: L,
     keys: Keys<L>,
     live: Outputs,
@@ -183,7 +188,9 @@ struct Driver<L: Logic> {
 }
 
 impl<L: Logic> Driver<L> {
-    fn new(logic: L, settings: Settings) -> Self {
+    /// A driver without keys.
+    #[must_use]
+    pub fn new(logic: L, settings: Settings) -> Self {
         let Settings {
             firing,
             columns,
@@ -206,7 +213,7 @@ impl<L: Logic> Driver<L> {
 
     /// Works off one tick: tables first, so that facts meet the thresholds of their own time; then
     /// facts; then the watermark.
-    fn tick(&mut self, tick: Tick, arrivals: Arrivals) -> Option<Emission> {
+    pub fn tick(&mut self, tick: Tick, arrivals: Arrivals) -> Option<Emission> {
         let Arrivals {
             facts,
             tables,

@@ -18,14 +18,17 @@
 use std::sync::Arc;
 
 use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry, time};
 use super::difference::{difference, difference_to};
 use super::kept::{Kept, Told, replay};
+use super::save::Shards;
 use super::step::{run_timers, step};
 use super::store::{Slot, Store};
+use crate::codec::{CodecError, Reader};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 
@@ -283,6 +286,42 @@ impl<L: Logic> OnArrival<L> {
                 self.timers.push(slot.timer, index);
             }
         }
+    }
+
+    /// Writes every key to its shard.
+    pub(super) fn save(&self, logic: &L, shards: &mut Shards) {
+        for (_, slot) in self.store.iter() {
+            let to = shards.of(slot.shard());
+            to.text(self.store.name_of(slot));
+            slot.state.encode(logic, to);
+        }
+    }
+
+    /// Goes on at a watermark, with no keys yet.
+    pub(super) fn start_at(&mut self, watermark: EventTime) {
+        self.watermark = watermark;
+    }
+
+    /// Where the watermark is.
+    pub(super) fn watermark(&self) -> EventTime {
+        self.watermark
+    }
+
+    /// Reads the keys of a shard.
+    ///
+    /// # Errors
+    /// When the bytes are not such a shard.
+    pub(super) fn load(&mut self, logic: &L, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        while !from.is_empty() {
+            let name = from.text("a key")?;
+            self.after.clear();
+            self.after.set_key(name);
+            let kept = Kept::decode(logic, from, &mut self.after)?;
+            let index = self.store.find_or_add(KeyHash::of(name), name);
+            self.store.get_mut(index).state = kept;
+            self.rest(logic, index);
+        }
+        Ok(())
     }
 
     pub(super) fn keys(&self) -> usize {

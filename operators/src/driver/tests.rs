@@ -3,6 +3,7 @@
 
 mod changed_limits;
 mod entity;
+mod save;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
