@@ -11,7 +11,7 @@
 //! a microsecond later.
 //!
 //! # State
-//! Per key: the state of its first sessions, 72 bytes. The other parts' states, 248 bytes and what
+//! Per key: the state of its first sessions, 72 bytes. The other parts' states, 256 bytes and what
 //! those say, come with the first fact that matters to one of them. All end when every part forgets
 //! the key; a table that will change does not keep it alive.
 
@@ -406,7 +406,7 @@ impl Logic for Entity {
             let mut affect = rows.iter().filter(|row| trigger.affected(told, row));
             affect.any(|row| {
                 !self.foretell(state, more, row.at, registers)
-                    || trigger.would_turn(told, row.at, registers, tables, key)
+                    || trigger.turns_by_tables(told, row.at, registers, tables, key)
             })
         })
     }
@@ -415,6 +415,17 @@ impl Logic for Entity {
         if !self.triggers.is_empty() {
             self.tables.borrow_mut().settle(watermark);
         }
+    }
+
+    fn encode_tables(&self, to: &mut Writer) {
+        self.tables.borrow().encode(to);
+    }
+
+    fn decode_tables(&self, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        let widths = self.tables.borrow().widths();
+        *self.tables.borrow_mut() = Tables::decode(&widths, from)?;
+        self.changes.set(self.changes.get() + 1);
+        Ok(())
     }
 
     fn encode(&self, state: &State, to: &mut Writer) {

@@ -16,6 +16,7 @@ use tidegate_schemas::time::EventTime;
 
 use super::AHEAD;
 use super::names::{Names, Place};
+use crate::parcel::shard_of;
 
 /// What is kept for one key.
 #[derive(Debug)]
@@ -35,6 +36,11 @@ impl<S> Slot<S> {
     #[inline]
     fn is_alive(&self) -> bool {
         self.name != Place::NOWHERE
+    }
+
+    /// The shard of its key.
+    pub(super) fn shard(&self) -> u64 {
+        shard_of(self.hash)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The driver's promise: whatever the order, the batches, the firing and the number of workers, the
 //! rows add up to what a plain loop over the sorted facts of each key puts out.
 
+mod changed_limits;
 mod entity;
+mod save;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -182,7 +182,7 @@ impl Features {
     pub fn anchor_kinds(&self, unit: TimeUnit) -> Vec<Kind> {
         let carry = self.carry.iter().map(|measure| &measure.kind);
         let shown = carry.chain(&self.kinds).cloned();
-        [Kind::Id, Kind::Time(unit)]
+        [Kind::Id { shown: u64::MAX }, Kind::Time(unit)]
             .into_iter()
             .chain(shown)
             .collect()
