@@ -19,6 +19,7 @@ use crate::{
         journey,
     },
     live::Live,
+    process::CommandLine,
     tidegate::Tidegate,
 };
 
@@ -29,7 +30,7 @@ use crate::{
   tidegate-bench memory --dir data/S --customers 1000000 --days 14 --rounds 3
 
 Bytes per live customer are what memory grew by, from before the first row to the end of the stretch with customers, over the
-customers of the last --horizon-days.")]
+customers of the last --horizon-days. The program's allocator is told to give back at once what is freed.")]
 pub struct Args {
     /// A directory made by `generate`: its `limits.csv` is used, and answers are put there.
     #[arg(long)]
@@ -46,7 +47,7 @@ pub struct Args {
     /// Rounds of customers and quiet: memory after each should be the same.
     #[arg(long, default_value_t = 2)]
     pub rounds: u32,
-    /// Seconds to wait before memory is read.
+    /// Seconds in which memory must not change by more than a hundredth before it is read.
     #[arg(long, default_value_t = 3)]
     pub settle: u64,
     /// Workers of the program.
@@ -59,6 +60,8 @@ pub struct Args {
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
+// How often to wait for memory to be steady.
+const STEADY: usize = 20;
 // The customer whose rows move time on in the quiet stretch.
 const CLOCK: u32 = 0;
 
@@ -70,11 +73,11 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let answers = args.dir.join("answers-memory");
     std::fs::create_dir_all(&answers).map_err(Error::write(&answers))?;
     let mut feed = Feed {
-        program: Live::start(args.tidegate.live(
+        program: Live::start(giving_back(args.tidegate.live(
             &args.dir.join("limits.csv"),
             &answers,
             args.workers,
-        ))?,
+        )))?,
         text: Vec::new(),
         next_id: 1,
         next_customer: CLOCK + 1,
@@ -99,9 +102,8 @@ pub fn run(args: &Args) -> Result<(), Error> {
         let started = Instant::now();
         let base = feed.program.memory();
         at = feed.customers(args, at)?;
+        let rate = f64::from(args.customers) / started.elapsed().as_secs_f64();
         let full = feed.settled(args.settle)?;
-        let rate =
-            f64::from(args.customers) / (started.elapsed().as_secs_f64() - args.settle as f64);
         at = feed.quiet(args, at)?;
         let quiet = feed.settled(args.settle)?;
         lines.push([
@@ -129,6 +131,12 @@ pub fn run(args: &Args) -> Result<(), Error> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(Error::write("standard output".as_ref()))
+}
+
+// The allocator keeps what was freed until there is much to do again. Here it gives everything back at once, so that the memory that is
+// seen is the memory that is held.
+fn giving_back(line: CommandLine) -> CommandLine {
+    CommandLine::new(["env", "MIMALLOC_PURGE_DELAY=0"]).with(line.0)
 }
 
 // The last lines of what the program says of itself.
@@ -174,8 +182,17 @@ impl Feed {
 
     fn settled(&mut self, seconds: u64) -> Result<u64, Error> {
         self.flush()?;
-        thread::sleep(Duration::from_secs(seconds));
-        Ok(self.program.memory())
+        let mut before = self.program.memory();
+        // What was sent may take a while to be worked off.
+        for _ in 0..STEADY {
+            thread::sleep(Duration::from_secs(seconds));
+            let now = self.program.memory();
+            if now.abs_diff(before) <= before / 100 {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Ok(before)
     }
 
     // Each customer opens one contact and is never seen again.
@@ -207,7 +224,6 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::CommandLine;
     use std::collections::HashSet;
 
     #[test]

@@ -108,7 +108,9 @@ impl<'a> Reader<'a> {
         self.bytes.is_empty()
     }
 
-    fn error(&self, what: &'static str) -> CodecError {
+    /// Says that what comes next is not what was expected.
+    #[must_use]
+    pub fn error(&self, what: &'static str) -> CodecError {
         CodecError {
             what,
             left: self.bytes.len(),

@@ -11,7 +11,7 @@
 //! a microsecond later.
 //!
 //! # State
-//! Per key: the state of its first sessions, 72 bytes. The other parts' states, 248 bytes and what
+//! Per key: the state of its first sessions, 72 bytes. The other parts' states, 256 bytes and what
 //! those say, come with the first fact that matters to one of them. All end when every part forgets
 //! the key; a table that will change does not keep it alive.
 
@@ -225,7 +225,7 @@ impl Entity {
     }
 
     /// What every part but the first session does with a fact.
-    fn more_on_fact(&self, more: &mut More, fact: Fact<'_>, out: &mut Outputs) {
+    fn more_on_fact(&self, more: &mut More, fact: &Fact<'_>, out: &mut Outputs) {
         for (features, state) in self.features.iter().zip(&mut more.features) {
             features.on_fact(state, fact, out);
         }
@@ -301,9 +301,9 @@ impl Logic for Entity {
     type State = State;
 
     #[inline]
-    fn on_fact(&self, state: &mut State, fact: Fact<'_>, out: &mut Outputs) {
+    fn on_fact(&self, state: &mut State, fact: &Fact<'_>, out: &mut Outputs) {
         self.evaluate_passed(state, fact.at, out);
-        if state.more.is_some() || self.concerns_more(&fact) {
+        if state.more.is_some() || self.concerns_more(fact) {
             let more = state.more.get_or_insert_with(|| More::new(self));
             self.more_on_fact(more, fact, out);
         }
@@ -406,7 +406,7 @@ impl Logic for Entity {
             let mut affect = rows.iter().filter(|row| trigger.affected(told, row));
             affect.any(|row| {
                 !self.foretell(state, more, row.at, registers)
-                    || trigger.would_turn(told, row.at, registers, tables, key)
+                    || trigger.turns_by_tables(told, row.at, registers, tables, key)
             })
         })
     }
@@ -415,6 +415,17 @@ impl Logic for Entity {
         if !self.triggers.is_empty() {
             self.tables.borrow_mut().settle(watermark);
         }
+    }
+
+    fn encode_tables(&self, to: &mut Writer) {
+        self.tables.borrow().encode(to);
+    }
+
+    fn decode_tables(&self, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        let widths = self.tables.borrow().widths();
+        *self.tables.borrow_mut() = Tables::decode(&widths, from)?;
+        self.changes.set(self.changes.get() + 1);
+        Ok(())
     }
 
     fn encode(&self, state: &State, to: &mut Writer) {
@@ -516,7 +527,7 @@ mod tests {
             bits: 0,
             words: &[],
         };
-        entity.on_fact(&mut state, fact, &mut out);
+        entity.on_fact(&mut state, &fact, &mut out);
         entity.on_instant(&mut state, EventTime(20), &mut out);
         let mut timers = Vec::new();
         while let Wake::At(at) = entity.wake(&state) {

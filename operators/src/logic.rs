@@ -115,7 +115,7 @@ pub trait Logic: 'static {
     type State: Default + Clone + 'static;
 
     /// A fact of the key, in (time, id) order.
-    fn on_fact(&self, state: &mut Self::State, fact: Fact<'_>, out: &mut Outputs);
+    fn on_fact(&self, state: &mut Self::State, fact: &Fact<'_>, out: &mut Outputs);
 
     /// All facts at `at` have been given.
     fn on_instant(&self, state: &mut Self::State, at: EventTime, out: &mut Outputs);
@@ -132,15 +132,27 @@ pub trait Logic: 'static {
         false
     }
 
-    /// Whether these table rows, which `on_table` has been given, can make `on_timer` put out rows for
-    /// a key that has no facts at or after the first of them. It is asked for every key: a yes costs
-    /// a copy of the state, and its timers. A no must hold as long as no fact comes.
+    /// Whether these table rows, which `on_table` has been given, alter what timers will put out at
+    /// their times for a key that has no facts since the first of them. It is asked for every key:
+    /// a yes costs a copy of the state; after a no they are looked at again when event time or a fact
+    /// comes there.
     fn stirs(&self, state: &Self::State, _key: &str, rows: &[TableRow]) -> bool {
         rows.iter().any(|row| self.affected(state, row))
     }
 
     /// No moment before `watermark` will be looked at again: table versions may be dropped.
     fn settle_tables(&self, _watermark: EventTime) {}
+
+    /// Writes what `on_table` has left, which is the same on every worker.
+    fn encode_tables(&self, _to: &mut Writer) {}
+
+    /// Reads tables that `encode_tables` wrote, before any key is given.
+    ///
+    /// # Errors
+    /// When the bytes are not such tables.
+    fn decode_tables(&self, _from: &mut Reader<'_>) -> Result<(), CodecError> {
+        Ok(())
+    }
 
     /// When to be called next, if no fact comes.
     fn wake(&self, state: &Self::State) -> Wake;

@@ -201,6 +201,13 @@ impl Tables {
         }
     }
 
+    /// (Words per key, words per row) of each table.
+    #[must_use]
+    pub fn widths(&self) -> Vec<(usize, usize)> {
+        let widths = self.tables.iter().map(|t| (t.key_width, t.columns));
+        widths.collect()
+    }
+
     /// The columns of `key` in table `table` at `at`.
     #[must_use]
     pub fn as_of(&self, table: usize, key: &[i64], at: EventTime) -> Option<&[i64]> {

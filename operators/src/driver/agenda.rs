@@ -107,7 +107,6 @@ impl<T> Agenda<T> {
     }
 
     /// All entries, in no order but that those of one time keep theirs.
-    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
         self.buckets.iter().flatten()
     }

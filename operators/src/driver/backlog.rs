@@ -26,8 +26,9 @@ pub(super) struct Waiting {
 const TAKES_BACK: u32 = 1 << 31;
 
 impl Waiting {
+    /// Whether it takes an equal fact back.
     #[inline]
-    fn takes_back(&self) -> bool {
+    pub(super) fn takes_back(&self) -> bool {
         self.row & TAKES_BACK != 0
     }
 
@@ -89,6 +90,11 @@ impl Backlog {
     /// Moves the facts before the watermark to `due`; those of one moment stay in order of arrival.
     pub(super) fn release(&mut self, watermark: EventTime, due: &mut Vec<Entry<Waiting>>) {
         self.facts.drain_before(watermark, due);
+    }
+
+    /// All facts that wait; those of one moment stay in order of arrival.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<Waiting>> {
+        self.facts.iter()
     }
 
     /// What a fact is, as long as it is not done.

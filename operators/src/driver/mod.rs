@@ -21,9 +21,11 @@ mod agenda;
 mod backlog;
 mod by_slot;
 mod difference;
+mod kept;
 mod names;
 mod on_arrival;
 mod on_watermark;
+mod save;
 mod step;
 mod store;
 #[cfg(test)]
@@ -45,6 +47,11 @@ use crate::logic::{Logic, Outputs};
 use crate::parcel::{Content, Parcel, TableRow};
 use on_arrival::OnArrival;
 use on_watermark::OnWatermark;
+pub use save::Saved;
+
+/// So many keys or facts ahead memory is touched: what they need lies scattered, and the processor
+/// waits for many of them at once as long as for one.
+const AHEAD: usize = 16;
 
 /// When the driver puts out rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +74,7 @@ pub struct Emission {
     pub settled: Vec<Rows>,
 }
 
-/// What a driver holds, for those who watch it.
+/// What the drivers of all workers hold, for those who watch them.
 #[derive(Debug, Default)]
 pub struct Gauge {
     keys: AtomicU64,
@@ -83,6 +90,16 @@ impl Gauge {
     /// Bytes of slots, table and timers; what states keep on the heap comes on top.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// One driver holds so many keys and bytes now; `before` is what it said last.
+    fn hold(&self, before: &mut (u64, u64), now: (u64, u64)) {
+        // Sums wrap around, so that a difference may be negative.
+        self.keys
+            .fetch_add(now.0.wrapping_sub(before.0), Ordering::Relaxed);
+        self.bytes
+            .fetch_add(now.1.wrapping_sub(before.1), Ordering::Relaxed);
+        *before = now;
     }
 }
 
@@ -136,10 +153,13 @@ impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
 
 /// What came for one tick.
 #[derive(Debug, Default)]
-struct Arrivals {
-    facts: Vec<Arc<FactBlock>>,
-    tables: Vec<TableRow>,
-    watermark: Option<EventTime>,
+pub struct Arrivals {
+    /// Facts of keys that the worker owns.
+    pub facts: Vec<Arc<FactBlock>>,
+    /// Rows of broadcast tables.
+    pub tables: Vec<TableRow>,
+    /// Where the watermark is now.
+    pub watermark: Option<EventTime>,
 }
 
 impl Arrivals {
@@ -160,17 +180,21 @@ enum Keys<L: Logic> {
     OnWatermark(OnWatermark<L>),
 }
 
-/// The keys of a worker behind one door, whichever way they fire.
-struct Driver<L: Logic> {
+/// The keys of a worker behind one door, whichever way they fire: what [`Keyed::keyed`] runs.
+pub struct Driver<L: Logic> {
     logic: L,
     keys: Keys<L>,
     live: Outputs,
     settled: Outputs,
     gauge: Arc<Gauge>,
+    /// What the gauge has been told.
+    held: (u64, u64),
 }
 
 impl<L: Logic> Driver<L> {
-    fn new(logic: L, settings: Settings) -> Self {
+    /// A driver without keys.
+    #[must_use]
+    pub fn new(logic: L, settings: Settings) -> Self {
         let Settings {
             firing,
             columns,
@@ -187,12 +211,13 @@ impl<L: Logic> Driver<L> {
             live,
             settled,
             gauge,
+            held: (0, 0),
         }
     }
 
     /// Works off one tick: tables first, so that facts meet the thresholds of their own time; then
     /// facts; then the watermark.
-    fn tick(&mut self, tick: Tick, arrivals: Arrivals) -> Option<Emission> {
+    pub fn tick(&mut self, tick: Tick, arrivals: Arrivals) -> Option<Emission> {
         let Arrivals {
             facts,
             tables,
@@ -221,8 +246,7 @@ impl<L: Logic> Driver<L> {
                 (keys.keys(), keys.bytes())
             }
         };
-        self.gauge.keys.store(keys as u64, Ordering::Relaxed);
-        self.gauge.bytes.store(bytes as u64, Ordering::Relaxed);
+        self.gauge.hold(&mut self.held, (keys as u64, bytes as u64));
         if live.is_empty() && settled.is_empty() {
             return None;
         }

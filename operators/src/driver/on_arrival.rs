@@ -15,157 +15,22 @@
 //! A fact in order is stepped twice, now and when the watermark passes it. A correction costs the
 //! key's recent facts twice.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use tidegate_schemas::fact::{Fact, FactBlock};
+use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry, time};
 use super::difference::{difference, difference_to};
+use super::kept::{Kept, Told, replay};
+use super::save::Shards;
 use super::step::{run_timers, step};
 use super::store::{Slot, Store};
+use crate::codec::{CodecError, Reader};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
-
-#[derive(Clone, Copy, Debug)]
-struct RecentFact {
-    at: EventTime,
-    id: u64,
-    bits: u64,
-}
-
-/// Facts in (time, id) order, with their words.
-#[derive(Clone, Debug, Default)]
-struct Facts {
-    heads: Vec<RecentFact>,
-    words: Vec<i64>,
-    stride: usize,
-}
-
-impl Facts {
-    fn fact(&self, row: usize) -> Fact<'_> {
-        let RecentFact { at, id, bits } = self.heads[row];
-        let words = &self.words[row * self.stride..(row + 1) * self.stride];
-        Fact {
-            at,
-            id,
-            bits,
-            words,
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Fact<'_>> {
-        (0..self.heads.len()).map(|row| self.fact(row))
-    }
-
-    /// Where (`at`, `id`) stands or would stand.
-    fn place(&self, at: EventTime, id: u64) -> usize {
-        self.heads
-            .partition_point(|fact| (fact.at, fact.id) < (at, id))
-    }
-
-    fn insert(&mut self, fact: Fact<'_>) {
-        self.stride = fact.words.len();
-        let place = self
-            .heads
-            .partition_point(|other| (other.at, other.id) <= (fact.at, fact.id));
-        self.heads.insert(
-            place,
-            RecentFact {
-                at: fact.at,
-                id: fact.id,
-                bits: fact.bits,
-            },
-        );
-        let word = place * self.stride;
-        self.words.splice(word..word, fact.words.iter().copied());
-    }
-
-    fn remove(&mut self, fact: Fact<'_>) {
-        let place = self.place(fact.at, fact.id);
-        if self
-            .heads
-            .get(place)
-            .is_some_and(|found| (found.at, found.id) == (fact.at, fact.id))
-        {
-            self.heads.remove(place);
-            self.words
-                .drain(place * self.stride..(place + 1) * self.stride);
-        }
-    }
-
-    fn drop_first(&mut self, count: usize) {
-        self.heads.drain(..count);
-        self.words.drain(..count * self.stride);
-    }
-}
-
-/// What a key with facts after the watermark keeps besides its base.
-#[derive(Clone, Debug)]
-struct Recent<S> {
-    facts: Facts,
-    head: S,
-    /// The last instant `head` has closed.
-    instant: EventTime,
-    /// The time up to which `head` has run its timers.
-    timers: EventTime,
-}
-
-impl<S> Recent<S> {
-    /// Whether a fact at `at` comes after everything `head` has seen.
-    fn in_order(&self, at: EventTime) -> bool {
-        at > self.instant && at >= self.timers
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Kept<S> {
-    base: S,
-    recent: Option<Box<Recent<S>>>,
-}
-
-/// What some keys have put out.
-struct Told {
-    rows: Outputs,
-    keys: Vec<u32>,
-    /// Per key, where its rows of each output end.
-    ends: Vec<usize>,
-}
-
-impl Told {
-    /// Where the rows of a key are, by output.
-    fn parts(&self, number: usize) -> impl Iterator<Item = Range<usize>> {
-        let outputs = self.rows.rows.len();
-        (0..outputs).map(move |output| {
-            let end = number * outputs + output;
-            let start = end.checked_sub(outputs).map_or(0, |start| self.ends[start]);
-            start..self.ends[end]
-        })
-    }
-}
-
-impl<S: Clone> Kept<S> {
-    /// The state that has seen most.
-    fn newest(&self) -> &S {
-        self.recent
-            .as_ref()
-            .map_or(&self.base, |recent| &recent.head)
-    }
-
-    fn recent(&mut self, watermark: EventTime) -> &mut Recent<S> {
-        let base = &self.base;
-        self.recent.get_or_insert_with(|| {
-            Box::new(Recent {
-                facts: Facts::default(),
-                head: base.clone(),
-                instant: EventTime::MIN,
-                timers: watermark,
-            })
-        })
-    }
-}
 
 /// Where a fact of this tick is.
 #[derive(Clone, Copy, Debug)]
@@ -303,7 +168,12 @@ impl<L: Logic> OnArrival<L> {
         let stirred = self.store.iter().filter(|(_, slot)| stirs(slot));
         let stirred: Vec<u32> = stirred.map(|(index, _)| index).collect();
         for index in stirred {
-            self.stir(logic, index, first, last, live);
+            let (slot, name) = self.store.get_with_name(index);
+            live.set_key(name);
+            let recent = slot.state.recent(self.watermark);
+            recent.timers = recent.timers.max(last);
+            run_timers(logic, &mut recent.head, last, live);
+            self.rest(logic, index);
         }
     }
 
@@ -328,46 +198,6 @@ impl<L: Logic> OnArrival<L> {
             }
         }
         told
-    }
-
-    /// Lets a key's timers run to `last`, if they put out anything that they have not put out at `first`.
-    fn stir(
-        &mut self,
-        logic: &L,
-        index: u32,
-        first: EventTime,
-        last: EventTime,
-        live: &mut Outputs,
-    ) {
-        let (slot, name) = self.store.get_with_name(index);
-        self.after.clear();
-        self.after.set_key(name);
-        let mut head = slot.state.newest().clone();
-        let rows = |out: &Outputs| out.rows.iter().map(Rows::len).sum::<usize>();
-        // A moment without facts is evaluated when it has passed: what comes up to `first` is of before.
-        run_timers(logic, &mut head, first, &mut self.after);
-        let before = rows(&self.after);
-        run_timers(logic, &mut head, last, &mut self.after);
-        if rows(&self.after) == before {
-            return;
-        }
-        live.set_key(name);
-        append(&self.after, live);
-        match &mut slot.state.recent {
-            Some(recent) => {
-                recent.head = head;
-                recent.timers = recent.timers.max(last);
-            }
-            none => {
-                *none = Some(Box::new(Recent {
-                    facts: Facts::default(),
-                    head,
-                    instant: EventTime::MIN,
-                    timers: last.max(self.watermark),
-                }));
-            }
-        }
-        self.rest(logic, index);
     }
 
     /// The watermark has come to `watermark`: timers run, and what can no longer change settles.
@@ -458,6 +288,42 @@ impl<L: Logic> OnArrival<L> {
         }
     }
 
+    /// Writes every key to its shard.
+    pub(super) fn save(&self, logic: &L, shards: &mut Shards) {
+        for (_, slot) in self.store.iter() {
+            let to = shards.of(slot.shard());
+            to.text(self.store.name_of(slot));
+            slot.state.encode(logic, to);
+        }
+    }
+
+    /// Goes on at a watermark, with no keys yet.
+    pub(super) fn start_at(&mut self, watermark: EventTime) {
+        self.watermark = watermark;
+    }
+
+    /// Where the watermark is.
+    pub(super) fn watermark(&self) -> EventTime {
+        self.watermark
+    }
+
+    /// Reads the keys of a shard.
+    ///
+    /// # Errors
+    /// When the bytes are not such a shard.
+    pub(super) fn load(&mut self, logic: &L, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        while !from.is_empty() {
+            let name = from.text("a key")?;
+            self.after.clear();
+            self.after.set_key(name);
+            let kept = Kept::decode(logic, from, &mut self.after)?;
+            let index = self.store.find_or_add(KeyHash::of(name), name);
+            self.store.get_mut(index).state = kept;
+            self.rest(logic, index);
+        }
+        Ok(())
+    }
+
     pub(super) fn keys(&self) -> usize {
         self.store.len()
     }
@@ -465,22 +331,6 @@ impl<L: Logic> OnArrival<L> {
     pub(super) fn bytes(&self) -> usize {
         self.store.bytes() + self.timers.bytes()
     }
-}
-
-/// Steps a copy of the base through the recent facts, putting out all that `head` has put out since.
-fn replay<L: Logic>(logic: &L, kept: &Kept<L::State>, out: &mut Outputs) -> L::State {
-    let mut state = kept.base.clone();
-    if let Some(recent) = &kept.recent {
-        step(
-            logic,
-            &mut state,
-            recent.facts.iter(),
-            EventTime::MIN,
-            recent.timers,
-            out,
-        );
-    }
-    state
 }
 
 fn append(from: &Outputs, to: &mut Outputs) {

@@ -12,20 +12,21 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::fact::{FactBlock, Head};
+use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::EventTime;
 
+use super::AHEAD;
 use super::agenda::{Agenda, Entry, time};
 use super::backlog::{Backlog, Waiting};
 use super::by_slot::{sort_by_slot, sort_mostly_sorted};
+use super::kept::{RecentFact, fact_from, fact_to};
+use super::save::Shards;
 use super::step::{run_timers, step};
 use super::store::Store;
+use crate::codec::{CodecError, Reader};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
-
-/// So many facts ahead memory is touched: what facts need lies scattered, and the processor waits
-/// for many of them at once as long as for one.
-const AHEAD: usize = 16;
 
 /// All keys of one worker, fired on the watermark.
 pub(super) struct OnWatermark<L: Logic> {
@@ -162,15 +163,20 @@ impl<L: Logic> OnWatermark<L> {
     fn run_due_timers(&mut self, logic: &L, watermark: EventTime, out: &mut Outputs) {
         let mut due = std::mem::take(&mut self.due_timers);
         self.timers.drain_until(watermark, &mut due);
-        for (at, index) in due.drain(..) {
-            let Some((slot, name)) = self.store.due(index, time(at)) else {
+        for (place, (at, index)) in due.iter().enumerate() {
+            if place % AHEAD == 0 {
+                let ahead = due.iter().skip(place + AHEAD).take(AHEAD);
+                black_box(ahead.fold(0, |sum, (_, slot)| sum ^ self.store.touch(*slot)));
+            }
+            let Some((slot, name)) = self.store.due(*index, time(*at)) else {
                 continue;
             };
             slot.timer = EventTime::MAX;
             out.set_key(name);
             let wake = run_timers(logic, &mut slot.state, watermark, out);
-            self.rest(index, wake);
+            self.rest(*index, wake);
         }
+        due.clear();
         self.due_timers = due;
     }
 
@@ -200,6 +206,69 @@ impl<L: Logic> OnWatermark<L> {
                 self.timers.push(slot.timer, index);
             }
         }
+    }
+
+    /// Writes every key, and its facts that wait, to its shard.
+    pub(super) fn save(&self, logic: &L, shards: &mut Shards) {
+        let mut waiting: Vec<&Entry<Waiting>> = self.backlog.iter().collect();
+        // Stable, so that those of one moment stay in order of arrival.
+        waiting.sort_by_key(|(at, fact)| (fact.slot, *at));
+        let mut waiting = waiting.into_iter().peekable();
+        for (index, slot) in self.store.iter() {
+            let to = shards.of(slot.shard());
+            to.text(self.store.name_of(slot));
+            logic.encode(&slot.state, to);
+            to.unsigned(u128::from(slot.waiting));
+            while let Some(entry) = waiting.next_if(|(_, fact)| fact.slot == index) {
+                to.bool(entry.1.takes_back());
+                fact_to(self.backlog.fact(entry), to);
+            }
+        }
+    }
+
+    /// Reads the keys of a shard.
+    ///
+    /// # Errors
+    /// When the bytes are not such a shard.
+    pub(super) fn load(&mut self, logic: &L, from: &mut Reader<'_>) -> Result<(), CodecError> {
+        let mut block = FactBlock::default();
+        let mut loaded = Vec::new();
+        while !from.is_empty() {
+            let name = from.text("a key")?;
+            let hash = KeyHash::of(name);
+            let index = self.store.find_or_add(hash, name);
+            self.store.get_mut(index).state = logic.decode(from)?;
+            loaded.push(index);
+            let key = block.keys.push(hash, name);
+            for _ in 0..from.unsigned("how many facts of a key wait")? {
+                let diff = if from.bool("what a fact does")? {
+                    -1
+                } else {
+                    1
+                };
+                let (RecentFact { at, id, bits }, words) = fact_from(from)?;
+                if block.is_empty() {
+                    block.stride = words.len();
+                }
+                if words.len() != block.stride {
+                    return Err(from.error("facts of one width"));
+                }
+                let head = Head {
+                    key,
+                    diff,
+                    at,
+                    id,
+                    bits,
+                };
+                block.push(head, &words);
+            }
+        }
+        self.facts(Arc::new(block));
+        for index in loaded {
+            let wake = logic.wake(&self.store.get_mut(index).state);
+            self.rest(index, wake);
+        }
+        Ok(())
     }
 
     pub(super) fn keys(&self) -> usize {

@@ -1,7 +1,9 @@
 //! The driver's promise: whatever the order, the batches, the firing and the number of workers, the
 //! rows add up to what a plain loop over the sorted facts of each key puts out.
 
+mod changed_limits;
 mod entity;
+mod save;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -29,7 +31,7 @@ struct Toy;
 impl Logic for Toy {
     type State = Vec<(EventTime, i64)>;
 
-    fn on_fact(&self, state: &mut Self::State, fact: Fact<'_>, _: &mut Outputs) {
+    fn on_fact(&self, state: &mut Self::State, fact: &Fact<'_>, _: &mut Outputs) {
         state.push((fact.at, fact.words[0]));
     }
 

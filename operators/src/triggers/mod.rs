@@ -48,7 +48,7 @@
 //!
 //! # State
 //! Per key: the end of a running cooldown; the open episode (its time, segment and reasons); the table
-//! keys of the last evaluation: 80 bytes and one or two small allocations. Forgotten when there is neither
+//! keys of the last evaluation: 88 bytes and, for an episode, two small allocations. Forgotten when there is neither
 //! episode nor cooldown.
 
 mod spec;
@@ -148,8 +148,8 @@ impl Trigger {
 
     /// A fact of the key, in (time, id) order.
     #[inline]
-    pub fn on_fact(&self, state: &mut State, fact: Fact<'_>) {
-        if self.concerns(&fact) {
+    pub fn on_fact(&self, state: &mut State, fact: &Fact<'_>) {
+        if self.concerns(fact) {
             state.anchors.push(fact.id);
         }
     }
@@ -237,10 +237,11 @@ impl Trigger {
             .any(|(table, key)| table == row.table && (row.at < looked.since || *key == *row.key))
     }
 
-    /// Whether the episode would open or close at `at`, if it stood until then as it does now. For a
-    /// trigger at changes; what is read is as for [`Trigger::evaluate`].
+    /// Whether the versions of `at` itself make the episode open or close then, or keep it from that,
+    /// if it stands until then as it does now. For a trigger at changes; what is read is as for
+    /// [`Trigger::evaluate`].
     #[must_use]
-    pub fn would_turn(
+    pub fn turns_by_tables(
         &self,
         state: &State,
         at: EventTime,
@@ -248,9 +249,12 @@ impl Trigger {
         tables: &Tables,
         key_name: &str,
     ) -> bool {
-        self.find(at, registers, tables, key_name);
-        registers.truncate(self.segment + 1);
-        self.turn(state, at, registers).is_some()
+        let mut turn = |version: EventTime| {
+            self.find(version, registers, tables, key_name);
+            registers.truncate(self.segment + 1);
+            self.turn(state, at, registers)
+        };
+        turn(at) != turn(EventTime(at.0.saturating_sub(1)))
     }
 
     /// Writes the state.

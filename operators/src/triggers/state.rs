@@ -1,5 +1,6 @@
 //! What a trigger remembers of a key, and how it is written.
 
+use smallvec::SmallVec;
 use tidegate_schemas::time::EventTime;
 
 use super::Firing;
@@ -32,7 +33,7 @@ pub(super) struct Looked {
     /// The last evaluation.
     pub(super) at: EventTime,
     /// The keys of all lookups, end to end, in the order they are made.
-    pub(super) keys: Box<[i64]>,
+    pub(super) keys: SmallVec<[i64; 2]>,
 }
 
 impl Open {
@@ -62,7 +63,7 @@ impl Looked {
                 *looked = Some(Looked {
                     since: EventTime::MIN,
                     at,
-                    keys: keys.into(),
+                    keys: SmallVec::from_slice(keys),
                 });
             }
         }
@@ -116,7 +117,7 @@ impl State {
             Ok(Looked {
                 since: from.time("the time of table keys")?,
                 at: from.time("the last evaluation")?,
-                keys: words(from, keys, "table keys")?,
+                keys: SmallVec::from_vec(words(from, keys, "table keys")?.into_vec()),
             })
         })?;
         Ok(State {

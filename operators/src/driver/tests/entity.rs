@@ -28,14 +28,14 @@ const KINDS: usize = 3;
 
 /// What an entity is made of, so that it can be made again.
 #[derive(Clone, Debug)]
-struct Parts {
-    features: Vec<FeaturesSpec>,
-    sessions: Vec<SessionsSpec>,
-    triggers: Vec<TriggerSpec>,
-    columns: Vec<usize>,
+pub(super) struct Parts {
+    pub(super) features: Vec<FeaturesSpec>,
+    pub(super) sessions: Vec<SessionsSpec>,
+    pub(super) triggers: Vec<TriggerSpec>,
+    pub(super) columns: Vec<usize>,
 }
 
-fn feature(op: Op, filter: Option<u8>, of: Option<usize>, window: i64) -> FeatureSpec {
+pub(super) fn feature(op: Op, filter: Option<u8>, of: Option<usize>, window: i64) -> FeatureSpec {
     FeatureSpec {
         op,
         filter,
@@ -51,7 +51,7 @@ fn feature(op: Op, filter: Option<u8>, of: Option<usize>, window: i64) -> Featur
 }
 
 impl Parts {
-    fn some(random: &mut StdRng) -> Parts {
+    pub(super) fn some(random: &mut StdRng) -> Parts {
         let mut parts = Parts {
             features: vec![],
             sessions: vec![],
@@ -190,7 +190,7 @@ impl Parts {
         features.chain(sessions).sum()
     }
 
-    fn entity(&self) -> Entity {
+    pub(super) fn entity(&self) -> Entity {
         let names = Arc::new(Names::default());
         let features = self.features.iter();
         let features = features.map(|f| Features::new(f, Arc::clone(&names)).unwrap());
@@ -206,10 +206,10 @@ impl Parts {
 
 /// What comes at one tick.
 #[derive(Clone, Debug)]
-struct Step {
-    events: Vec<Event>,
-    tables: Vec<TableRow>,
-    watermark: EventTime,
+pub(super) struct Step {
+    pub(super) events: Vec<Event>,
+    pub(super) tables: Vec<TableRow>,
+    pub(super) watermark: EventTime,
 }
 
 fn version(random: &mut StdRng, at: i64, id: u64) -> TableRow {
@@ -225,7 +225,7 @@ fn version(random: &mut StdRng, at: i64, id: u64) -> TableRow {
 }
 
 /// Ticks of facts, and now and then rows of the table, which keep to the lateness too.
-fn steps(random: &mut StdRng) -> Vec<Step> {
+pub(super) fn steps(random: &mut StdRng) -> Vec<Step> {
     let events = random_events(random);
     let mut id = 1_000;
     let mut watermark = EventTime(-LATENESS);
@@ -259,9 +259,9 @@ fn steps(random: &mut StdRng) -> Vec<Step> {
     steps
 }
 
-type Collection = BTreeMap<(usize, String, i64, Vec<i64>), i64>;
+pub(super) type Collection = BTreeMap<(usize, String, i64, Vec<i64>), i64>;
 
-fn add(to: &mut Collection, outputs: &[Rows]) {
+pub(super) fn add(to: &mut Collection, outputs: &[Rows]) {
     for (output, rows) in outputs.iter().enumerate() {
         for (row, head) in rows.heads.iter().enumerate() {
             let words = rows.columns.iter().flat_map(|c| c.row(row).to_vec());
@@ -273,11 +273,11 @@ fn add(to: &mut Collection, outputs: &[Rows]) {
     to.retain(|_, count| *count != 0);
 }
 
-fn bits(event: &Event) -> u64 {
+pub(super) fn bits(event: &Event) -> u64 {
     u64::from(event.word % 3 == 0) | u64::from(event.word % 2 == 1) << 1
 }
 
-fn words(event: &Event) -> [i64; 2] {
+pub(super) fn words(event: &Event) -> [i64; 2] {
     let measure = if event.word < 5 { event.word } else { NULL };
     [event.word % KINDS as i64, measure]
 }
@@ -312,7 +312,7 @@ fn plain_loop(parts: &Parts, steps: &[Step]) -> (Collection, u64) {
                     bits: bits(event),
                     words: &words(event),
                 };
-                entity.on_fact(&mut state, fact, &mut out);
+                entity.on_fact(&mut state, &fact, &mut out);
             }
             entity.on_instant(&mut state, at, &mut out);
         }
@@ -383,120 +383,5 @@ fn whatever_comes_when_an_entity_says_the_same() {
         assert_eq!(live, expected, "live rows, seed {seed}");
         assert_eq!(settled, expected, "settled rows, seed {seed}");
         assert_eq!(keys, kept, "keys left behind, seed {seed}");
-    }
-}
-
-/// Opens while the count of the last 1000 is at least the limit of the key's last word.
-fn by_segment() -> Parts {
-    let kinds = vec![Kind::Int; 5];
-    let compiled = |expr: &Expr| Program::compile(expr, &kinds).unwrap();
-    let (count, limit) = (Expr::Register(0), Expr::Register(3));
-    let met = Expr::Compare(Comparison::GreaterEqual, Box::new(count), Box::new(limit));
-    Parts {
-        features: vec![FeaturesSpec {
-            features: vec![
-                feature(Op::Count, None, None, 1_000),
-                feature(Op::Last, None, Some(0), 1_000),
-                feature(Op::MaxCountBy, None, Some(0), 3),
-            ],
-            anchor: None,
-            carry: vec![],
-            bounds: Bounds::OpenClosed,
-            anchor_output: None,
-            current_output: None,
-            track_changes: true,
-        }],
-        sessions: vec![],
-        triggers: vec![TriggerSpec {
-            anchor: None,
-            inputs: 3,
-            lookups: vec![Lookup {
-                table: 0,
-                key: vec![KeyPart::Segment],
-                columns: 1,
-            }],
-            segment: Some(compiled(&Expr::Register(1))),
-            when: compiled(&met),
-            clear_when: None,
-            cooldown: None,
-            holdout: None,
-            action: None,
-            reasons: vec![0],
-            firings: None,
-            episodes: Some(0),
-        }],
-        columns: vec![REASONS + 1],
-    }
-}
-
-/// A changed limit is answered in its own tick, by those whose verdict it alters and nobody else.
-#[test]
-fn a_changed_limit_is_answered_at_once_by_exactly_those_it_concerns() {
-    for seed in 0..500 {
-        let mut random = StdRng::seed_from_u64(seed);
-        let settings = Settings {
-            firing: Firing::OnArrival,
-            columns: vec![REASONS + 1],
-            gauge: Arc::new(Gauge::default()),
-        };
-        let mut driver = Driver::new(by_segment().entity(), settings);
-        let mut limits: BTreeMap<i64, i64> = BTreeMap::new();
-        // By key: how many facts, and the last word.
-        let mut keys: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-        let mut live = Collection::new();
-        for tick in 0..40 {
-            let at = tick as i64 * 2;
-            let mut arrivals = Arrivals {
-                watermark: Some(EventTime(at - random.random_range(5..10))),
-                ..Arrivals::default()
-            };
-            let open = |keys: &BTreeMap<String, (i64, i64)>, limits: &BTreeMap<i64, i64>| {
-                let met = keys.iter().filter(|(_, (count, word))| {
-                    limits.get(word).is_some_and(|limit| count >= limit)
-                });
-                met.map(|(key, _)| key.clone()).collect::<Vec<_>>()
-            };
-            let before = open(&keys, &limits);
-            let changes = random.random_bool(0.5);
-            if changes {
-                let (word, limit) = (random.random_range(0..2), random.random_range(1..8));
-                limits.insert(word, limit);
-                arrivals.tables.push(TableRow {
-                    table: 0,
-                    key: [word].into(),
-                    at: EventTime(at),
-                    id: tick,
-                    row: Some([limit].into()),
-                    diff: 1,
-                });
-            } else {
-                let key = format!("k{}", random.random_range(0..9));
-                let word = random.random_range(0..2);
-                keys.entry(key.clone()).or_default().0 += 1;
-                keys.entry(key.clone()).or_default().1 = word;
-                let event = Event {
-                    key,
-                    at,
-                    id: tick,
-                    word,
-                    diff: 1,
-                };
-                let facts = block(&[event], |_| 0, |event| [event.word, 0]);
-                arrivals.facts.push(Arc::new(facts));
-            }
-            let after = open(&keys, &limits);
-            let emission = driver.tick(tick, arrivals).unwrap_or_default();
-            add(&mut live, &emission.live);
-            let still_open = live.iter().filter(|((_, _, _, words), _)| words[2] == NULL);
-            let mut found: Vec<String> = still_open.map(|((_, key, ..), _)| key.clone()).collect();
-            found.sort();
-            assert_eq!(found, after, "seed {seed}, tick {tick}");
-            if changes && before == after {
-                assert!(
-                    emission.live.iter().all(Rows::is_empty),
-                    "seed {seed}, tick {tick}"
-                );
-            }
-        }
     }
 }

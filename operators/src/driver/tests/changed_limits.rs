@@ -1,0 +1,134 @@
+//! Changed thresholds are answered at once, by those whose verdict they alter.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tidegate_schemas::fact::NULL;
+use tidegate_schemas::rows::{Kind, Rows};
+use tidegate_schemas::time::EventTime;
+
+use super::super::{Arrivals, Driver, Firing, Gauge, Settings};
+use super::entity::{Collection, Parts, add, feature};
+use super::{Event, block};
+use crate::aggregate::window::Bounds;
+use crate::features::spec::{FeaturesSpec, Op};
+use crate::parcel::TableRow;
+use crate::program::{Comparison, Expr, Program};
+use crate::triggers::{KeyPart, Lookup, REASONS, TriggerSpec};
+
+/// Opens while the count of the last 1000 is at least the limit of the key's last word.
+fn by_segment() -> Parts {
+    let kinds = vec![Kind::Int; 5];
+    let compiled = |expr: &Expr| Program::compile(expr, &kinds).unwrap();
+    let (count, limit) = (Expr::Register(0), Expr::Register(3));
+    let met = Expr::Compare(Comparison::GreaterEqual, Box::new(count), Box::new(limit));
+    Parts {
+        features: vec![FeaturesSpec {
+            features: vec![
+                feature(Op::Count, None, None, 1_000),
+                feature(Op::Last, None, Some(0), 1_000),
+                feature(Op::MaxCountBy, None, Some(0), 3),
+            ],
+            anchor: None,
+            carry: vec![],
+            bounds: Bounds::OpenClosed,
+            anchor_output: None,
+            current_output: None,
+            track_changes: true,
+        }],
+        sessions: vec![],
+        triggers: vec![TriggerSpec {
+            anchor: None,
+            inputs: 3,
+            lookups: vec![Lookup {
+                table: 0,
+                key: vec![KeyPart::Segment],
+                columns: 1,
+            }],
+            segment: Some(compiled(&Expr::Register(1))),
+            when: compiled(&met),
+            clear_when: None,
+            cooldown: None,
+            holdout: None,
+            action: None,
+            reasons: vec![0],
+            firings: None,
+            episodes: Some(0),
+        }],
+        columns: vec![REASONS + 1],
+    }
+}
+
+/// A changed limit is answered in its own tick, by those whose verdict it alters and nobody else.
+#[test]
+fn a_changed_limit_is_answered_at_once_by_exactly_those_it_concerns() {
+    for seed in 0..500 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let settings = Settings {
+            firing: Firing::OnArrival,
+            columns: vec![REASONS + 1],
+            gauge: Arc::new(Gauge::default()),
+        };
+        let mut driver = Driver::new(by_segment().entity(), settings);
+        let mut limits: BTreeMap<i64, i64> = BTreeMap::new();
+        // By key: how many facts, and the last word.
+        let mut keys: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+        let mut live = Collection::new();
+        for tick in 0..40 {
+            let at = tick as i64 * 2;
+            let mut arrivals = Arrivals {
+                watermark: Some(EventTime(at - random.random_range(5..10))),
+                ..Arrivals::default()
+            };
+            let open = |keys: &BTreeMap<String, (i64, i64)>, limits: &BTreeMap<i64, i64>| {
+                let met = keys.iter().filter(|(_, (count, word))| {
+                    limits.get(word).is_some_and(|limit| count >= limit)
+                });
+                met.map(|(key, _)| key.clone()).collect::<Vec<_>>()
+            };
+            let before = open(&keys, &limits);
+            let changes = random.random_bool(0.5);
+            if changes {
+                let (word, limit) = (random.random_range(0..2), random.random_range(1..8));
+                limits.insert(word, limit);
+                arrivals.tables.push(TableRow {
+                    table: 0,
+                    key: [word].into(),
+                    at: EventTime(at),
+                    id: tick,
+                    row: Some([limit].into()),
+                    diff: 1,
+                });
+            } else {
+                let key = format!("k{}", random.random_range(0..9));
+                let word = random.random_range(0..2);
+                keys.entry(key.clone()).or_default().0 += 1;
+                keys.entry(key.clone()).or_default().1 = word;
+                let event = Event {
+                    key,
+                    at,
+                    id: tick,
+                    word,
+                    diff: 1,
+                };
+                let facts = block(&[event], |_| 0, |event| [event.word, 0]);
+                arrivals.facts.push(Arc::new(facts));
+            }
+            let after = open(&keys, &limits);
+            let emission = driver.tick(tick, arrivals).unwrap_or_default();
+            add(&mut live, &emission.live);
+            let still_open = live.iter().filter(|((_, _, _, words), _)| words[2] == NULL);
+            let mut found: Vec<String> = still_open.map(|((_, key, ..), _)| key.clone()).collect();
+            found.sort();
+            assert_eq!(found, after, "seed {seed}, tick {tick}");
+            if changes && before == after {
+                assert!(
+                    emission.live.iter().all(Rows::is_empty),
+                    "seed {seed}, tick {tick}"
+                );
+            }
+        }
+    }
+}
