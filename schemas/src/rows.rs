@@ -15,7 +15,10 @@ pub enum Kind {
     /// A whole number.
     Int,
     /// An event id: an unsigned whole number, never null.
-    Id,
+    Id {
+        /// The bits that are shown. Where several sources feed an entity, the first ones tell them apart.
+        shown: u64,
+    },
     /// A decimal with `scale` digits behind the point, shown as a float.
     Fixed {
         /// Digits behind the point.

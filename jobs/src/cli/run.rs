@@ -16,7 +16,8 @@ Examples:
   tidegate run job.toml --firing watermark --account account.json
 
 A file or directory with follow = true is read on as it grows. The first SIGINT (Ctrl-C) or SIGTERM
-stops reading, works off what was read, and prints the account; the second ends the process at once.
+stops reading, works off what was read, and prints the account; results of what is followed or comes
+from standard input appear, those of other input do not. The second ends the process at once.
 
 Exit codes: 0 done; 2 wrong usage or job file; 3 input cannot be read; 4 output cannot be written;
 101 internal error; 130 stopped by SIGINT; 143 stopped by SIGTERM.";

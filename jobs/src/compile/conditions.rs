@@ -92,7 +92,7 @@ fn schema(registers: &[Register]) -> Result<DFSchema, DataFusionError> {
 /// The SQL type of a register; lists have none.
 fn data_type(kind: &Kind) -> Option<DataType> {
     Some(match kind {
-        Kind::Int | Kind::Id => DataType::Int64,
+        Kind::Int | Kind::Id { .. } => DataType::Int64,
         Kind::Fixed { .. } | Kind::Float | Kind::Span => DataType::Float64,
         Kind::Bool => DataType::Boolean,
         Kind::Text => DataType::Utf8,

@@ -13,7 +13,7 @@ use tidegate_schemas::job::{
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
 use super::Compiler;
-use super::stage::StageBuilder;
+use super::stage::{StageBuilder, id_kind};
 
 /// The columns of features or sessions, as conditions see them: name and kind of each register.
 #[derive(Clone, Debug)]
@@ -121,8 +121,8 @@ impl Compiler<'_> {
             };
         let anchor_output = wants_anchors.then(|| {
             let id = OutputColumn {
-                name: self.id_name(&from),
-                kind: Kind::Id,
+                name: self.job.id_column(&features.from).to_owned(),
+                kind: id_kind(stage, from.len()),
             };
             let first = [id, time.clone()].into_iter().chain(carried).collect();
             stage.output(schema(first, OutputKind::Features, vec![0]))
@@ -167,16 +167,6 @@ impl Compiler<'_> {
         }
     }
 
-    /// The name of the column that shows the event's id.
-    fn id_name(&self, from: &[String]) -> String {
-        let source = from.iter().find_map(|source| self.job.sources.get(source));
-        let dedupe = source.and_then(|source| source.dedupe.as_ref());
-        match dedupe.map(|dedupe| &dedupe.key.0[..]) {
-            Some([key]) => key.as_str().to_owned(),
-            _ => "row_id".to_owned(),
-        }
-    }
-
     /// The columns of the anchor row that go out beside the values. The id goes out anyway.
     fn carried(
         &mut self,
@@ -184,7 +174,7 @@ impl Compiler<'_> {
         from: &[String],
         features: &Features,
     ) -> (Vec<Measure>, Vec<OutputColumn>) {
-        let id = self.id_name(from);
+        let id = self.job.id_column(&features.from);
         let mut measures = Vec::new();
         let mut columns = Vec::new();
         let wanted: Vec<&Text> = features

@@ -64,10 +64,25 @@ pub struct SourcePlan {
     pub time: usize,
     /// What must hold of every row, with the text for messages.
     pub expect: Vec<(String, Expression)>,
+    /// How far ahead of the newest row before it a row may be.
+    pub max_ahead: Option<Span>,
+    /// The columns without which a row is nobody's.
+    pub needs: Vec<Need>,
     /// The stages it feeds.
     pub feeds: Vec<(usize, FactsPlan)>,
     /// The tables whose changelog it is: the stage, and what a row means there.
     pub tables: Vec<(usize, TablePlan)>,
+}
+
+/// A column in which every row must have a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Which.
+    pub column: usize,
+    /// What it is to the job, for messages.
+    pub what: &'static str,
+    /// The bits that its number may have, where those are fewer than 64.
+    pub bits: Option<u64>,
 }
 
 /// What a changelog's row means to a table.

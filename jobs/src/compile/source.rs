@@ -75,6 +75,8 @@ impl Compiler<'_> {
                 declared: declared.clone(),
                 time,
                 expect: Vec::new(),
+                max_ahead: source.max_ahead,
+                needs: Vec::new(),
                 feeds: Vec::new(),
                 tables: Vec::new(),
             };
@@ -217,6 +219,8 @@ impl Compiler<'_> {
                     declared: declared.clone(),
                     time: *time,
                     expect: plan.expect.clone(),
+                    max_ahead: plan.max_ahead,
+                    needs: plan.needs.clone(),
                     feeds: plan.feeds.clone(),
                     tables: plan.tables.clone(),
                 });

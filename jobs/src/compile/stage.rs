@@ -8,8 +8,8 @@ use tidegate_schemas::rows::{Kind, OutputSchema};
 use tidegate_schemas::time::TimeUnit;
 
 use super::source::unit_of;
-use super::{Compiler, Feed, SinkPlan, StagePlan};
-use crate::normalise::{FactsPlan, Filter, IdPlan, Word, WordKind};
+use super::{Compiler, Feed, Need, SinkPlan, StagePlan};
+use crate::normalise::{FactsPlan, Filter, IdPlan, IdTag, Word, WordKind};
 
 /// A filter of an entity: true for the rows of these sources that satisfy the expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,17 +151,22 @@ impl Compiler<'_> {
             };
             let mut plan = FactsPlan {
                 key: None,
-                id: IdPlan::Ordinal {
-                    source: number as u8,
-                },
+                id: IdPlan::Ordinal,
+                tag: IdTag::new(number, stage.sources.len()),
                 deduplicated: stage.plan.dedupe.is_some(),
                 seen: None,
                 filters: Vec::new(),
                 words: Vec::new(),
                 stride: stage.words.len(),
             };
+            let mut needs = Vec::new();
             if let Some(key) = &key {
                 plan.key = self.column(name, key.as_str(), key.place());
+                needs.extend(plan.key.map(|column| Need {
+                    column,
+                    what: "the entity's key",
+                    bits: None,
+                }));
             }
             if let Some(dedupe) = &source.dedupe {
                 let columns: Vec<usize> = dedupe
@@ -170,6 +175,12 @@ impl Compiler<'_> {
                     .filter_map(|column| self.column(name, column.as_str(), column.place()))
                     .collect();
                 plan.id = self.id_plan(name, &columns);
+                let bits = matches!(plan.id, IdPlan::Number(_)).then_some(plan.tag.own);
+                needs.extend(columns.into_iter().map(|column| Need {
+                    column,
+                    what: "the dedupe key",
+                    bits: bits.filter(|own| *own != u64::MAX),
+                }));
             }
             for (bit, filter) in stage.filters.clone().into_iter().enumerate() {
                 if filter.from.contains(name) {
@@ -197,6 +208,7 @@ impl Compiler<'_> {
             }
             if let Some(view) = self.views.get_mut(name) {
                 view.plan.feeds.push((index, plan));
+                view.plan.needs.extend(needs);
             }
         }
     }
@@ -353,6 +365,15 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// How the id of a row reads that comes from so many of the sources of a stage.
+pub(super) fn id_kind(stage: &StageBuilder, from: usize) -> Kind {
+    let shown = match from {
+        1 => IdTag::new(0, stage.sources.len()).own,
+        _ => u64::MAX,
+    };
+    Kind::Id { shown }
 }
 
 /// How values of a type become words, and how those read.

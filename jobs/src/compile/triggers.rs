@@ -1,15 +1,17 @@
 //! Triggers: conditions, look-ups, and what goes out with a firing.
 
+use std::collections::BTreeSet;
+
 use tidegate_operators::program::{Program, Type};
 use tidegate_operators::triggers::{HoldOut, KeyPart, Lookup, TEXTS, TriggerSpec};
-use tidegate_schemas::job::{EvaluateAt, Mode, OutputKind, Sink, Sql, Trigger};
+use tidegate_schemas::job::{EvaluateAt, Mode, OutputKind, Sink, Sql, Text, Trigger};
 use tidegate_schemas::names::stable_hash;
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 use tidegate_schemas::time::{Span, TimeUnit};
 
 use super::conditions::{self, Register};
 use super::features::Registers;
-use super::stage::{StageBuilder, word_kind};
+use super::stage::{StageBuilder, id_kind, word_kind};
 use super::{Compiler, TablePlan};
 use crate::normalise::{Word, WordKind};
 
@@ -88,6 +90,18 @@ impl Compiler<'_> {
             firings: None,
             episodes: None,
         };
+        let mut columns = spec.columns(self.trigger_unit(trigger), segment_kind, shown);
+        if spec.anchor.is_some() {
+            let anchored = trigger
+                .on
+                .iter()
+                .filter_map(|on| self.job.features.get(on.as_str()));
+            let from = anchored
+                .filter(|features| features.at.is_some())
+                .flat_map(|f| f.from.iter());
+            let from: BTreeSet<&str> = from.map(Text::as_str).collect();
+            columns[0].kind = id_kind(stage, from.len());
+        }
         let schema = OutputSchema {
             name: format!("trigger.{name}"),
             key: self
@@ -95,7 +109,7 @@ impl Compiler<'_> {
                 .entities
                 .get(entity)
                 .map(|entity| entity.key.as_str().to_owned()),
-            columns: spec.columns(self.trigger_unit(trigger), segment_kind, shown),
+            columns,
             identity: spec.identity(),
         };
         let modes = self.sinks_of(OutputKind::Trigger, name);
@@ -448,7 +462,7 @@ impl Compiler<'_> {
 
 fn kind_name(kind: &Kind) -> String {
     let of = match kind {
-        Kind::Int | Kind::Id => Type::Int,
+        Kind::Int | Kind::Id { .. } => Type::Int,
         Kind::Fixed { .. } | Kind::Float | Kind::Span => Type::Float,
         Kind::Bool => Type::Bool,
         Kind::Text => Type::Text,

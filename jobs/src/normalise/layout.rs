@@ -1,7 +1,7 @@
 //! What a fact of an entity is made of, for one source that feeds it.
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, UInt64Type};
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use tidegate_schemas::names::stable_hash;
@@ -47,38 +47,74 @@ pub struct Word {
 #[derive(Clone, Debug)]
 pub enum IdPlan {
     /// The row's number in the source: rows at one instant are in arrival order.
-    Ordinal {
-        /// Tells the sources of an entity apart.
-        source: u8,
-    },
+    Ordinal,
     /// One column of whole numbers.
     Number(usize),
     /// Columns whose texts together are the id, as a hash.
     Hash(Vec<usize>),
 }
 
+/// What the ids of one of an entity's sources begin with, so that no two sources have one in common.
+///
+/// A single source takes nothing away from its ids. Of several, the first bits are the source's
+/// number and the others the row's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdTag {
+    first: u64,
+    /// The bits that are the row's own.
+    pub own: u64,
+}
+
+impl IdTag {
+    /// That of source `number` of `sources`.
+    #[must_use]
+    pub fn new(number: usize, sources: usize) -> IdTag {
+        let bits = usize::BITS - sources.saturating_sub(1).leading_zeros();
+        let own = u64::MAX >> bits;
+        IdTag {
+            first: (number as u64).wrapping_mul(own.wrapping_add(1)),
+            own,
+        }
+    }
+
+    /// The id of a row; more than the row's own bits cannot be told.
+    #[inline]
+    #[must_use]
+    pub fn put(self, id: u64) -> u64 {
+        self.first | id & self.own
+    }
+}
+
+/// Whole numbers as ids; what stands for a null means nothing.
+pub(crate) fn numbers(array: &ArrayRef) -> Result<Vec<u64>, DataFusionError> {
+    if let Some(ids) = array.as_primitive_opt::<UInt64Type>() {
+        return Ok(ids.values().to_vec());
+    }
+    let signed = arrow::compute::cast(array, &DataType::Int64)?;
+    let signed = signed.as_primitive::<Int64Type>();
+    Ok(signed.values().iter().map(|id| *id as u64).collect())
+}
+
 impl IdPlan {
     /// The id of every row.
     pub(crate) fn ids(
         &self,
+        tag: IdTag,
         batch: &RecordBatch,
         ordinal: u64,
     ) -> Result<Vec<u64>, DataFusionError> {
+        let mut ids = self.own_ids(batch, ordinal)?;
+        if tag.own != u64::MAX {
+            ids.iter_mut().for_each(|id| *id = tag.put(*id));
+        }
+        Ok(ids)
+    }
+
+    fn own_ids(&self, batch: &RecordBatch, ordinal: u64) -> Result<Vec<u64>, DataFusionError> {
         let rows = batch.num_rows();
         match self {
-            IdPlan::Ordinal { source } => {
-                let first = (u64::from(*source) << 56) + ordinal;
-                Ok((first..first + rows as u64).collect())
-            }
-            IdPlan::Number(column) => {
-                let array = batch.column(*column);
-                if let Some(ids) = array.as_primitive_opt::<UInt64Type>() {
-                    return Ok(ids.values().to_vec());
-                }
-                let signed = arrow::compute::cast(array, &DataType::Int64)?;
-                let signed = signed.as_primitive::<arrow::datatypes::Int64Type>();
-                Ok(signed.values().iter().map(|id| *id as u64).collect())
-            }
+            IdPlan::Ordinal => Ok((ordinal..ordinal + rows as u64).collect()),
+            IdPlan::Number(column) => numbers(batch.column(*column)),
             IdPlan::Hash(columns) => {
                 let texts = columns
                     .iter()
@@ -86,12 +122,7 @@ impl IdPlan {
                     .collect::<Result<Vec<_>, _>>()?;
                 let hash = |row: usize| {
                     texts.iter().fold(0u64, |id, text| {
-                        let text = text.as_string::<i32>();
-                        let hash = if text.is_valid(row) {
-                            stable_hash(text.value(row))
-                        } else {
-                            1
-                        };
+                        let hash = stable_hash(text.as_string::<i32>().value(row));
                         id.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ hash
                     })
                 };
@@ -108,6 +139,8 @@ pub struct FactsPlan {
     pub key: Option<usize>,
     /// Where the id comes from.
     pub id: IdPlan,
+    /// What it begins with.
+    pub tag: IdTag,
     /// Whether the facts go to the worker that knows their id first.
     pub deduplicated: bool,
     /// A row with none of these bits is seen by nobody and travels no further than its id must;

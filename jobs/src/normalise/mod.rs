@@ -33,7 +33,8 @@ use category::Category;
 use deal::{Chunk, Deal};
 use distinct::{Numbering, Numbers, array_of};
 use evaluation::Evaluation;
-pub use layout::{FactsPlan, Filter, IdPlan, Word, WordKind};
+pub(crate) use layout::numbers;
+pub use layout::{FactsPlan, Filter, IdPlan, IdTag, Word, WordKind};
 use words::Faults;
 pub use words::{Fault, values_of};
 
@@ -108,7 +109,7 @@ impl Normaliser {
             &self.names,
             &mut self.texts,
         )?;
-        let ids = self.plan.id.ids(batch, ordinal)?;
+        let ids = self.plan.id.ids(self.plan.tag, batch, ordinal)?;
         let mut faults = Faults::default();
         let mut deal = Deal::new(&self.plan, &keys, self.workers, rows);
         let (mut bits, mut words) = (vec![0; CHUNK], Vec::with_capacity(CHUNK * stride));

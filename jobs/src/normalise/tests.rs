@@ -158,6 +158,7 @@ fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<u64>) -> FactsPlan 
     FactsPlan {
         key: Some(1),
         id: IdPlan::Number(0),
+        tag: IdTag::new(0, 1),
         deduplicated,
         seen,
         filters: FILTERS.iter().enumerate().map(filter).collect(),
@@ -317,7 +318,8 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
     let sql = "case when n = 'x' then 1e300 else cast(n as double) end";
     let plan = FactsPlan {
         key: None,
-        id: IdPlan::Ordinal { source: 1 },
+        id: IdPlan::Ordinal,
+        tag: IdTag::new(1, 2),
         deduplicated: false,
         seen: None,
         filters: Vec::new(),
@@ -340,7 +342,7 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
         panic!("not facts");
     };
     assert_eq!(block.words, [1_000_000, 20, 1_000_000]);
-    let ids: Vec<u64> = block.heads.iter().map(|head| head.id - (1 << 56)).collect();
+    let ids: Vec<u64> = block.heads.iter().map(|head| head.id - (1 << 63)).collect();
     assert_eq!(ids, [7, 9, 11]);
 }
 
@@ -360,7 +362,8 @@ fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
     for sql in ["n", "cast(t as bigint unsigned)"] {
         let plan = FactsPlan {
             key: None,
-            id: IdPlan::Ordinal { source: 1 },
+            id: IdPlan::Ordinal,
+            tag: IdTag::new(1, 2),
             deduplicated: false,
             seen: None,
             filters: Vec::new(),
@@ -404,7 +407,8 @@ fn a_text_that_no_row_has_cannot_fail() {
     let expression = |sql| Planner::new().plan(sql, &sound.schema()).unwrap();
     let plan = FactsPlan {
         key: None,
-        id: IdPlan::Ordinal { source: 0 },
+        id: IdPlan::Ordinal,
+        tag: IdTag::new(0, 1),
         deduplicated: false,
         seen: None,
         filters: vec![Filter {

@@ -1,7 +1,10 @@
 //! Admission: which rows of a source count, decided row by row in the order of arrival.
 //!
-//! A row is rejected when its event time is null or an expectation does not hold; it is late when it
-//! is older than the newest row that was admitted before it, less the lateness. Rows that are not
+//! A row is rejected when its event time, its entity's key or its dedupe key is null, or an
+//! expectation does not hold; it is late when it
+//! is older than the newest row that was admitted before it, less the lateness. A row that is further
+//! ahead of that row than `max_ahead` is rejected: what a broker does by its clock is done by the rows
+//! alone, so that a replay decides alike. Rows that are not
 //! admitted move no clock. The decision does not depend on how rows are cut into batches.
 
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use arrow::datatypes::{
 use datafusion::common::DataFusionError;
 use tidegate_schemas::time::{EventTime, Span};
 
+use super::sound::unsound;
 use crate::compile::SourcePlan;
 use crate::normalise::Fault;
 use crate::sources::{Reject, RowNumbers, SourceBatch};
@@ -106,6 +110,15 @@ impl Admission {
         }
     }
 
+    /// The furthest event time that is allowed next; any, before the first row.
+    #[inline]
+    fn furthest_after(&self, newest: EventTime) -> EventTime {
+        match self.plan.max_ahead {
+            Some(ahead) if newest != EventTime::MIN => newest.plus(ahead),
+            _ => EventTime::MAX,
+        }
+    }
+
     /// Decides on a batch.
     ///
     /// # Errors
@@ -121,51 +134,27 @@ impl Admission {
         } = arrived;
         let rows = batch.num_rows();
         let mut verdicts = vec![Verdict::In; rows];
-        let column = batch.column(self.plan.time);
-        let times = event_times(column);
-        let mut reject = |row: usize, column: Option<String>, reason: String| {
-            rejects.push(reject_of(
-                &batch,
+        let times = event_times(batch.column(self.plan.time));
+        let mut faults = unsound(&self.plan, &batch)?;
+        for row in faults.keys() {
+            verdicts[*row] = Verdict::Rejected;
+        }
+        let before = self.newest;
+        let too_far = self.judge(&times, &mut verdicts);
+        let time = batch.schema_ref().field(self.plan.time).name();
+        faults.extend(too_far.into_iter().map(|(row, reason)| {
+            let column = Some(time.clone());
+            (
                 row,
-                &position.file,
-                &row_numbers,
-                column,
-                reason,
-            ));
-        };
-        if column.null_count() > 0 {
-            for row in (0..rows).filter(|row| column.is_null(*row)) {
-                verdicts[row] = Verdict::Rejected;
-                let name = batch.schema_ref().field(self.plan.time).name().clone();
-                reject(row, Some(name), "the event time is null".to_owned());
-            }
-        }
-        for (text, expression) in &self.plan.expect {
-            let truths = expression.truths(&batch)?;
-            if truths.true_count() == rows {
-                continue;
-            }
-            for row in (0..rows).filter(|row| !truths.value(*row)) {
-                if verdicts[row] == Verdict::In {
-                    verdicts[row] = Verdict::Rejected;
-                    reject(row, None, format!("it does not satisfy `{text}`"));
-                }
-            }
-        }
-        let mut newest = self.newest;
-        for (at, verdict) in times.iter().zip(&mut verdicts) {
-            if *verdict != Verdict::In {
-                continue;
-            }
-            if *at < self.stretch.from || *at >= self.stretch.to {
-                *verdict = Verdict::Outside;
-            } else if *at < newest.minus(self.lateness) {
-                *verdict = Verdict::Late;
-            } else {
-                newest = newest.max(*at);
-            }
-        }
-        let before = std::mem::replace(&mut self.newest, newest);
+                Fault {
+                    row,
+                    column,
+                    reason,
+                },
+            )
+        }));
+        let told = faults.into_values();
+        rejects.extend(told.map(|fault| reject_of(&batch, &position.file, &row_numbers, fault)));
         let skipped = count(&verdicts, Verdict::Outside);
         let late = part(&batch, &verdicts, Verdict::Late)?;
         let all_in = verdicts.iter().all(|verdict| *verdict == Verdict::In);
@@ -194,12 +183,39 @@ impl Admission {
             file: position.file,
             numbers,
             before,
-            newest,
+            newest: self.newest,
             rows_in: rows_in - skipped,
             skipped,
             rejects,
             late,
         })
+    }
+
+    /// Judges sound rows by their times, one after the other. Answers those that are too far ahead,
+    /// and why.
+    fn judge(&mut self, times: &[EventTime], verdicts: &mut [Verdict]) -> Vec<(usize, String)> {
+        let mut too_far = Vec::new();
+        let mut newest = self.newest;
+        let mut furthest = self.furthest_after(newest);
+        for (row, (at, verdict)) in times.iter().zip(verdicts).enumerate() {
+            if *verdict != Verdict::In {
+                continue;
+            }
+            if *at < self.stretch.from || *at >= self.stretch.to {
+                *verdict = Verdict::Outside;
+            } else if *at < newest.minus(self.lateness) {
+                *verdict = Verdict::Late;
+            } else if *at > furthest {
+                *verdict = Verdict::Rejected;
+                let reason = "it is further ahead of the newest row than `max_ahead` allows";
+                too_far.push((row, format!("{reason}: {at} after {newest}")));
+            } else if *at > newest {
+                newest = *at;
+                furthest = self.furthest_after(newest);
+            }
+        }
+        self.newest = newest;
+        too_far
     }
 }
 
@@ -247,12 +263,7 @@ impl Admitted {
     /// The reject that a fault of one of the rows makes.
     #[must_use]
     pub(super) fn reject(&self, fault: Fault) -> Reject {
-        let Fault {
-            row,
-            column,
-            reason,
-        } = fault;
-        reject_of(&self.batch, row, &self.file, &self.numbers, column, reason)
+        reject_of(&self.batch, &self.file, &self.numbers, fault)
     }
 }
 
@@ -279,22 +290,14 @@ fn part(
     Ok(Some(filter_record_batch(batch, &mask)?))
 }
 
-fn reject_of(
-    batch: &RecordBatch,
-    row: usize,
-    file: &Arc<str>,
-    numbers: &RowNumbers,
-    column: Option<String>,
-    reason: String,
-) -> Reject {
-    let number = numbers.get(row).unwrap_or_default();
+fn reject_of(batch: &RecordBatch, file: &Arc<str>, numbers: &RowNumbers, fault: Fault) -> Reject {
     Reject {
         file: Arc::clone(file),
-        row: number,
+        row: numbers.get(fault.row).unwrap_or_default(),
         byte: 0,
-        column,
-        reason,
-        raw: json_of(batch, row),
+        column: fault.column,
+        reason: fault.reason,
+        raw: json_of(batch, fault.row),
     }
 }
 

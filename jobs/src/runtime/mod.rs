@@ -17,6 +17,7 @@ mod clock;
 mod conductor;
 mod error;
 mod reader;
+mod sound;
 mod tables;
 mod watch;
 mod worker;
@@ -111,9 +112,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         stages,
         sinks,
     } = plan;
-    let unending = sources
-        .iter()
-        .any(|s| s.declared.lifetime != Lifetime::Finite);
+    let unending = sources.iter().any(|s| s.declared.is_unending());
     let opened = open_sources(&sources)?;
     let counted = counting_stages(&sources, stages.len());
     let stages: Vec<StageRun> = stages
@@ -162,20 +161,24 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     worked?;
     finished?;
     let stopped = watch.is_stopped();
-    let mut reports = Vec::new();
+    let mut sealed = Vec::new();
     // One by one, so that those that are left are aborted when one fails.
     while !outputs.handles.is_empty() {
         let handle = outputs.handles.remove(0);
-        let name = handle.name().to_owned();
         if stopped && !unending {
             handle.abort()?;
         } else {
-            reports.push((name, handle.finish()?));
+            sealed.push(handle.seal()?);
         }
     }
     let account = watch.account();
     if !account.balances() {
         return Err(RunError::Balance(account));
+    }
+    // Nothing has appeared so far of what appears at the end, and what is left to do is to rename.
+    let mut reports = Vec::new();
+    for sink in sealed {
+        reports.push((sink.name().to_owned(), sink.publish()?));
     }
     Ok(Report {
         account,

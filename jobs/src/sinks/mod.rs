@@ -8,7 +8,8 @@
 //!   version.
 //! - **Select** names the columns to write, or SQL over them (`select`).
 //! - **Files appear whole or not at all.** A result replaces an earlier one of the same name in one
-//!   step when the run succeeds, and not before (`place`). JSON lines and CSV of a run without an
+//!   step when the run succeeds, and not before (`place`). The files of all sinks appear together,
+//!   once each of them is written and durable: if one fails, none does. JSON lines and CSV of a run without an
 //!   end grow by whole lines; parts roll by rows and time (`parts`).
 //! - **A failing sink ends the run** with a [`SinkError`] that names the sink, what it attempted, the
 //!   path, and what to do.
@@ -36,7 +37,7 @@ mod writer;
 pub use error::{Attempt, Problem, SinkError};
 pub(crate) use select::{Rule, Select};
 pub(crate) use shape::mode_fields;
-pub use sink::{Sink, SinkReport, written_schema};
+pub use sink::{SealedSink, Sink, SinkReport, written_schema};
 pub use spec::{Format, Life, Mode, Place, Roll, SinkInput, SinkSpec};
 pub use thread::{SinkHandle, SinkSender};
 

@@ -31,7 +31,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 
 use super::error::{Attempt, Problem};
-use super::place::Out;
+use super::place::{Out, Sealed};
 
 const GROUP_ROWS: usize = 1_000_000;
 const GROUP_BYTES: usize = 64 << 20;
@@ -78,8 +78,8 @@ impl ParquetFile {
             .map_err(|e| Problem::parquet(&self.path, e))
     }
 
-    /// Ends the file and makes it appear.
-    pub(super) fn finish(mut self) -> Result<Option<PathBuf>, Problem> {
+    /// Ends the file.
+    pub(super) fn finish(mut self) -> Result<Sealed, Problem> {
         let path = &self.path;
         self.writer
             .finish()
@@ -88,7 +88,7 @@ impl ParquetFile {
             .sync()
             .map_err(Problem::file(Attempt::Write, path))?;
         match self.writer.inner_mut().0.take() {
-            Some(out) => out.commit(),
+            Some(out) => out.seal(),
             None => Err(Problem::Closed),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! # Promises
 //! - A file that is not meant to grow is written under a hidden name in the directory it belongs
-//!   to (`.NAME.XXXXXX.tmp`), made durable, and renamed when it is finished. Until then an earlier
+//!   to (`.NAME.XXXXXX.tmp`), made durable, and renamed when it is finished, and with it all others of the run. Until then an earlier
 //!   file of that name stays as it was; then it is replaced in one step. A run that fails or is
 //!   aborted leaves neither the new file nor the hidden one.
 //! - A hidden file is locked while it is written. What a killed run left behind is not locked, and
@@ -46,22 +46,50 @@ impl Out {
         }
     }
 
-    /// Makes everything written durable and visible; answers the file, if it is one.
-    pub(super) fn commit(self) -> Result<Option<PathBuf>, Problem> {
+    /// Makes everything written durable: what can fail late fails here, before anything appears.
+    pub(super) fn seal(self) -> Result<Sealed, Problem> {
         match self {
-            Out::Stdout(mut out) => out.flush().map(|()| None).map_err(Problem::file(
-                Attempt::Write,
-                Path::new("the standard output"),
-            )),
-            Out::Device(..) => Ok(None),
-            Out::Staged(staged) => staged.publish().map(Some),
+            Out::Stdout(mut out) => {
+                out.flush()
+                    .map(|()| Sealed::Shown(None))
+                    .map_err(Problem::file(
+                        Attempt::Write,
+                        Path::new("the standard output"),
+                    ))
+            }
+            Out::Device(..) => Ok(Sealed::Shown(None)),
+            Out::Staged(staged) => {
+                let file = staged.file.as_file();
+                file.sync_all()
+                    .map_err(Problem::file(Attempt::Sync, &staged.to))?;
+                Ok(Sealed::Hidden(staged))
+            }
             Out::Growing(growing) => {
                 growing
                     .file
                     .sync_all()
                     .map_err(Problem::file(Attempt::Sync, &growing.path))?;
-                Ok(Some(growing.path))
+                Ok(Sealed::Shown(Some(growing.path)))
             }
+        }
+    }
+}
+
+/// A finished destination. A file that was hidden appears when it is published.
+#[derive(Debug)]
+pub(super) enum Sealed {
+    /// It could be seen all along.
+    Shown(Option<PathBuf>),
+    /// It lies under its hidden name.
+    Hidden(Staged),
+}
+
+impl Sealed {
+    /// Makes it visible; answers the file, if it is one.
+    pub(super) fn publish(self) -> Result<Option<PathBuf>, Problem> {
+        match self {
+            Sealed::Shown(path) => Ok(path),
+            Sealed::Hidden(staged) => staged.publish().map(Some),
         }
     }
 }
@@ -132,9 +160,6 @@ impl Staged {
 
     fn publish(self) -> Result<PathBuf, Problem> {
         let Staged { file, to, replace } = self;
-        file.as_file()
-            .sync_all()
-            .map_err(Problem::file(Attempt::Sync, &to))?;
         match replace {
             Replace::Yes => file.persist(&to),
             Replace::No => file.persist_noclobber(&to),

@@ -40,7 +40,10 @@ pub fn arrow_schema(output: &OutputSchema) -> SchemaRef {
         .iter()
         .map(|name| Field::new(name, DataType::Utf8, false));
     let columns = output.columns.iter().map(|column| {
-        let always = matches!(column.kind, Kind::Id | Kind::List(_) | Kind::Histogram(_));
+        let always = matches!(
+            column.kind,
+            Kind::Id { .. } | Kind::List(_) | Kind::Histogram(_)
+        );
         Field::new(&column.name, arrow_type(&column.kind), !always)
     });
     Arc::new(Schema::new(key.chain(columns).collect::<Vec<_>>()))
@@ -49,7 +52,7 @@ pub fn arrow_schema(output: &OutputSchema) -> SchemaRef {
 fn arrow_type(kind: &Kind) -> DataType {
     match kind {
         Kind::Int => DataType::Int64,
-        Kind::Id => DataType::UInt64,
+        Kind::Id { .. } => DataType::UInt64,
         Kind::Fixed { .. } | Kind::Float | Kind::Span => DataType::Float64,
         Kind::Bool => DataType::Boolean,
         Kind::Text => DataType::Utf8,
@@ -208,8 +211,8 @@ impl TextCache {
     ) -> Result<ArrayRef, Problem> {
         Ok(match kind {
             Kind::Int => Arc::new(Int64Array::new(words.to_vec().into(), nulls(words))),
-            Kind::Id => {
-                let ids: Vec<u64> = words.iter().map(|word| *word as u64).collect();
+            Kind::Id { shown } => {
+                let ids: Vec<u64> = words.iter().map(|word| *word as u64 & shown).collect();
                 Arc::new(UInt64Array::new(ids.into(), None))
             }
             Kind::Fixed { scale } => Arc::new(decimals(words, *scale)),

@@ -12,6 +12,7 @@ use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::Tick;
 
 use super::error::{Problem, SinkError};
+use super::place::Sealed;
 use super::shape::Shape;
 use super::spec::{SinkInput, SinkSpec};
 use super::writer::Writer;
@@ -220,16 +221,56 @@ impl Sink {
     ///
     /// # Errors
     /// When something cannot be written; then the unfinished file does not appear.
-    pub fn finish(mut self) -> Result<SinkReport, SinkError> {
+    pub fn finish(self) -> Result<SinkReport, SinkError> {
+        self.seal()?.publish()
+    }
+
+    /// Writes everything that came, complete tick or not, and makes it durable; what is whole only
+    /// now does not appear yet.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn seal(mut self) -> Result<SealedSink, SinkError> {
         self.settle(BTreeMap::new())?;
-        let files = self
-            .writer
-            .finish()
-            .map_err(|problem| problem.of(&self.name))?;
-        Ok(SinkReport {
-            rows: self.written,
-            files,
-            times_out_of_range: self.shape.out_of_range(),
+        let sealed = self.writer.seal();
+        let (files, last) = sealed.map_err(|problem| problem.of(&self.name))?;
+        Ok(SealedSink {
+            name: self.name,
+            last,
+            report: SinkReport {
+                rows: self.written,
+                files,
+                times_out_of_range: self.shape.out_of_range(),
+            },
         })
+    }
+}
+
+/// A sink that has written everything. Dropped without [`SealedSink::publish`], its file does not
+/// appear.
+#[derive(Debug)]
+pub struct SealedSink {
+    name: String,
+    last: Option<Sealed>,
+    report: SinkReport,
+}
+
+impl SealedSink {
+    /// The sink's name in the job.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the file appear.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn publish(self) -> Result<SinkReport, SinkError> {
+        let mut report = self.report;
+        let file = self.last.map(Sealed::publish).transpose();
+        let file = file.map_err(|problem| problem.of(&self.name))?;
+        report.files.extend(file.flatten());
+        Ok(report)
     }
 }

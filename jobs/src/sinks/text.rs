@@ -8,7 +8,7 @@ use arrow::datatypes::Schema;
 
 use super::error::{Attempt, Problem};
 use super::parts::Squeeze;
-use super::place::Out;
+use super::place::{Out, Sealed};
 use super::{csv, json};
 
 /// How rows become lines.
@@ -91,14 +91,14 @@ impl TextFile {
         Ok(())
     }
 
-    /// Ends the text; answers the file, if it is one.
-    pub(super) fn finish(mut self) -> Result<Option<PathBuf>, Problem> {
+    /// Ends the text.
+    pub(super) fn finish(mut self) -> Result<Sealed, Problem> {
         self.flush()?;
         let path = self.path;
         self.to
             .finish()
             .map_err(Problem::file(Attempt::Write, &path))?
-            .commit()
+            .seal()
     }
 }
 

@@ -19,7 +19,7 @@ use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::Tick;
 
 use super::error::{Problem, SinkError};
-use super::sink::{Sink, SinkReport};
+use super::sink::{SealedSink, Sink, SinkReport};
 use super::spec::{SinkInput, SinkSpec};
 
 /// Blocks that may wait in a sink's channel, for each of its senders.
@@ -93,7 +93,7 @@ pub struct SinkHandle {
     name: String,
     to: Sender<Message>,
     shared: Arc<Shared>,
-    thread: JoinHandle<Option<SinkReport>>,
+    thread: JoinHandle<Option<SealedSink>>,
 }
 
 /// A worker's end of a sink.
@@ -177,8 +177,17 @@ impl SinkHandle {
     /// # Errors
     /// The first thing that failed, now or before.
     pub fn finish(self) -> Result<SinkReport, SinkError> {
+        self.seal()?.publish()
+    }
+
+    /// Writes all that was sent and makes it durable, so that it only has to appear. To be called
+    /// when no sender will send any more.
+    ///
+    /// # Errors
+    /// The first thing that failed, now or before.
+    pub fn seal(self) -> Result<SealedSink, SinkError> {
         self.end(Message::Finish)
-            .and_then(|(report, name)| report.ok_or_else(|| Problem::Closed.of(&name)))
+            .and_then(|(sealed, name)| sealed.ok_or_else(|| Problem::Closed.of(&name)))
     }
 
     /// Ends the sink without making unfinished files appear.
@@ -189,17 +198,17 @@ impl SinkHandle {
         self.end(Message::Abort).map(|_| ())
     }
 
-    fn end(self, message: Message) -> Result<(Option<SinkReport>, String), SinkError> {
+    fn end(self, message: Message) -> Result<(Option<SealedSink>, String), SinkError> {
         // A thread that has failed listens no more: the join tells why.
         let _ = self.to.send(message);
         drop(self.to);
-        let report = self
+        let sealed = self
             .thread
             .join()
             .map_err(|panic| Problem::Broken(said(panic.as_ref())).of(&self.name))?;
         match self.shared.failure.get() {
             Some(failure) => Err(failure.clone()),
-            None => Ok((report, self.name)),
+            None => Ok((sealed, self.name)),
         }
     }
 }
@@ -264,22 +273,22 @@ struct Loop {
 }
 
 impl Loop {
-    fn guarded(self) -> Option<SinkReport> {
+    fn guarded(self) -> Option<SealedSink> {
         let shared = Arc::clone(&self.shared);
         let name = self.sink.name().to_owned();
         // The channel outlives the run, so that whoever finds it closed finds the failure stored.
         let from = self.from.clone();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.run()))
             .unwrap_or_else(|panic| Err(Problem::Broken(said(panic.as_ref())).of(&name)))
-            .and_then(|report| {
+            .and_then(|sealed| {
                 let missed = |late| matches!(late, Message::Rows(..) | Message::Batch(..));
-                match report.is_some() && from.try_iter().any(missed) {
+                match sealed.is_some() && from.try_iter().any(missed) {
                     true => Err(Problem::Closed.of(&name)),
-                    false => Ok(report),
+                    false => Ok(sealed),
                 }
             });
-        let report = match outcome {
-            Ok(report) => report,
+        let sealed = match outcome {
+            Ok(sealed) => sealed,
             Err(failure) => {
                 tracing::error!("{failure}");
                 let _ = shared.failure.set(failure);
@@ -287,11 +296,11 @@ impl Loop {
             }
         };
         drop(from);
-        report
+        sealed
     }
 
     /// Works until it is told to end; `None` when it was aborted.
-    fn run(mut self) -> Result<Option<SinkReport>, SinkError> {
+    fn run(mut self) -> Result<Option<SealedSink>, SinkError> {
         loop {
             match self.next()? {
                 Some(Message::Rows(tick, rows)) => {
@@ -308,7 +317,7 @@ impl Loop {
                         self.give_back(done);
                     }
                 }
-                Some(Message::Finish) => return self.sink.finish().map(Some),
+                Some(Message::Finish) => return self.sink.seal().map(Some),
                 Some(Message::Abort) | None => return Ok(None),
             }
             self.shared

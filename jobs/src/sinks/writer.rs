@@ -9,11 +9,11 @@ use arrow::datatypes::SchemaRef;
 use super::error::Problem;
 use super::parquet::ParquetFile;
 use super::parts::{self, Opened, Target};
-use super::place::Out;
+use super::place::{Out, Sealed};
 use super::spec::{Format, Roll, SinkSpec};
 use super::text::{Lines, TextFile};
 
-/// Writes the batches of one sink. Dropped without [`Writer::finish`], it takes back what has not
+/// Writes the batches of one sink. Dropped without [`Writer::seal`], it takes back what has not
 /// appeared yet.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -39,6 +39,15 @@ struct Part {
 enum Encoder {
     Parquet(Box<ParquetFile>),
     Text(TextFile),
+}
+
+impl Part {
+    fn seal(self) -> Result<Sealed, Problem> {
+        match self.encoder {
+            Encoder::Parquet(file) => file.finish(),
+            Encoder::Text(file) => file.finish(),
+        }
+    }
 }
 
 impl Writer {
@@ -108,7 +117,7 @@ impl Writer {
         }
         part.rows += batch.num_rows() as u64;
         match self.roll {
-            Some(roll) if part.rows >= roll.rows => self.end(part),
+            Some(roll) if part.rows >= roll.rows => self.publish(part),
             _ => {
                 self.open = Some(part);
                 Ok(())
@@ -139,25 +148,21 @@ impl Writer {
         if self.deadline().is_some_and(|deadline| deadline <= now)
             && let Some(part) = self.open.take()
         {
-            return self.end(part);
+            return self.publish(part);
         }
         Ok(())
     }
 
-    fn end(&mut self, part: Part) -> Result<(), Problem> {
-        let file = match part.encoder {
-            Encoder::Parquet(file) => file.finish()?,
-            Encoder::Text(file) => file.finish()?,
-        };
+    /// Ends a part while others go on: it appears at once.
+    fn publish(&mut self, part: Part) -> Result<(), Problem> {
+        let file = part.seal()?.publish()?;
         self.files.extend(file);
         Ok(())
     }
 
-    /// Ends everything; answers the files that appeared.
-    pub(super) fn finish(mut self) -> Result<Vec<PathBuf>, Problem> {
-        if let Some(part) = self.open.take() {
-            self.end(part)?;
-        }
-        Ok(self.files)
+    /// Ends everything; answers the files that have appeared, and the one that is to.
+    pub(super) fn seal(mut self) -> Result<(Vec<PathBuf>, Option<Sealed>), Problem> {
+        let last = self.open.take().map(Part::seal).transpose()?;
+        Ok((self.files, last))
     }
 }

@@ -49,6 +49,11 @@ impl Declared {
         Arc::new(Schema::new(fields))
     }
 
+    /// Whether more may come than there is: it is followed, or comes through a pipe.
+    pub fn is_unending(&self) -> bool {
+        self.lifetime != Lifetime::Finite || self.paths.iter().any(|path| path == "-")
+    }
+
     /// Everything that can be wrong with a declaration by itself.
     pub(super) fn check(&self) -> Result<(), SourceError> {
         let wrong = |problem: String| Err(SourceError::Declaration { problem });

@@ -62,6 +62,8 @@ pub(super) struct OpenFile {
     from: usize,
     to: usize,
     place: Place,
+    /// What may stand before the first record is dealt with.
+    begun: bool,
     max_record_bytes: usize,
     /// The rest of a rejected line is passed over.
     skipping: bool,
@@ -104,6 +106,7 @@ impl OpenFile {
             from: 0,
             to: 0,
             place: START,
+            begun: false,
             max_record_bytes: declared.max_record_bytes,
             skipping: false,
             complete: false,
@@ -156,7 +159,7 @@ impl OpenFile {
 
     /// Uses the complete records of the text, all of it when the input is complete.
     fn use_text(&mut self, rows: &mut Rows) -> Result<(), SourceError> {
-        if self.place == START && !self.skipping {
+        if !self.begun {
             let start = &self.text[self.from..self.to.min(self.from + BYTE_ORDER_MARK.len())];
             if start == BYTE_ORDER_MARK {
                 self.from += BYTE_ORDER_MARK.len();
@@ -165,6 +168,7 @@ impl OpenFile {
                 return Ok(());
             }
             self.records.restart();
+            self.begun = true;
         }
         loop {
             if self.skipping {
@@ -256,6 +260,7 @@ impl OpenFile {
         self.records = records(&self.declared);
         (self.from, self.to, self.place) = (0, 0, START);
         (self.skipping, self.complete, self.replaced) = (false, false, false);
+        self.begun = false;
         Ok(true)
     }
 }

@@ -169,7 +169,7 @@ impl<'a> Entity<'a> {
         };
         let mut shown_columns: Vec<ArrayRef> = vec![
             key_names(&self.names, answer.column(1))?,
-            values(&Kind::Id, answer.column(3))?,
+            values(&schema.columns[0].kind, answer.column(3))?,
             shown(&schema.columns[1].kind, &wholes(answer.column(2))?)?,
         ];
         for (measure, column) in carry.iter().zip(&answer.columns()[4..]) {

@@ -16,7 +16,7 @@ use super::database::{Database, floor_divided, quoted};
 use super::error::VerifyError;
 use super::ledger::Ledger;
 use super::raw::{ARRIVAL, ID, KEY, RawRows};
-use crate::normalise::IdPlan;
+use crate::normalise::{IdPlan, IdTag};
 
 /// The name of the table.
 pub(super) const FACTS: &str = "facts";
@@ -33,8 +33,8 @@ pub(super) struct Feeding {
     pub(super) time: (String, i64),
     /// What must hold of its rows; `$at` is their event time in microseconds.
     pub(super) expect: Vec<String>,
-    /// Where ids come from.
-    pub(super) id: IdPlan,
+    /// Where ids come from, and what they begin with.
+    pub(super) id: (IdPlan, IdTag),
 }
 
 /// What decides which rows count.
@@ -123,8 +123,8 @@ pub(super) fn admitted(
         holds.push_str(&format!(" AND ({expectation}\n)"));
     }
     let id = match source.id {
-        IdPlan::Ordinal { source } => {
-            let first = u64::from(source) << 56;
+        (IdPlan::Ordinal, tag) => {
+            let first = tag.put(0);
             format!("CAST(\"$ordinal\" - 1 + {first} AS BIGINT UNSIGNED)")
         }
         _ => format!("\"{ID}\""),

@@ -183,6 +183,13 @@ fn looked_for<'a>(
 fn not_computed(job: &Job, output: &str) -> Option<&'static str> {
     let (kind, name) = output.split_once('.').unwrap_or((output, ""));
     let features = job.features.get(name);
+    if job
+        .sources
+        .values()
+        .any(|source| source.max_ahead.is_some())
+    {
+        return Some("a source has `max_ahead`, and which of its rows count is not computed again");
+    }
     let sees_sessions = |trigger: &Trigger| {
         let mut on = trigger.on.iter();
         on.any(|on| job.sessions.contains_key(on.as_str()))

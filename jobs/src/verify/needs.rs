@@ -14,7 +14,7 @@ use super::ledger::{Ledger, Measure, time_unit};
 use super::raw::{KeyNames, RawRows};
 use super::tables::Table;
 use super::triggers::Watched;
-use crate::compile::{Plan, SourcePlan, StagePlan};
+use crate::compile::{Need, Plan, SourcePlan, StagePlan};
 use crate::runtime::Stretch;
 
 /// An output that is to be computed.
@@ -65,6 +65,7 @@ pub(super) fn feeding(
             continue;
         };
         let mut expect = expectations(job, &source.name);
+        expect.extend(source.needs.iter().map(|need| needed(source, need)));
         if stretch.from != EventTime::MIN {
             expect.push(format!("\"$at\" >= {}", stretch.from.0));
         }
@@ -76,7 +77,7 @@ pub(super) fn feeding(
             rows: RawRows::new(&source.declared, facts, keys),
             time: time_of(source),
             expect,
-            id: facts.id.clone(),
+            id: (facts.id.clone(), facts.tag),
         });
     }
     feeding
@@ -87,6 +88,15 @@ pub(super) fn expectations(job: &Job, source: &str) -> Vec<String> {
     let expect = job.sources.get(source).into_iter();
     let expect = expect.flat_map(|source| &source.expect);
     expect.map(|sql| sql.as_str().to_owned()).collect()
+}
+
+/// That a row has what is needed of it.
+fn needed(source: &SourcePlan, need: &Need) -> String {
+    let column = quoted(source.declared.schema().field(need.column).name());
+    match need.bits {
+        None => format!("{column} IS NOT NULL"),
+        Some(most) => format!("{column} BETWEEN 0 AND {most}"),
+    }
 }
 
 /// The column of the event time, and how many of its units make a second.

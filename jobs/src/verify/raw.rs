@@ -128,8 +128,8 @@ impl RawRows {
             None => Arc::new(UInt32Array::from(vec![0; rows])),
         });
         let ids = match &self.facts.id {
-            IdPlan::Ordinal { .. } => vec![0; rows],
-            told => told.ids(batch, 0)?,
+            IdPlan::Ordinal => vec![0; rows],
+            told => told.ids(self.facts.tag, batch, 0)?,
         };
         columns.push(Arc::new(UInt64Array::from(ids)));
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)

@@ -8,7 +8,9 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Decimal128Type, Field, Fields, Int64Type, TimeUnit as Unit};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Fields, Int64Type, TimeUnit as Unit, UInt64Type,
+};
 use tidegate_schemas::job::Empty;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::TimeUnit;
@@ -51,7 +53,7 @@ pub(super) fn empty_whole(empty: Empty) -> Option<i128> {
 pub(super) fn type_of(kind: &Kind) -> DataType {
     match kind {
         Kind::Int => DataType::Int64,
-        Kind::Id => DataType::UInt64,
+        Kind::Id { .. } => DataType::UInt64,
         Kind::Fixed { .. } | Kind::Float | Kind::Span => DataType::Float64,
         Kind::Bool => DataType::Boolean,
         Kind::Text => DataType::Utf8,
@@ -113,7 +115,7 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
             };
             cast(&counted, &type_of(kind)).map_err(shape)?
         }
-        Kind::Id | Kind::Text | Kind::List(_) | Kind::Histogram(_) => {
+        Kind::Id { .. } | Kind::Text | Kind::List(_) | Kind::Histogram(_) => {
             return Err(shape(format!("whole numbers shown as {kind:?}")));
         }
     })
@@ -122,7 +124,12 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
 /// A column that SQL answers with, texts or whole numbers, as values of a kind.
 pub(super) fn values(kind: &Kind, array: &ArrayRef) -> Result<ArrayRef, VerifyError> {
     match kind {
-        Kind::Text | Kind::Id => cast(array, &type_of(kind)).map_err(shape),
+        Kind::Text => cast(array, &type_of(kind)).map_err(shape),
+        Kind::Id { shown } => {
+            let ids = cast(array, &type_of(kind)).map_err(shape)?;
+            let ids = ids.as_primitive::<UInt64Type>();
+            Ok(Arc::new(ids.unary::<_, UInt64Type>(|id| id & shown)))
+        }
         _ => shown(kind, &wholes(array)?),
     }
 }

@@ -10,7 +10,7 @@ use super::ledger::{Ledger, LedgerSource, Measure};
 use super::needs::{expectations, time_of};
 use super::raw::{KeyNames, RawRows, raw_schema};
 use crate::compile::Plan;
-use crate::normalise::{FactsPlan, IdPlan};
+use crate::normalise::{FactsPlan, IdPlan, IdTag};
 
 /// A table that a trigger looks at.
 pub(super) struct Table {
@@ -65,7 +65,8 @@ impl Table {
         let others = words.iter().map(|(name, _)| name.clone());
         let nobody = FactsPlan {
             key: None,
-            id: IdPlan::Ordinal { source: 0 },
+            id: IdPlan::Ordinal,
+            tag: IdTag::new(0, 1),
             deduplicated: false,
             seen: None,
             filters: Vec::new(),
@@ -81,7 +82,7 @@ impl Table {
                 rows: RawRows::new(&source.declared, &nobody, &KeyNames::default()),
                 time: time_of(source),
                 expect: expectations(job, &source.name),
-                id: IdPlan::Ordinal { source: 0 },
+                id: (IdPlan::Ordinal, IdTag::new(0, 1)),
             },
             ledger,
             words,

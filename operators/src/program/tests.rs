@@ -136,7 +136,10 @@ fn registers_read_as_they_are_shown() {
 
 #[test]
 fn what_has_no_meaning_is_refused() {
-    let kinds = [Kind::Id, Kind::List(Box::new(Kind::Int))];
+    let kinds = [
+        Kind::Id { shown: u64::MAX },
+        Kind::List(Box::new(Kind::Int)),
+    ];
     let refused = |expr: Expr| Program::compile(&expr, &kinds).expect_err("refused");
     assert!(matches!(refused(Expr::Register(0)), TypeError::Kind { .. }));
     assert!(matches!(refused(Expr::Register(1)), TypeError::Kind { .. }));

@@ -210,7 +210,7 @@ impl TriggerSpec {
         reasons: Vec<OutputColumn>,
     ) -> Vec<OutputColumn> {
         let event_id = match self.anchor {
-            Some(_) => Kind::Id,
+            Some(_) => Kind::Id { shown: u64::MAX },
             None => Kind::Int,
         };
         let fixed = [

@@ -162,13 +162,14 @@ impl Job {
         Some(columns)
     }
 
-    /// The column that shows the id of a row of these sources: the one that tells its events apart, or else
-    /// `row_id`.
+    /// The column that shows the id of a row of these sources: the one that tells the events of a single source
+    /// apart, or else `row_id`.
     #[must_use]
     pub fn id_column(&self, from: &[Text]) -> &str {
-        let source = from
-            .iter()
-            .find_map(|source| self.sources.get(source.as_str()));
+        let source = match from {
+            [source] => self.sources.get(source.as_str()),
+            _ => None,
+        };
         let dedupe = source.and_then(|source| source.dedupe.as_ref());
         match dedupe.map(|dedupe| &dedupe.key[..]) {
             Some([key]) => key.as_str(),

@@ -29,6 +29,9 @@ pub struct Source {
     /// The column that holds the event time. Default: that of `[job]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<Text>,
+    /// Reject a row whose event time is further ahead of the newest one accepted before it: one row of the year 9999 would make all after it late. Longer than the longest silence to be expected, after which all rows would be rejected. The first row is always accepted. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ahead: Option<Span>,
     /// Drop rows whose id was seen before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedupe: Option<Dedupe>,

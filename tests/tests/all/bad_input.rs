@@ -386,6 +386,15 @@ fn results_that_cannot_be_written_end_the_run_and_no_other_result_appears() {
         assert!(ended.stderr.contains(said), "{path}: {ended}");
         assert_eq!(place.list("out"), [""; 0], "{path}");
     }
+    // Parquet is only written when it is finished: then the others are whole already.
+    let ended = place
+        .tidegate(["run", "job.toml"])
+        .set("sink.visits.path", "/dev/full")
+        .run();
+    ended
+        .code(4)
+        .says(&["sink `visits`", "No space left on device"]);
+    assert_eq!(place.list("out"), [""; 0]);
 }
 
 #[test]

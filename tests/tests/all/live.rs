@@ -221,3 +221,18 @@ fn late_and_rejected_rows_can_be_fed_back() {
         .sum();
     assert_eq!(sum, late);
 }
+
+#[test]
+fn what_came_through_a_pipe_before_a_signal_is_in_the_results() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let place = Place::new();
+        let call = interventions(&place, "run").set("source.events.path", "-");
+        let mut running = Running::start(call.set("sink.visits.mode", "changes"));
+        running.write(&(contact(1) + &contact(2) + &contact(3)));
+        running.line();
+        running.signal(signal);
+        running.end().code(code).says(&["6 rows in = 6 accepted"]);
+        let visits = Answers::parquet(&place.path("out/repeat-contact-rescue/visits.parquet"));
+        assert!(!visits.rows.is_empty(), "{signal}");
+    }
+}

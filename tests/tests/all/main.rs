@@ -1,5 +1,6 @@
 //! The promises of the project as a whole: the house, the program over real logs, invariance, bad input, the README.
 
+mod admission;
 mod answers;
 mod bad_input;
 mod catalogue;

@@ -8,7 +8,7 @@ use tidegate_schemas::time::TimeUnit;
 pub(super) fn type_name(kind: &Kind) -> String {
     match kind {
         Kind::Int => "i64".to_owned(),
-        Kind::Id => "u64".to_owned(),
+        Kind::Id { .. } => "u64".to_owned(),
         Kind::Fixed { .. } | Kind::Float | Kind::Span => "f64".to_owned(),
         Kind::Bool => "bool".to_owned(),
         Kind::Text => "text".to_owned(),

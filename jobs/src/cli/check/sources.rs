@@ -45,6 +45,11 @@ fn paragraph(job: &Job, name: &str, source: &Source) -> String {
             expectation.written()
         ));
     }
+    if let Some(ahead) = source.max_ahead {
+        text.push_str(&format!(
+            "      rejected when more than {ahead} ahead of the newest row before it\n"
+        ));
+    }
     if let Some(dedupe) = &source.dedupe {
         let key: Vec<&str> = dedupe.key.iter().map(Text::written).collect();
         let holds = match dedupe.on_conflict {

@@ -72,7 +72,9 @@ fn whole_numbers_have_nulls_and_ids_have_none() {
     let numbers: Vec<_> = numbers.as_primitive::<Int64Type>().iter().collect();
     assert_eq!(numbers, [Some(1), None, Some(-3)]);
     assert!(rendered(Kind::Int, &[1, 2]).nulls().is_none());
-    let ids = rendered(Kind::Id, &[0, -1, NULL]);
+    let ids = rendered(Kind::Id { shown: 15 }, &[3, -1]);
+    assert_eq!(ids.as_primitive::<UInt64Type>().values(), &[3, 15]);
+    let ids = rendered(Kind::Id { shown: u64::MAX }, &[0, -1, NULL]);
     assert_eq!(
         ids.as_primitive::<UInt64Type>().values(),
         &[0, u64::MAX, 1 << 63]

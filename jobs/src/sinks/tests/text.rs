@@ -21,7 +21,7 @@ fn all_kinds() -> RecordBatch {
         name: "o".to_owned(),
         key: Some("key".to_owned()),
         columns: vec![
-            column("id", Kind::Id),
+            column("id", Kind::Id { shown: u64::MAX }),
             column("ts", Kind::Time(TimeUnit::Millisecond)),
             column("n", Kind::Int),
             column("mean", Kind::Float),

@@ -1,6 +1,7 @@
 //! However a text is cut into reads, its rows, rejects and positions are the same.
 
 use std::io::{self, Read};
+use std::sync::atomic::Ordering;
 
 use rand::prelude::*;
 
@@ -144,4 +145,47 @@ fn delimited_text_is_the_same_however_it_is_cut() {
         &alphabet,
     );
     check(Format::Csv(CsvOptions::default()), "id,kind\r\n", &alphabet);
+}
+
+/// Uses nothing before the end, and counts how often it must begin anew.
+struct Patient(Arc<AtomicU64>);
+
+impl Records for Patient {
+    fn read(
+        &mut self,
+        text: &[u8],
+        last: bool,
+        _: &Arc<str>,
+        _: &mut Place,
+        _: &mut Rows,
+    ) -> Result<usize, SourceError> {
+        Ok(if last { text.len() } else { 0 })
+    }
+
+    fn overlong(&self, _: &Arc<str>) -> Result<Fault, SourceError> {
+        panic!("the line is allowed");
+    }
+
+    fn skip_line(&mut self, _: &[u8], _: &mut Place) -> (usize, bool) {
+        panic!("no line is left out");
+    }
+
+    fn restart(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_long_first_line_is_begun_once() {
+    let text = vec![b'x'; 8 * READ_BYTES];
+    let columns = vec![DeclaredColumn::new("id", ColumnType::U8)];
+    let declared = Declared::new(vec!["-".into()], Format::JsonLines, columns);
+    let declared = Arc::new(declared);
+    let input = Input::Decoded(Box::new(std::io::Cursor::new(text)));
+    let mut file = OpenFile::over(&declared, "-".into(), input);
+    let begun = Arc::new(AtomicU64::new(0));
+    file.records = Box::new(Patient(Arc::clone(&begun)));
+    let mut rows = Rows::new(&declared);
+    assert_eq!(file.fill(&mut rows).unwrap(), Filled::End);
+    assert_eq!(begun.load(Ordering::Relaxed), 1);
 }

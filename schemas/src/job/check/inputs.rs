@@ -16,6 +16,13 @@ impl Check<'_> {
                 self.events(name, source);
             }
             self.source_options(source);
+            if source.max_ahead.is_some_and(|ahead| ahead <= Span::ZERO) {
+                self.tell_key(
+                    &["source", name, "max_ahead"],
+                    "`max_ahead` must be longer than nothing",
+                    "for example 30d",
+                );
+            }
             for path in source.path.iter() {
                 if path.as_str().is_empty() {
                     self.tell(path.place(), "the path is empty");
