@@ -10,7 +10,7 @@ use tidegate_schemas::account::Account;
 
 use super::failure::Failure;
 use super::numbers::{bytes, grouped, per_second, took};
-use crate::runtime::{Firing, Options, Report};
+use crate::runtime::{Firing, Options, Report, SourceAccount};
 
 /// The account of a run that has ended, as it is shown and written.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,6 +20,7 @@ pub(super) struct Closing {
     firing: &'static str,
     #[serde(flatten)]
     account: Account,
+    sources: BTreeMap<String, SourceAccount>,
     /// Rows outside the stretch of event time that was asked for; they are not counted as read.
     skipped: u64,
     /// Whether the run was stopped before its input had ended.
@@ -57,6 +58,7 @@ impl Closing {
                 Firing::OnWatermark => "watermark",
             },
             account: report.account,
+            sources: report.sources.clone(),
             skipped: report.skipped,
             stopped: report.stopped,
             sinks: sinks.collect(),
@@ -85,6 +87,9 @@ impl fmt::Display for Closing {
         if self.account.conflicts > 0 {
             let conflicts = grouped(self.account.conflicts);
             write!(f, "\n  {conflicts} of the duplicates had other content")?;
+        }
+        for (name, source) in &self.sources {
+            f.write_str(&told(name, source, self.sources.len() > 1))?;
         }
         if self.skipped > 0 {
             let skipped = grouped(self.skipped);
@@ -128,6 +133,36 @@ impl fmt::Display for Closing {
     }
 }
 
+/// What became of a source's rows, as far as that is worth a line.
+fn told(name: &str, source: &SourceAccount, counts: bool) -> String {
+    let mut text = String::new();
+    let (rows, late, rejected) = (source.rows_in, source.late, source.rejected);
+    if counts {
+        let kept = grouped(rows.saturating_sub(late + rejected));
+        let (rows, late, rejected) = (grouped(rows), grouped(late), grouped(rejected));
+        text.push_str(&format!(
+            "\n  {name}: {rows} rows in = {kept} accepted or duplicate + {late} late + {rejected} rejected"
+        ));
+    }
+    if let Some((what, most)) = source.most_frequent() {
+        let (most, first) = (grouped(most.rows), &most.first);
+        text.push_str(&format!(
+            "\n  {name}: {most} rejected for `{what}`, the first at {first}"
+        ));
+    }
+    if late > rows / 2 {
+        let behind = source.furthest_behind;
+        text.push_str(&format!(
+            "\n  warning: most rows of {name} are late, up to {behind} behind the newest before them; \
+             if it is not in the order of time, set job.lateness"
+        ));
+    }
+    if rejected > rows / 2 {
+        text.push_str(&format!("\n  warning: most rows of {name} were rejected"));
+    }
+    text
+}
+
 /// The most memory this process had at one time (`VmHWM`), where the system says.
 fn peak_memory() -> Option<u64> {
     high_water_mark(&std::fs::read_to_string("/proc/self/status").ok()?)
@@ -144,8 +179,9 @@ fn high_water_mark(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::Stretch;
+    use crate::runtime::{Rejected, Stretch};
     use crate::sinks::SinkReport;
+    use tidegate_schemas::time::Span;
 
     fn closing(stopped: bool, files: &[&str]) -> Closing {
         let options = Options {
@@ -158,6 +194,17 @@ mod tests {
             files: files.iter().map(PathBuf::from).collect(),
             times_out_of_range: 0,
         };
+        let rejected = Rejected {
+            rows: 1,
+            first: "e.csv:7: it is null".to_owned(),
+        };
+        let events = SourceAccount {
+            rows_in: 10_000,
+            late: 2,
+            rejected: 1,
+            furthest_behind: Span(86_400_000_000),
+            reasons: BTreeMap::from([("at".to_owned(), rejected)]),
+        };
         let report = Report {
             account: Account {
                 rows_in: 10_000,
@@ -167,6 +214,7 @@ mod tests {
                 rejected: 1,
                 conflicts: 3,
             },
+            sources: BTreeMap::from([("events".to_owned(), events)]),
             skipped: 5,
             sinks: vec![("visits".to_owned(), sink)],
             elapsed: Duration::from_millis(2_500),
@@ -184,6 +232,7 @@ mod tests {
             closing(false, &["visits.parquet"]).to_string(),
             "10000 rows in = 9990 accepted + 7 duplicate + 2 late + 1 rejected\n  \
              3 of the duplicates had other content\n  \
+             events: 1 rejected for `at`, the first at e.csv:7: it is null\n  \
              5 more rows lie outside --from and --to\n  \
              visits  1,200 rows  visits.parquet\n\
              took 2.50 s, 4,000 rows/s, 2 workers, on watermark, peak memory 64.0 MiB"
@@ -194,6 +243,29 @@ mod tests {
             text.contains("stopped before the input had ended"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn sources_of_which_most_rows_are_lost_are_warned_of() {
+        let source = SourceAccount {
+            rows_in: 10,
+            late: 9,
+            furthest_behind: Span(2 * 86_400_000_000),
+            ..SourceAccount::default()
+        };
+        assert_eq!(
+            told("calls", &source, true),
+            "\n  calls: 10 rows in = 1 accepted or duplicate + 9 late + 0 rejected\n  \
+             warning: most rows of calls are late, up to 2d behind the newest before them; if it is \
+             not in the order of time, set job.lateness"
+        );
+        let source = SourceAccount {
+            rows_in: 3,
+            rejected: 2,
+            ..SourceAccount::default()
+        };
+        let text = told("calls", &source, false);
+        assert_eq!(text, "\n  warning: most rows of calls were rejected");
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl Failure {
         Failure::said(FAILED, text)
     }
 
+    /// What was found is not good enough.
+    pub(super) fn refused(text: impl Into<String>) -> Failure {
+        Failure::said(FAILED, text)
+    }
+
     /// Something is wrong with the arguments or the job file.
     pub(super) fn usage(text: impl Into<String>) -> Failure {
         Failure::said(USAGE, text)

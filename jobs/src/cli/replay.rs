@@ -15,11 +15,12 @@ Examples:
   tidegate replay job.toml --workers 4 --only q1 --set sink.q1.path=q1.parquet
 
 Rows outside --from and --to are skipped, except those of tables: versions from before hold inside.
+So windows and sessions see nothing from before --from: start earlier by the longest window if they must.
 The first SIGINT (Ctrl-C) or SIGTERM ends the replay without results (but standard input in order,
 as it ends `run`), the second at once.
 
-Exit codes: 0 done; 2 wrong usage or job file; 3 input cannot be read; 4 output cannot be written;
-101 internal error; 130 stopped by SIGINT; 143 stopped by SIGTERM.";
+Exit codes: 0 done; 1 more rejects than --max-rejects; 2 wrong usage or job file; 3 input cannot be
+read; 4 output cannot be written; 101 internal error; 130 stopped by SIGINT; 143 stopped by SIGTERM.";
 
 /// Run a job over history.
 ///

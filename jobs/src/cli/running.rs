@@ -30,6 +30,9 @@ pub(super) struct Running {
     /// Write the closing account to this file as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub(super) account: Option<PathBuf>,
+    /// Fail with exit code 1 if more rows than this are rejected; results are written all the same.
+    #[arg(long, value_name = "N")]
+    pub(super) max_rejects: Option<u64>,
     /// Say nothing but errors: no progress, no account.
     #[arg(long)]
     pub(super) quiet: bool,
@@ -88,6 +91,12 @@ impl Running {
             let account = report.account;
             return Err(Failure::internal(format!(
                 "the account does not balance: {account}"
+            )));
+        }
+        let rejected = report.account.rejected;
+        if let Some(most) = self.max_rejects.filter(|most| rejected > *most) {
+            return Err(Failure::refused(format!(
+                "rejected rows: {rejected}, more than --max-rejects {most}; the results are written"
             )));
         }
         match signals.received().filter(|_| report.stopped) {

@@ -7,10 +7,12 @@
 //! # Errors
 //! Every problem that could be found, each with its place in the job file.
 
+mod advice;
 mod conditions;
 mod drift;
 mod features;
 mod outputs;
+mod overwrites;
 mod sessions;
 mod source;
 mod stage;
@@ -228,6 +230,7 @@ impl<'a> Compiler<'a> {
         }
         self.stage(None);
         self.raw_sinks();
+        self.refuse_overwriting();
         self.close_sources();
     }
 
@@ -303,7 +306,12 @@ impl<'a> Compiler<'a> {
         let text = text.split("Did you mean").next().unwrap_or(text).trim();
         let message = format!("in `{}`, over the rows of {source}: {text}", sql.written());
         let problem = self.job.origin.problem(sql.place(), message);
-        problem.help(format!("the columns are {}", names.join(", ")))
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        problem.help(advice::advice(
+            sql.as_str(),
+            &error.strip_backtrace(),
+            &names,
+        ))
     }
 
     /// The columns of each source that something reads.

@@ -9,6 +9,7 @@ use tidegate_schemas::names::stable_hash;
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 use tidegate_schemas::time::{Span, TimeUnit};
 
+use super::advice;
 use super::conditions::{self, Register};
 use super::features::Registers;
 use super::stage::{StageBuilder, id_kind, word_kind};
@@ -311,10 +312,21 @@ impl Compiler<'_> {
             .filter(|register| register.visible)
             .map(|register| register.name.as_str())
             .collect();
+        let unknown = advice::unknown_name(error).unwrap_or_default();
+        let mut features = self.job.features.values();
+        let help = match features
+            .any(|features| features.carry.iter().any(|name| *name == *unknown))
+        {
+            true => format!(
+                "`{unknown}` is carried, and conditions see what is computed and tables: add \
+                 {{ name = \"its_{unknown}\", op = \"last\", of = \"{unknown}\", windows = \"lifetime\" }}"
+            ),
+            false => advice::advice(sql.as_str(), error, &names),
+        };
         let error = error.split(". Valid fields are").next().unwrap_or(error);
         let message = format!("in `{}`: {error}", sql.written());
         let problem = self.job.origin.problem(sql.place(), message);
-        self.push(problem.help(format!("the columns are {}", names.join(", "))));
+        self.push(problem.help(help));
     }
 
     /// The key of a table must be of the type of what it is looked up by.

@@ -70,6 +70,8 @@ pub(crate) struct Admitted {
     pub(crate) rejects: Vec<Reject>,
     /// Rows that were late.
     pub(crate) late: Option<RecordBatch>,
+    /// How far any row of the source was too late so far.
+    pub(crate) furthest_behind: Span,
 }
 
 /// Decides for one source.
@@ -79,6 +81,7 @@ pub(crate) struct Admission {
     lateness: Span,
     stretch: Stretch,
     newest: EventTime,
+    furthest_behind: Span,
     ordinal: u64,
 }
 
@@ -106,6 +109,7 @@ impl Admission {
             lateness,
             stretch,
             newest: EventTime::MIN,
+            furthest_behind: Span::ZERO,
             ordinal: 0,
         }
     }
@@ -188,6 +192,7 @@ impl Admission {
             skipped,
             rejects,
             late,
+            furthest_behind: self.furthest_behind,
         })
     }
 
@@ -205,6 +210,8 @@ impl Admission {
                 *verdict = Verdict::Outside;
             } else if *at < newest.minus(self.lateness) {
                 *verdict = Verdict::Late;
+                let behind = Span(newest.0.saturating_sub(at.0));
+                self.furthest_behind = self.furthest_behind.max(behind);
             } else if *at > furthest {
                 *verdict = Verdict::Rejected;
                 let reason = "it is further ahead of the newest row than `max_ahead` allows";

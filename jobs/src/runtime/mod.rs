@@ -13,6 +13,7 @@
 //! The first thing that goes wrong ends the run; results that had not appeared whole do not appear.
 
 mod admit;
+mod by_source;
 mod clock;
 mod conductor;
 mod error;
@@ -22,6 +23,7 @@ mod tables;
 mod watch;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -41,6 +43,7 @@ use crate::sinks::{Mode, SinkHandle, SinkInput, SinkReport, SinkSender};
 use crate::sources::{Lifetime, Source};
 pub(crate) use admit::Admission;
 pub use admit::{Stretch, reject_schema};
+pub use by_source::{Rejected, SourceAccount};
 use clock::Clock;
 use conductor::{Conductor, Line, RawSinks, Work};
 pub use error::RunError;
@@ -65,6 +68,8 @@ pub struct Options {
 pub struct Report {
     /// Where every row went.
     pub account: Account,
+    /// What became of the rows of each source.
+    pub sources: BTreeMap<String, SourceAccount>,
     /// Rows outside the stretch of event time.
     pub skipped: u64,
     /// What each sink wrote.
@@ -182,6 +187,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     }
     Ok(Report {
         account,
+        sources: watch.sources(),
         skipped: watch.skipped(),
         sinks: reports,
         elapsed: start.elapsed(),

@@ -1,5 +1,6 @@
 //! What can be seen of a run while it goes on, and the way to stop it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -7,6 +8,8 @@ use tidegate_operators::dedup::Tally;
 use tidegate_operators::driver::Gauge;
 use tidegate_schemas::account::Account;
 use tidegate_schemas::time::EventTime;
+
+use super::by_source::SourceAccount;
 
 /// The figures of a run, written by its threads and read by whoever shows them.
 #[derive(Debug)]
@@ -30,6 +33,7 @@ struct Parts {
     tallies: Vec<Arc<Tally>>,
     gauges: Vec<Arc<Gauge>>,
     sinks: Vec<(String, Arc<AtomicU64>)>,
+    sources: BTreeMap<String, SourceAccount>,
 }
 
 impl Default for Watch {
@@ -114,6 +118,17 @@ impl Watch {
         let count =
             |(name, rows): &(String, Arc<AtomicU64>)| (name.clone(), rows.load(Ordering::Relaxed));
         self.parts().sinks.iter().map(count).collect()
+    }
+
+    /// What became of the rows of each source so far.
+    #[must_use]
+    pub fn sources(&self) -> BTreeMap<String, SourceAccount> {
+        self.parts().sources.clone()
+    }
+
+    /// Adds to what became of the rows of a source.
+    pub(super) fn tell(&self, source: &str, add: impl FnOnce(&mut SourceAccount)) {
+        add(self.parts().sources.entry(source.to_owned()).or_default());
     }
 
     /// Asks the run to stop reading, work off what was read, and end.

@@ -359,6 +359,10 @@ impl Feeder {
                     .into_iter()
                     .map(|fault| rows.reject(fault));
                 let rejects: Vec<Reject> = faults.collect();
+                if !rejects.is_empty() {
+                    self.watch
+                        .tell(&source.name, |account| account.reject(&rejects));
+                }
                 if !rejects.is_empty() && !self.rejects[rows.source].is_empty() {
                     let batch = reject_rows(&rejects).map_err(expression)?;
                     for sink in &mut self.rejects[rows.source] {

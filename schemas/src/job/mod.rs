@@ -44,6 +44,7 @@ pub use problems::{Origin, Problem, Problems, Spot};
 pub use shape::json_schema;
 pub use sink::{Mode, Output, OutputKind, OutputName, Sink, SinkFormat};
 pub use source::{ColumnKind, ColumnType, Columns, Dedupe, Format, OnConflict, Source, Table};
+pub use suggest::closest;
 pub use test_case::{Arm, Assume, Cell, Promise, TestCase, TestRow, TestRows};
 pub use text::{Name, Place, Sql, Text};
 pub use trigger::{EvaluateAt, Holdout, Trigger};

@@ -270,6 +270,9 @@ impl FromStr for ColumnType {
             return Ok(ColumnType { kind, nullable });
         }
         match base.strip_prefix("timestamp:") {
+            Some(format) if is_time_format(format) && !names_a_day(format) => Err(format!(
+                "`{format}` names no day; a moment needs one, as in `%Y-%m-%d`"
+            )),
             Some(format) if is_time_format(format) => Ok(ColumnType {
                 kind: ColumnKind::TimestampFormat(format.to_owned()),
                 nullable,
@@ -292,6 +295,18 @@ fn is_time_format(format: &str) -> bool {
         }
     }
     fields > 0
+}
+
+/// Whether the day of a moment can be told from what `format` shows of it.
+fn names_a_day(format: &str) -> bool {
+    use chrono::format::{Parsed, StrftimeItems, parse};
+    let shown = chrono::DateTime::UNIX_EPOCH.format(format).to_string();
+    let mut parsed = Parsed::new();
+    let read = parse(&mut parsed, &shown, StrftimeItems::new(format));
+    // What cannot be read back here may be readable where it is written otherwise.
+    read.is_err()
+        || parsed.to_naive_date().is_ok()
+        || parsed.to_naive_datetime_with_offset(0).is_ok()
 }
 
 impl fmt::Display for ColumnType {

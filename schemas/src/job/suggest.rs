@@ -1,10 +1,8 @@
 //! Did you mean: the known word closest to one that is not known.
 
 /// The candidate closest to `word`, if one is close enough to be meant.
-pub(super) fn closest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // The distance of a very long word costs its length squared and can be near to none.
     if word.len() > 100 {
         return None;

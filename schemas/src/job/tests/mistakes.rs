@@ -215,6 +215,27 @@ fn texts_that_do_not_have_their_form() {
         &[("ts = \"timestamp\"", "ts = «\"timestamp:%Q\"")],
         &["`%Q` is not a time format"],
     );
+    for format in ["%Y-%m", "%H:%M:%S", "%m-%d"] {
+        let wrong = format!("ts = «\"timestamp:{format}\"");
+        expect(
+            &[("ts = \"timestamp\"", &wrong)],
+            &[&format!(
+                "`{format}` names no day; a moment needs one, as in `%Y-%m-%d`"
+            )],
+        );
+    }
+    for format in [
+        "%s",
+        "%d.%m.%y",
+        "%c",
+        "%Y-%j",
+        "%G-W%V-%u",
+        "%+",
+        "%d/%b/%Y:%H:%M:%S %z",
+    ] {
+        let text = format!("timestamp:{format}?");
+        assert!(text.parse::<ColumnType>().is_ok(), "{text}");
+    }
     expect(
         &[("at_gap = \"new\"", "at_gap = «\"newer\"")],
         &["`sessions.visit.at_gap` cannot be `newer`"],

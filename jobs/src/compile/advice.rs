@@ -1,0 +1,72 @@
+//! What to do about SQL that does not plan.
+
+use tidegate_schemas::job::closest;
+
+/// The name that DataFusion did not find, if that was its complaint.
+pub(super) fn unknown_name(error: &str) -> Option<&str> {
+    let (_, rest) = error.split_once("No field named ")?;
+    let name = rest.split(". ").next()?.trim().trim_end_matches('.');
+    Some(name.trim_matches('"'))
+}
+
+/// Help for `sql` over columns with these `names`, of which DataFusion said `error`.
+pub(super) fn advice(sql: &str, error: &str, names: &[&str]) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let is_plain = |name: &str| {
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        name.chars().all(word) && !name.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let bare = |name: &&&str| !is_plain(name) && sql.replace(&quoted(name), "").contains(**name);
+    if let Some(name) = names.iter().filter(bare).max_by_key(|name| name.len()) {
+        let quoted = quoted(name);
+        return format!("a name that is not a plain word goes in double quotes: {quoted}");
+    }
+    let unknown = unknown_name(error);
+    if let Some(near) = unknown.and_then(|name| closest(name, names.iter().copied())) {
+        return format!("did you mean `{near}`? names keep their case");
+    }
+    let columns = format!("the columns are {}", names.join(", "));
+    match unknown.filter(|name| sql.contains(&quoted(name))) {
+        Some(text) => format!("texts go in single quotes: '{text}'; {columns}"),
+        None => columns,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_says_what_was_meant() {
+        let names = ["Company", "Timely response?", "Date received"];
+        for (sql, error, wanted) in [
+            (
+                "Timely response?",
+                "sql parser error",
+                "a name that is not a plain word goes in double quotes: \"Timely response?\"",
+            ),
+            (
+                "Company = 'x' and Date received > 3",
+                "sql parser error",
+                "a name that is not a plain word goes in double quotes: \"Date received\"",
+            ),
+            (
+                "Compny",
+                "Schema error: No field named Compny.",
+                "did you mean `Company`? names keep their case",
+            ),
+            (
+                "Company = \"x\"",
+                "Schema error: No field named x. Valid fields are",
+                "texts go in single quotes: 'x'; the columns are Company, Timely response?, Date received",
+            ),
+            (
+                "\"Timely response?\" = 3 +",
+                "sql parser error",
+                "the columns are Company, Timely response?, Date received",
+            ),
+        ] {
+            assert_eq!(advice(sql, error, &names), wanted, "{sql}");
+        }
+    }
+}
