@@ -1,6 +1,8 @@
 //! Normalising against a plain loop over the rows, for every kind of column, plan and number of
 //! workers.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{
     Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, StringArray, UInt64Array,
 };
@@ -9,7 +11,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tidegate_operators::dedup::{fingerprint, id_owner};
 use tidegate_operators::parcel::{Content, Dealt, owner_of};
-use tidegate_schemas::fact::{FactBlock, Head};
+use tidegate_schemas::fact::{FactBlock, Head, Seen};
 use tidegate_schemas::names::{KeyHash, code_of};
 
 use super::*;
@@ -135,7 +137,7 @@ fn batch(rows: &[Row], form: Form) -> RecordBatch {
     RecordBatch::try_new(schema, columns).unwrap()
 }
 
-fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<u64>) -> FactsPlan {
+fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<Seen>) -> FactsPlan {
     let planner = Planner::new();
     let expression = |sql: &str| planner.plan(sql, schema).unwrap();
     let filter = |(bit, sql): (usize, &&str)| Filter {
@@ -235,8 +237,11 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
         let times: Vec<EventTime> = rows.iter().map(|row| EventTime(row.at)).collect();
         let workers = random.random_range(1..5);
         let deduplicated = random.random_bool(0.5);
-        let seen = random.random_bool(0.5).then_some(0b0110);
-        let plan = plan(&batch.schema(), deduplicated, seen);
+        let seen = random.random_bool(0.5).then(|| Seen {
+            bits: 0b0110,
+            words: BTreeSet::from([4]),
+        });
+        let plan = plan(&batch.schema(), deduplicated, seen.clone());
         let mut normaliser = Normaliser::new(plan, Arc::default(), workers);
         let whole = normaliser
             .normalise(&batch, &times, 0, EventTime(-7))
@@ -249,7 +254,11 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
         assert_eq!(faults, broken, "{case}");
         assert_eq!(whole.facts, rows.len() - broken.len(), "{case}");
         let sound: Vec<&Row> = rows.iter().filter(|row| !row.is_broken()).collect();
-        let is_seen = |row: &Row| seen.is_none_or(|seen| row.bits() & seen != 0);
+        let is_seen = |row: &Row| {
+            let words = row.words();
+            seen.as_ref()
+                .is_none_or(|seen| row.bits() & seen.bits != 0 || words[4] != NULL)
+        };
         for to in 0..workers {
             let parcel = whole.parcels.iter().find(|parcel| parcel.to == to);
             if deduplicated {
