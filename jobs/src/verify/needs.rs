@@ -266,7 +266,7 @@ pub(super) fn faults(job: &Job, stage: &StagePlan, ledger: &mut Ledger) -> Resul
             }
             for aggregate in &features.add {
                 if let Some(of) = &aggregate.of {
-                    ledger.may_fault(&from, of.as_str(), aggregate.scale)?;
+                    ledger.may_fault(&from, of.as_str(), aggregate.decimals())?;
                 }
             }
         }
@@ -276,7 +276,7 @@ pub(super) fn faults(job: &Job, stage: &StagePlan, ledger: &mut Ledger) -> Resul
             for aggregate in sessions.add.iter() {
                 let counted = matches!(aggregate.op, Op::Count | Op::Any);
                 if let Some(of) = aggregate.of.as_ref().filter(|_| !counted) {
-                    ledger.may_fault(&texts(&sessions.from), of.as_str(), aggregate.scale)?;
+                    ledger.may_fault(&texts(&sessions.from), of.as_str(), aggregate.decimals())?;
                 }
             }
         }
