@@ -132,7 +132,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     let crew = Crew::start(&shared, options.workers, &mut outputs)?;
     let mut conductor = Conductor {
         lines: crew.lines,
-        clock: Clock::new(shared.sources.len(), lateness, idle_timeout, start),
+        clock: Clock::new(shared.sources.len(), lateness, idle_timeout),
         watch: Arc::clone(watch),
         raw: std::mem::take(&mut outputs.raw),
         names: shared
@@ -404,6 +404,9 @@ fn read_all(
         let mut readers = Vec::new();
         for (index, source) in round {
             let plan = shared.sources[index].clone();
+            if plan.declared.is_unending() {
+                conductor.clock.listen(index, Instant::now());
+            }
             // A table's versions before the stretch hold inside it, too.
             let stretch = if plan.feeds.is_empty() {
                 Stretch::ALL
