@@ -27,6 +27,7 @@ mod ids;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -147,6 +148,10 @@ struct Remembered {
     words: Box<[i64]>,
 }
 
+/// So many ids are touched before they are looked up: the processor waits for many of them at once as
+/// long as for one.
+const AHEAD: usize = 32;
+
 /// The ids a worker knows.
 #[derive(Debug)]
 pub struct Dedup {
@@ -214,9 +219,16 @@ impl Dedup {
         let (mut known, mut conflicts) = (0, 0);
         let mut taken_back = Vec::new();
         let mut places = Places::new(dealt.blocks.len(), &dealt.order);
+        let mut ahead = Places::new(dealt.blocks.len(), &dealt.order);
         let mut hidden = dealt.hidden.iter();
         let latest = self.settings.on_conflict == OnConflict::Latest;
         for (number, print) in dealt.prints.iter().enumerate() {
+            if number % AHEAD == 0 {
+                let soon = (number..dealt.prints.len()).take(AHEAD);
+                let soon = soon.filter_map(|number| ahead.of(number));
+                let ids = soon.map(|(block, row)| dealt.blocks[block].heads[row].id);
+                black_box(ids.fold(0, |sum, id| sum ^ self.ids.touch(id)));
+            }
             let place = places.of(number);
             let (at, id) = match place {
                 Some((block, row)) => {
@@ -265,7 +277,7 @@ impl Dedup {
     }
 
     /// What becomes of a row whose source had shown nothing newer than `newest` before it.
-    #[inline]
+    #[inline(always)]
     fn verdict(&mut self, seen: Seen, newest: EventTime) -> Verdict {
         let Some(known) = self.ids.meet(seen) else {
             return Verdict::New;

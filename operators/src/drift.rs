@@ -53,6 +53,8 @@ const COLUMNS: usize = 8;
 /// after it. Windows are open until it passes them: at the end of the input it is
 /// [`EventTime::MAX`], and an input that just stops leaves its last windows open.
 ///
+/// `ledger`: a new one, or what all workers together had saved after a tick, joined, to go on from.
+///
 /// # Emits
 /// Rows as [`DriftSpec::output`] describes them, `at` the start of their window, when a tick is
 /// complete on all workers, by monitor and window; which of them and when is said by
@@ -72,7 +74,7 @@ const COLUMNS: usize = 8;
 pub fn drift<'scope, B>(
     facts: StreamVec<'scope, Tick, B>,
     watermarks: StreamVec<'scope, Tick, EventTime>,
-    spec: DriftSpec,
+    mut ledger: Ledger,
 ) -> StreamVec<'scope, Tick, Rows>
 where
     B: Borrow<FactBlock> + Clone + 'static,
@@ -80,9 +82,9 @@ where
     let (worker, workers) = (watermarks.scope().index(), watermarks.scope().peers());
     let watermarks = watermarks.map(move |at| (worker, at)).broadcast();
     let by_monitor = Exchange::new(|delta: &Delta| u64::from(delta.monitor));
-    let deltas = count(facts, &spec);
+    let deltas = count(facts, ledger.spec());
+    ledger.retain(|monitor| monitor % workers == worker);
     deltas.binary_frontier(watermarks, by_monitor, Pipeline, "Drift", move |_, _| {
-        let mut ledger = Ledger::new(spec);
         let mut clock = Clock::new(workers);
         let mut pending = BTreeMap::new();
         move |(deltas, deltas_to_come), (watermarks, watermarks_to_come), output| {

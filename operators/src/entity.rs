@@ -225,7 +225,7 @@ impl Entity {
     }
 
     /// What every part but the first session does with a fact.
-    fn more_on_fact(&self, more: &mut More, fact: Fact<'_>, out: &mut Outputs) {
+    fn more_on_fact(&self, more: &mut More, fact: &Fact<'_>, out: &mut Outputs) {
         for (features, state) in self.features.iter().zip(&mut more.features) {
             features.on_fact(state, fact, out);
         }
@@ -301,9 +301,9 @@ impl Logic for Entity {
     type State = State;
 
     #[inline]
-    fn on_fact(&self, state: &mut State, fact: Fact<'_>, out: &mut Outputs) {
+    fn on_fact(&self, state: &mut State, fact: &Fact<'_>, out: &mut Outputs) {
         self.evaluate_passed(state, fact.at, out);
-        if state.more.is_some() || self.concerns_more(&fact) {
+        if state.more.is_some() || self.concerns_more(fact) {
             let more = state.more.get_or_insert_with(|| More::new(self));
             self.more_on_fact(more, fact, out);
         }
@@ -527,7 +527,7 @@ mod tests {
             bits: 0,
             words: &[],
         };
-        entity.on_fact(&mut state, fact, &mut out);
+        entity.on_fact(&mut state, &fact, &mut out);
         entity.on_instant(&mut state, EventTime(20), &mut out);
         let mut timers = Vec::new();
         while let Wake::At(at) = entity.wake(&state) {

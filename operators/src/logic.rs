@@ -115,7 +115,7 @@ pub trait Logic: 'static {
     type State: Default + Clone + 'static;
 
     /// A fact of the key, in (time, id) order.
-    fn on_fact(&self, state: &mut Self::State, fact: Fact<'_>, out: &mut Outputs);
+    fn on_fact(&self, state: &mut Self::State, fact: &Fact<'_>, out: &mut Outputs);
 
     /// All facts at `at` have been given.
     fn on_instant(&self, state: &mut Self::State, at: EventTime, out: &mut Outputs);

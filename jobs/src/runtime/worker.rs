@@ -10,6 +10,7 @@ use crossbeam::channel::{Receiver, TryRecvError};
 use datafusion::common::DataFusionError;
 use tidegate_operators::dedup::{self, Deduplicate};
 use tidegate_operators::drift::drift;
+use tidegate_operators::drift::ledger::Ledger;
 use tidegate_operators::driver::{Emission, Firing, Keyed, Settings};
 use tidegate_operators::entity::Entity;
 use tidegate_operators::features::Features;
@@ -185,7 +186,7 @@ fn build(
                 .is_some_and(|outlet| outlet.output == *output)
         });
         let taken: Vec<Outlet> = taken.filter_map(Option::take).collect();
-        let rows = drift(facts, watermarks, spec.clone());
+        let rows = drift(facts, watermarks, Ledger::new(spec.clone()));
         deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
     }
     let settings = Settings {

@@ -131,9 +131,10 @@ impl Ring {
     #[inline]
     pub fn push(&mut self, layout: &Layout, at: EventTime, value: i64) {
         if layout.totals == 0 {
-            let words = [at.0, value];
-            self.open
-                .extend_from_slice(&words[..1 + usize::from(layout.values)]);
+            self.open.push(at.0);
+            if layout.values {
+                self.open.push(value);
+            }
             self.open_records += 1;
         } else {
             self.push_folded(layout, at, value, &layout.moments_of(value));
@@ -150,7 +151,9 @@ impl Ring {
         let own = 1 + usize::from(layout.values);
         let after = self.end_totals(layout).plus(*moments);
         layout.store(&after, &mut words[own..]);
-        self.open.extend_from_slice(&words[..own + layout.totals]);
+        // One by one: for so few words a call to copy them is dear.
+        let words = &words[..own + layout.totals];
+        words.iter().for_each(|word| self.open.push(*word));
         self.open_records += 1;
     }
 

@@ -42,7 +42,9 @@ impl Default for Ids {
 
 impl Ids {
     /// What is known of the id; `None` when it is new, and known from now on.
-    #[inline]
+    // Inlined, or the row would be written to the stack and read back at once in larger pieces,
+    // for which the processor waits until all that was written before has left its buffer.
+    #[inline(always)]
     pub(super) fn meet(&mut self, seen: Seen) -> Option<&mut Seen> {
         let all = &mut self.all;
         let place = self.places.entry(
@@ -58,6 +60,14 @@ impl Ids {
                 None
             }
         }
+    }
+
+    /// Brings what [`Ids::meet`] will look at nearer to the processor.
+    #[inline]
+    pub(super) fn touch(&self, id: u64) -> u64 {
+        self.places
+            .find(spread(id), |_| true)
+            .map_or(0, |place| u64::from(*place))
     }
 
     /// Whether the id is known.

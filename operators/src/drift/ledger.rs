@@ -74,6 +74,12 @@ impl Ledger {
         }
     }
 
+    /// What was declared.
+    #[must_use]
+    pub fn spec(&self) -> &DriftSpec {
+        &self.spec
+    }
+
     /// Takes counts of the tick that will be closed next.
     pub fn apply(&mut self, delta: Delta) {
         let page = &mut self.pages[delta.monitor as usize];
@@ -131,6 +137,26 @@ impl Ledger {
                     emit.replace(index, None, emit.measure(&page.reference, &window.counts));
                 }
             }
+        }
+    }
+
+    /// Forgets all monitors but these. Which monitors there are stays as declared.
+    pub fn retain(&mut self, owned: impl Fn(usize) -> bool) {
+        for (_, page) in (0..)
+            .zip(&mut self.pages)
+            .filter(|(index, _)| !owned(*index))
+        {
+            *page = Page::default();
+        }
+    }
+
+    /// Takes over what another ledger of the same spec keeps, of monitors that this one knows nothing of:
+    /// saved parts together make a whole.
+    pub fn join(&mut self, other: Ledger) {
+        self.watermark = self.watermark.max(other.watermark);
+        let pages = self.pages.iter_mut().zip(other.pages);
+        for (page, theirs) in pages.filter(|(_, theirs)| *theirs != Page::default()) {
+            *page = theirs;
         }
     }
 

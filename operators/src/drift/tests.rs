@@ -164,15 +164,20 @@ fn share(given: &[Given], worker: usize, workers: usize, seed: u64) -> Vec<Given
 /// Runs the dataflow; each fact of a tick is given to a worker by chance, and each worker but the
 /// last knows of a later watermark than the one after it. Answers the changes by tick.
 fn run(spec: &DriftSpec, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BTreeMap<Row, i64>> {
+    run_from(Ledger::new(spec.clone()), ticks, workers, seed)
+}
+
+/// The same, from a ledger.
+fn run_from(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BTreeMap<Row, i64>> {
     let (send, receive) = mpsc::channel();
     let send = Arc::new(Mutex::new(send));
-    let (spec, script) = (spec.clone(), Arc::new(ticks.to_vec()));
+    let script = Arc::new(ticks.to_vec());
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
         let send = send.lock().expect("no sender panicked").clone();
         let (mut facts, mut watermarks) = worker.dataflow(|scope| {
             let (facts_in, facts) = scope.new_input();
             let (watermarks_in, watermarks) = scope.new_input();
-            drift::<Rc<FactBlock>>(facts, watermarks, spec.clone()).capture_into(send);
+            drift::<Rc<FactBlock>>(facts, watermarks, ledger.clone()).capture_into(send);
             (facts_in, watermarks_in)
         });
         let ahead = (workers - 1 - worker.index()) as i64;
@@ -281,8 +286,12 @@ fn changing_rows_follow_every_correction_at_every_tick() {
     }
 }
 
-/// Steps a ledger through the ticks; `between` may replace it after each.
-fn step(spec: &DriftSpec, ticks: &[Tick], between: impl Fn(Ledger) -> Ledger) -> Ledger {
+/// Steps a ledger through the ticks; `between` may replace it after each. Answers the changes, too.
+fn step(
+    spec: &DriftSpec,
+    ticks: &[Tick],
+    between: impl Fn(Ledger) -> Ledger,
+) -> (Ledger, Vec<BTreeMap<Row, i64>>) {
     let (mut tally, mut ledger) = (Tally::new(spec), Ledger::new(spec.clone()));
     let mut changes = Vec::new();
     for tick in ticks {
@@ -296,7 +305,51 @@ fn step(spec: &DriftSpec, ticks: &[Tick], between: impl Fn(Ledger) -> Ledger) ->
         ledger = between(ledger);
     }
     check(spec, ticks, &changes, "stepped by hand");
-    ledger
+    (ledger, changes)
+}
+
+/// Written and read back.
+fn back(ledger: &Ledger) -> Ledger {
+    let mut to = Writer::default();
+    ledger.encode(&mut to);
+    let mut from = Reader::new(&to.bytes);
+    let back = Ledger::decode(ledger.spec().clone(), &mut from).expect("it was just written");
+    assert!(from.is_empty());
+    assert_eq!(back, *ledger);
+    back
+}
+
+/// Taken apart by as many workers, saved, read back, and joined.
+fn through_parts(ledger: &Ledger, workers: usize) -> Ledger {
+    let mut whole = Ledger::new(ledger.spec().clone());
+    for worker in 0..workers {
+        let mut part = ledger.clone();
+        part.retain(|monitor| monitor % workers == worker);
+        whole.join(back(&part));
+    }
+    whole
+}
+
+#[test]
+fn any_number_of_workers_goes_on_from_what_others_saved() {
+    for seed in 0..cases() {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        for (firing, keep) in [
+            (Firing::Final, None),
+            (Firing::Changes { keep: Span(60) }, Some(60)),
+        ] {
+            let spec = spec(&mut rng, firing);
+            let facts = facts(&mut rng);
+            let ticks = arrive(&mut rng, &facts, keep);
+            let middle = rng.random_range(0..=ticks.len());
+            let (ledger, mut changes) = step(&spec, &ticks[..middle], |ledger| ledger);
+            let saved = through_parts(&ledger, rng.random_range(1..4));
+            let workers = rng.random_range(1..4);
+            changes.extend(run_from(saved, &ticks[middle..], workers, seed));
+            let case = format!("seed {seed}, from tick {middle} with {workers} workers");
+            check(&spec, &ticks, &changes, &case);
+        }
+    }
 }
 
 #[test]
@@ -310,15 +363,7 @@ fn a_ledger_saved_and_read_back_between_any_ticks_goes_on_as_before() {
             let spec = spec(&mut rng, firing);
             let facts = facts(&mut rng);
             let ticks = arrive(&mut rng, &facts, keep);
-            step(&spec, &ticks, |ledger| {
-                let mut to = Writer::default();
-                ledger.encode(&mut to);
-                let mut from = Reader::new(&to.bytes);
-                let back = Ledger::decode(spec.clone(), &mut from).expect("it was just written");
-                assert!(from.is_empty());
-                assert_eq!(back, ledger, "seed {seed}");
-                back
-            });
+            step(&spec, &ticks, |ledger| back(&ledger));
         }
     }
 }
@@ -328,7 +373,7 @@ fn damaged_bytes_are_no_ledger() {
     let mut rng = SmallRng::seed_from_u64(1);
     let spec = spec(&mut rng, Firing::Changes { keep: Span(1_000) });
     let facts = facts(&mut rng);
-    let ledger = step(&spec, &arrive(&mut rng, &facts, None), |ledger| ledger);
+    let (ledger, _) = step(&spec, &arrive(&mut rng, &facts, None), |ledger| ledger);
     let mut to = Writer::default();
     ledger.encode(&mut to);
     for length in 0..to.bytes.len() {
@@ -353,7 +398,7 @@ fn once_time_is_over_only_the_reference_is_kept() {
             given: vec![],
             watermark: EventTime::MAX,
         });
-        let ledger = step(&spec, &ticks, |ledger| ledger);
+        let (ledger, _) = step(&spec, &ticks, |ledger| ledger);
         assert_eq!(ledger.windows_kept(), 0);
     }
 }

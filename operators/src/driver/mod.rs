@@ -49,6 +49,10 @@ use on_arrival::OnArrival;
 use on_watermark::OnWatermark;
 pub use save::Saved;
 
+/// So many keys or facts ahead memory is touched: what they need lies scattered, and the processor
+/// waits for many of them at once as long as for one.
+const AHEAD: usize = 16;
+
 /// When the driver puts out rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firing {

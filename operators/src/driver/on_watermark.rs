@@ -16,6 +16,7 @@ use tidegate_schemas::fact::{FactBlock, Head};
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::EventTime;
 
+use super::AHEAD;
 use super::agenda::{Agenda, Entry, time};
 use super::backlog::{Backlog, Waiting};
 use super::by_slot::{sort_by_slot, sort_mostly_sorted};
@@ -26,10 +27,6 @@ use super::store::Store;
 use crate::codec::{CodecError, Reader};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
-
-/// So many facts ahead memory is touched: what facts need lies scattered, and the processor waits
-/// for many of them at once as long as for one.
-const AHEAD: usize = 16;
 
 /// All keys of one worker, fired on the watermark.
 pub(super) struct OnWatermark<L: Logic> {
@@ -166,15 +163,20 @@ impl<L: Logic> OnWatermark<L> {
     fn run_due_timers(&mut self, logic: &L, watermark: EventTime, out: &mut Outputs) {
         let mut due = std::mem::take(&mut self.due_timers);
         self.timers.drain_until(watermark, &mut due);
-        for (at, index) in due.drain(..) {
-            let Some((slot, name)) = self.store.due(index, time(at)) else {
+        for (place, (at, index)) in due.iter().enumerate() {
+            if place % AHEAD == 0 {
+                let ahead = due.iter().skip(place + AHEAD).take(AHEAD);
+                black_box(ahead.fold(0, |sum, (_, slot)| sum ^ self.store.touch(*slot)));
+            }
+            let Some((slot, name)) = self.store.due(*index, time(*at)) else {
                 continue;
             };
             slot.timer = EventTime::MAX;
             out.set_key(name);
             let wake = run_timers(logic, &mut slot.state, watermark, out);
-            self.rest(index, wake);
+            self.rest(*index, wake);
         }
+        due.clear();
         self.due_timers = due;
     }
 

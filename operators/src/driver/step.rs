@@ -33,7 +33,7 @@ pub(super) fn step<'a, L: Logic>(
             }
             instant = Some(fact.at);
         }
-        logic.on_fact(state, fact, out);
+        logic.on_fact(state, &fact, out);
     }
     if let Some(at) = instant {
         logic.on_instant(state, at, out);

@@ -7,11 +7,14 @@
 //! # State
 //! Per key its slot, 32 bytes and the state; its name; and 19 to 39 bytes of the table that finds it.
 
+use std::hint::black_box;
+
 use hashbrown::HashTable;
 use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::EventTime;
 
+use super::AHEAD;
 use super::names::{Names, Place};
 use crate::parcel::shard_of;
 
@@ -121,11 +124,25 @@ impl<S: Default> Store<S> {
     /// the other, since nothing else hides how long a look-up takes.
     pub(super) fn slots_of(&mut self, block: &FactBlock) -> Vec<u32> {
         let keys = block.present_keys().into_iter().enumerate();
-        keys.map(|(key, present)| match present {
-            true => self.find_or_add(block.keys.hash(key as u32), block.keys.names.get(key)),
-            false => u32::MAX,
+        keys.map(|(key, present)| {
+            if key % AHEAD == 0 {
+                let ahead = block.keys.hashes.iter().skip(key).take(AHEAD);
+                black_box(ahead.fold(0, |sum, hash| sum ^ self.touch_entry(*hash)));
+            }
+            match present {
+                true => self.find_or_add(block.keys.hash(key as u32), block.keys.names.get(key)),
+                false => u32::MAX,
+            }
         })
         .collect()
+    }
+
+    /// Brings the entry of a key nearer to the processor.
+    #[inline]
+    fn touch_entry(&self, hash: u64) -> u32 {
+        self.table
+            .find(hash, |_| true)
+            .map_or(0, |entry| entry.slot)
     }
 
     /// A slot that the caller knows to exist.

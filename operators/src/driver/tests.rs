@@ -31,7 +31,7 @@ struct Toy;
 impl Logic for Toy {
     type State = Vec<(EventTime, i64)>;
 
-    fn on_fact(&self, state: &mut Self::State, fact: Fact<'_>, _: &mut Outputs) {
+    fn on_fact(&self, state: &mut Self::State, fact: &Fact<'_>, _: &mut Outputs) {
         state.push((fact.at, fact.words[0]));
     }
 

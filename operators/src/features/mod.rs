@@ -43,7 +43,7 @@
 //! let mut state = State::default();
 //! for (hour, id) in [(0, 1), (1, 2), (24, 3)] {
 //!     let at = EventTime(0).plus(Span::hours(hour));
-//!     features.on_fact(&mut state, Fact { at, id, bits: 1, words: &[] }, &mut out);
+//!     features.on_fact(&mut state, &Fact { at, id, bits: 1, words: &[] }, &mut out);
 //!     features.on_instant(&mut state, at, &mut out);
 //! }
 //! // At 24:00 the fact of 0:00 has just left.
@@ -382,12 +382,12 @@ impl Logic for Features {
     type State = State;
 
     #[inline]
-    fn on_fact(&self, state: &mut State, fact: Fact<'_>, _: &mut Outputs) {
+    fn on_fact(&self, state: &mut State, fact: &Fact<'_>, _: &mut Outputs) {
         if !self.counts_at_once {
             self.settle(state, fact.at);
         }
         for gate in &self.open {
-            if let Some(value) = gate.lets_in(&fact) {
+            if let Some(value) = gate.lets_in(fact) {
                 self.admit(state, gate.lane, fact.at, value);
             }
         }
@@ -395,7 +395,7 @@ impl Logic for Features {
             return;
         }
         for gate in &self.filtered {
-            if let Some(value) = gate.lets_in(&fact) {
+            if let Some(value) = gate.lets_in(fact) {
                 self.admit(state, gate.lane, fact.at, value);
             }
         }

@@ -325,7 +325,7 @@ impl Plan {
         &self,
         inline: &mut [i64; INLINE],
         boxed: Option<&mut Boxed>,
-        fact: Fact<'_>,
+        fact: &Fact<'_>,
     ) {
         if let Some(counts) = &self.counts {
             for (slot, (mask, wanted)) in inline.iter_mut().zip(counts) {
@@ -338,7 +338,7 @@ impl Plan {
             Some(boxed) => (&mut boxed.slots, &mut boxed.runs),
         };
         for column in &self.columns {
-            column.add(slots, runs, &fact);
+            column.add(slots, runs, fact);
         }
     }
 

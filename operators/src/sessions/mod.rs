@@ -58,7 +58,7 @@
 //! let (mut state, mut out) = (SessionState::default(), Outputs::new(&[5]));
 //! for (id, second, bits) in [(1, 0, 0b1), (2, 60, 0b0)] {
 //!     let at = EventTime(second * 1_000_000);
-//!     sessions.on_fact(&mut state, Fact { at, id, bits, words: &[] }, &mut out);
+//!     sessions.on_fact(&mut state, &Fact { at, id, bits, words: &[] }, &mut out);
 //!     sessions.on_instant(&mut state, at, &mut out);
 //! }
 //! let over = EventTime(1_860 * 1_000_000);
@@ -244,7 +244,8 @@ impl Sessions {
 impl Logic for Sessions {
     type State = SessionState;
 
-    fn on_fact(&self, state: &mut SessionState, fact: Fact<'_>, out: &mut Outputs) {
+    #[inline]
+    fn on_fact(&self, state: &mut SessionState, fact: &Fact<'_>, out: &mut Outputs) {
         if !fact.passes(self.spec.filter) {
             return;
         }

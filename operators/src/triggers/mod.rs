@@ -148,8 +148,8 @@ impl Trigger {
 
     /// A fact of the key, in (time, id) order.
     #[inline]
-    pub fn on_fact(&self, state: &mut State, fact: Fact<'_>) {
-        if self.concerns(&fact) {
+    pub fn on_fact(&self, state: &mut State, fact: &Fact<'_>) {
+        if self.concerns(fact) {
             state.anchors.push(fact.id);
         }
     }

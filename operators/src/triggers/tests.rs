@@ -139,7 +139,7 @@ impl Play {
                 bits: u64::from(*anchor),
                 words: &[],
             };
-            self.trigger.on_fact(&mut self.state, fact);
+            self.trigger.on_fact(&mut self.state, &fact);
         }
         self.save_and_load();
         self.inputs = inputs;

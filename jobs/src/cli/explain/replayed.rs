@@ -54,7 +54,7 @@ impl<'a> Replayed<'a> {
                 bits: fact.bits,
                 words: &fact.words,
             };
-            logic.on_fact(&mut state, fact, &mut out);
+            logic.on_fact(&mut state, &fact, &mut out);
         }
         if let Some(at) = instant {
             logic.on_instant(&mut state, at, &mut out);

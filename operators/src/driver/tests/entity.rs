@@ -312,7 +312,7 @@ fn plain_loop(parts: &Parts, steps: &[Step]) -> (Collection, u64) {
                     bits: bits(event),
                     words: &words(event),
                 };
-                entity.on_fact(&mut state, fact, &mut out);
+                entity.on_fact(&mut state, &fact, &mut out);
             }
             entity.on_instant(&mut state, at, &mut out);
         }

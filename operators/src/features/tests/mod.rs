@@ -123,7 +123,7 @@ impl Run {
                 bits: fact.bits,
                 words: &fact.words,
             };
-            self.features.on_fact(&mut self.state, fact, &mut self.out);
+            self.features.on_fact(&mut self.state, &fact, &mut self.out);
             self.called(at);
         }
         self.features.on_instant(&mut self.state, at, &mut self.out);

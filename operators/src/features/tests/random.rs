@@ -282,7 +282,7 @@ fn damaged_case(seed: u64) {
                 bits: fact.bits,
                 words: &fact.words,
             };
-            run.features.on_fact(&mut state, fact, &mut run.out);
+            run.features.on_fact(&mut state, &fact, &mut run.out);
         }
         run.features.on_instant(&mut state, at, &mut run.out);
         run.features.on_timer(&mut state, at.next(), &mut run.out);

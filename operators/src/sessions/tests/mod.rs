@@ -115,7 +115,7 @@ impl Stepper {
 
     fn fact(&mut self, fact: Fact<'_>) {
         self.advance(fact.at);
-        self.logic.on_fact(&mut self.state, fact, &mut self.out);
+        self.logic.on_fact(&mut self.state, &fact, &mut self.out);
         self.instant = Some(fact.at);
     }
 
