@@ -19,6 +19,8 @@ mod error;
 mod reader;
 mod sound;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod worker;
 
@@ -142,6 +144,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
             .collect(),
         live: unending,
         tick: 0,
+        turn: 0,
         sent: EventTime::MIN,
     };
     let conducted = read_all(&shared, opened, lateness, options.stretch, &mut conductor);
