@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicr
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::common::DataFusionError;
-use tidegate_schemas::fact::NULL;
+use tidegate_schemas::fact::{NULL, float_word};
 use tidegate_schemas::names::Names;
 
 use super::distinct::{Numbering, Numbers};
@@ -88,8 +88,8 @@ pub(super) struct Column<'a> {
 enum Values {
     Whole(ScalarBuffer<i64>),
     Moments(ScalarBuffer<i64>),
-    /// Floats, and how many decimals they keep.
-    Floats(ScalarBuffer<f64>, u8),
+    /// Floats, and how many decimals they keep if not all.
+    Floats(ScalarBuffer<f64>, Option<u8>),
     /// The number of each row's word, the words, and what is wrong with some.
     Numbered(Numbers, Vec<i64>, Vec<Fault>),
 }
@@ -128,7 +128,11 @@ impl<'a> Column<'a> {
                     array.nulls().cloned(),
                 )
             }
-            WordKind::Fixed(scale) => {
+            WordKind::Float | WordKind::Fixed(_) => {
+                let scale = match word.kind {
+                    WordKind::Fixed(scale) => Some(scale),
+                    _ => None,
+                };
                 let array = of_type(DataType::Float64)?;
                 let array = array.as_primitive::<Float64Type>();
                 let values = Values::Floats(array.values().clone(), scale);
@@ -192,7 +196,10 @@ impl<'a> Column<'a> {
                 }
                 value
             }),
-            Values::Floats(values, scale) => {
+            Values::Floats(values, None) => {
+                self.put(values, first, words, stride, |_, value| float_word(value));
+            }
+            Values::Floats(values, Some(scale)) => {
                 let unit = unit_of(*scale);
                 self.put(values, first, words, stride, |row, value| {
                     fixed(value, unit).unwrap_or_else(|| {

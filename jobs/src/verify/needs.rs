@@ -264,7 +264,7 @@ pub(super) fn faults(job: &Job, plan: &Plan, ledger: &mut Ledger) -> Result<(), 
             }
             for aggregate in &features.add {
                 if let Some(of) = &aggregate.of {
-                    ledger.may_fault(&from, of.as_str(), aggregate.scale)?;
+                    ledger.may_fault(&from, of.as_str(), aggregate.decimals())?;
                 }
             }
         }
@@ -274,7 +274,7 @@ pub(super) fn faults(job: &Job, plan: &Plan, ledger: &mut Ledger) -> Result<(), 
             for aggregate in sessions.add.iter() {
                 let counted = matches!(aggregate.op, Op::Count | Op::Any);
                 if let Some(of) = aggregate.of.as_ref().filter(|_| !counted) {
-                    ledger.may_fault(&texts(&sessions.from), of.as_str(), aggregate.scale)?;
+                    ledger.may_fault(&texts(&sessions.from), of.as_str(), aggregate.decimals())?;
                 }
             }
         }
