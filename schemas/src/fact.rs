@@ -14,7 +14,8 @@ use crate::time::EventTime;
 /// The word that stands for "no value".
 pub const NULL: i64 = i64::MIN;
 
-/// A float as a word: NaN is [`NULL`], and the two zeros are one.
+/// A float as a word: NaN is [`NULL`], the two zeros are one, and words are in the order of their
+/// floats.
 #[must_use]
 pub fn float_word(value: f64) -> i64 {
     if value.is_nan() {
@@ -22,14 +23,27 @@ pub fn float_word(value: f64) -> i64 {
     } else if value == 0.0 {
         0
     } else {
-        value.to_bits() as i64
+        ordered(value.to_bits() as i64)
     }
+}
+
+/// The bits of negative floats grow as these fall, so all but the sign are turned over, there and back.
+#[inline]
+fn ordered(bits: i64) -> i64 {
+    bits ^ (bits >> 63) & i64::MAX
 }
 
 /// The float that [`float_word`] stored, or `None` for [`NULL`].
 #[must_use]
 pub fn word_float(word: i64) -> Option<f64> {
-    (word != NULL).then(|| f64::from_bits(word as u64))
+    (word != NULL).then(|| present_float(word))
+}
+
+/// The float that [`float_word`] stored in a word that is not [`NULL`].
+#[inline]
+#[must_use]
+pub fn present_float(word: i64) -> f64 {
+    f64::from_bits(ordered(word) as u64)
 }
 
 /// What every fact has: whose it is, when it was, which row it was, and which filters it passed.
@@ -225,9 +239,21 @@ mod tests {
 
     #[test]
     fn floats_survive_as_words() {
-        for value in [0.0, 1.5, -3.25, f64::INFINITY, f64::MIN] {
+        let rising = [
+            f64::NEG_INFINITY,
+            f64::MIN,
+            -3.25,
+            -5e-324,
+            0.0,
+            5e-324,
+            0.1,
+            1.5,
+            f64::INFINITY,
+        ];
+        for value in rising {
             assert_eq!(word_float(float_word(value)), Some(value));
         }
+        assert!(rising.map(float_word).is_sorted() && NULL < float_word(rising[0]));
         assert_eq!(float_word(-0.0), 0);
         assert_eq!(word_float(float_word(f64::NAN)), None);
     }

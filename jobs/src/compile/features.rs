@@ -208,7 +208,7 @@ impl Compiler<'_> {
     ) -> Vec<(String, FeatureSpec)> {
         let of = match &aggregate.of {
             None => None,
-            Some(sql) => match self.word(stage, from, sql, aggregate.scale) {
+            Some(sql) => match self.word(stage, from, sql, aggregate.decimals()) {
                 Some((word, kind)) => Some(Measure { word, kind }),
                 None => return Vec::new(),
             },

@@ -96,7 +96,7 @@ impl Compiler<'_> {
         let measure = match &aggregate.of {
             None => None,
             Some(sql) => {
-                let (word, kind) = self.word(stage, from, sql, aggregate.scale)?;
+                let (word, kind) = self.word(stage, from, sql, aggregate.decimals())?;
                 Some(Measure { word, kind })
             }
         };
@@ -108,7 +108,7 @@ impl Compiler<'_> {
                 Kind::Int | Kind::Fixed { .. } | Kind::Bool | Kind::Span
             )
         };
-        let ordered = |kind: &Kind| number(kind) || matches!(kind, Kind::Time(_));
+        let ordered = |kind: &Kind| number(kind) || matches!(kind, Kind::Float | Kind::Time(_));
         let wrong = match (&aggregate.op, &measure) {
             (Op::Sum | Op::Mean, Some(of)) => !number(&of.kind),
             (Op::Min | Op::Max, Some(of)) => !ordered(&of.kind),

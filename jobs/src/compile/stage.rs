@@ -399,17 +399,20 @@ pub(super) fn id_kind(stage: &StageBuilder, from: usize) -> Kind {
     Kind::Id { shown }
 }
 
-/// How values of a type become words, and how those read.
+/// How values of a type become words, and how those read. Floats are rounded to `scale` decimals;
+/// without one they stay as they are.
 pub(super) fn word_kind(data_type: &DataType, scale: Option<u8>) -> Option<(WordKind, Kind)> {
-    let scale = scale.unwrap_or(tidegate_schemas::job::Aggregate::DEFAULT_SCALE);
     Some(match data_type {
         DataType::Boolean => (WordKind::Int, Kind::Bool),
         _ if data_type.is_integer() => (WordKind::Int, Kind::Int),
         _ if data_type.is_floating() || matches!(data_type, DataType::Decimal128(..)) => {
-            (WordKind::Fixed(scale), Kind::Fixed { scale })
+            match scale {
+                Some(scale) => (WordKind::Fixed(scale), Kind::Fixed { scale }),
+                None => (WordKind::Float, Kind::Float),
+            }
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => (WordKind::Text, Kind::Text),
-        DataType::Dictionary(_, value) => return word_kind(value, Some(scale)),
+        DataType::Dictionary(_, value) => return word_kind(value, scale),
         DataType::Timestamp(..) | DataType::Date32 => {
             (WordKind::Time, Kind::Time(unit_of(data_type)))
         }

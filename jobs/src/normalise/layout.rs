@@ -23,6 +23,8 @@ pub struct Filter {
 pub enum WordKind {
     /// A whole number, or a truth as 0 or 1.
     Int,
+    /// A float as it is.
+    Float,
     /// A float as a whole number of 10^-scale.
     Fixed(u8),
     /// A text as its code.

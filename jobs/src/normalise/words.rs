@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicr
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::common::DataFusionError;
-use tidegate_schemas::fact::NULL;
+use tidegate_schemas::fact::{NULL, float_word};
 use tidegate_schemas::names::Names;
 
 use super::distinct::{Numbering, Numbers};
@@ -27,8 +27,8 @@ pub struct Fault {
 }
 
 /// The rows of a batch that cannot become facts, with the first thing wrong with each.
-#[derive(Debug, Default)]
-pub(super) struct Faults(BTreeMap<usize, Fault>);
+#[derive(Clone, Debug, Default)]
+pub struct Faults(BTreeMap<usize, Fault>);
 
 impl Faults {
     /// Whether one of these rows is at fault.
@@ -36,12 +36,15 @@ impl Faults {
         !self.0.is_empty() && rows.any(|row| self.has(row))
     }
 
-    pub(super) fn has(&self, row: usize) -> bool {
+    /// Whether this row is.
+    #[must_use]
+    pub fn has(&self, row: usize) -> bool {
         self.0.contains_key(&row)
     }
 
+    /// Adds what is wrong with a row, unless something else was found before.
     #[cold]
-    pub(super) fn add(&mut self, row: usize, column: Option<String>, reason: String) {
+    pub fn add(&mut self, row: usize, column: Option<String>, reason: String) {
         self.0.entry(row).or_insert(Fault {
             row,
             column,
@@ -49,7 +52,26 @@ impl Faults {
         });
     }
 
-    pub(super) fn into_list(self) -> Vec<Fault> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Their rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = usize> {
+        self.0.keys().copied()
+    }
+
+    /// The faults by row.
+    #[must_use]
+    pub fn into_list(self) -> Vec<Fault> {
         self.0.into_values().collect()
     }
 }
@@ -66,8 +88,8 @@ pub(super) struct Column<'a> {
 enum Values {
     Whole(ScalarBuffer<i64>),
     Moments(ScalarBuffer<i64>),
-    /// Floats, and how many decimals they keep.
-    Floats(ScalarBuffer<f64>, u8),
+    /// Floats, and how many decimals they keep if not all.
+    Floats(ScalarBuffer<f64>, Option<u8>),
     /// The number of each row's word, the words, and what is wrong with some.
     Numbered(Numbers, Vec<i64>, Vec<Fault>),
 }
@@ -106,7 +128,11 @@ impl<'a> Column<'a> {
                     array.nulls().cloned(),
                 )
             }
-            WordKind::Fixed(scale) => {
+            WordKind::Float | WordKind::Fixed(_) => {
+                let scale = match word.kind {
+                    WordKind::Fixed(scale) => Some(scale),
+                    _ => None,
+                };
                 let array = of_type(DataType::Float64)?;
                 let array = array.as_primitive::<Float64Type>();
                 let values = Values::Floats(array.values().clone(), scale);
@@ -170,7 +196,10 @@ impl<'a> Column<'a> {
                 }
                 value
             }),
-            Values::Floats(values, scale) => {
+            Values::Floats(values, None) => {
+                self.put(values, first, words, stride, |_, value| float_word(value));
+            }
+            Values::Floats(values, Some(scale)) => {
                 let unit = unit_of(*scale);
                 self.put(values, first, words, stride, |row, value| {
                     fixed(value, unit).unwrap_or_else(|| {
@@ -228,7 +257,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// The words of every row of a batch, row by row. What does not fit a word is null.
+/// The words of every row of a batch, row by row. A row with a value that does not fit is a fault.
 ///
 /// # Errors
 /// When DataFusion cannot evaluate an expression.
@@ -236,12 +265,13 @@ pub fn values_of(
     words: &[Word],
     batch: &RecordBatch,
     names: &Names,
+    faults: &mut Faults,
 ) -> Result<Vec<i64>, DataFusionError> {
     let mut values = vec![NULL; batch.num_rows() * words.len()];
     for word in words {
         let array = word.expression.values(batch)?;
         let column = Column::of(word, &array, names, &mut Numbering::default())?;
-        column.write(0, &mut values, words.len(), &mut Faults::default());
+        column.write(0, &mut values, words.len(), faults);
     }
     Ok(values)
 }

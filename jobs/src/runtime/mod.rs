@@ -19,6 +19,8 @@ mod error;
 mod reader;
 mod sound;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod worker;
 
@@ -132,7 +134,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     let crew = Crew::start(&shared, options.workers, &mut outputs)?;
     let mut conductor = Conductor {
         lines: crew.lines,
-        clock: Clock::new(shared.sources.len(), lateness, idle_timeout, start),
+        clock: Clock::new(shared.sources.len(), lateness, idle_timeout),
         watch: Arc::clone(watch),
         raw: std::mem::take(&mut outputs.raw),
         names: shared
@@ -142,6 +144,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
             .collect(),
         live: unending,
         tick: 0,
+        turn: 0,
         sent: EventTime::MIN,
     };
     let conducted = read_all(&shared, opened, lateness, options.stretch, &mut conductor);
@@ -404,6 +407,9 @@ fn read_all(
         let mut readers = Vec::new();
         for (index, source) in round {
             let plan = shared.sources[index].clone();
+            if plan.declared.is_unending() {
+                conductor.clock.listen(index, Instant::now());
+            }
             // A table's versions before the stretch hold inside it, too.
             let stretch = if plan.feeds.is_empty() {
                 Stretch::ALL

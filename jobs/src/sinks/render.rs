@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit as ArrowUnit};
 use hashbrown::HashMap;
-use tidegate_schemas::fact::NULL;
+use tidegate_schemas::fact::{NULL, present_float};
 use tidegate_schemas::names::{Names, Texts};
 use tidegate_schemas::rows::{Column, Kind, OutputSchema, Rows};
 use tidegate_schemas::time::TimeUnit;
@@ -218,7 +218,7 @@ impl TextCache {
             Kind::Fixed { scale } => Arc::new(decimals(words, *scale)),
             Kind::Span => Arc::new(decimals(words, 6)),
             Kind::Float => {
-                let floats: Vec<f64> = words.iter().map(|w| f64::from_bits(*w as u64)).collect();
+                let floats: Vec<f64> = words.iter().copied().map(present_float).collect();
                 Arc::new(Float64Array::new(floats.into(), nulls(words)))
             }
             Kind::Bool => Arc::new(BooleanArray::new(

@@ -1,4 +1,4 @@
-//! Decoders of others that may panic on damaged input: here their panic becomes an error.
+//! Code of others that may panic, as decoders do on damaged input: here their panic becomes an error.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,14 +7,14 @@ thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic of this thread, now, is caught and becomes a [`SourceError`](super::SourceError). A panic hook that
-/// ends the process has to let such a panic pass.
+/// Whether a panic of this thread, now, is caught and becomes an error. A panic hook that ends the
+/// process has to let such a panic pass.
 pub fn panic_is_contained() -> bool {
     CONTAINED.get()
 }
 
-/// Runs a foreign decoder; what it was working on must not be used again when it panicked.
-pub(super) fn contain<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
+/// Runs foreign code; what it was working on must not be used again when it panicked.
+pub(crate) fn contain<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
     CONTAINED.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(decode));
     CONTAINED.set(false);
@@ -23,7 +23,7 @@ pub(super) fn contain<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
-        format!("the decoder gave up: {}", said.unwrap_or("no reason given"))
+        format!("it gave up: {}", said.unwrap_or("no reason given"))
     })
 }
 
@@ -35,7 +35,7 @@ mod tests {
     fn a_panic_becomes_an_error_and_only_there() {
         assert_eq!(contain(|| (7, panic_is_contained())), Ok((7, true)));
         let failed: Result<(), String> = contain(|| panic!("at byte {}", 9));
-        assert_eq!(failed, Err("the decoder gave up: at byte 9".into()));
+        assert_eq!(failed, Err("it gave up: at byte 9".into()));
         assert!(!panic_is_contained());
     }
 }

@@ -43,7 +43,7 @@ impl Wanted {
     ) -> Result<Vec<Wanted>, VerifyError> {
         let of = match &aggregate.of {
             None => None,
-            Some(sql) => Some(ledger.measure(from, sql.as_str(), aggregate.scale)?),
+            Some(sql) => Some(ledger.measure(from, sql.as_str(), aggregate.decimals())?),
         };
         let passes = ledger.filter(from, aggregate.filter.as_ref().map(|sql| sql.as_str()));
         let counts = match &of {
@@ -165,6 +165,7 @@ impl Wanted {
                 )
             }
             Op::Min | Op::Max if matches!(self.kind, Kind::Text) => values(&self.kind, &answers[0]),
+            Op::Min | Op::Max if matches!(self.kind, Kind::Float) => self.float_column(&answers[0]),
             Op::Min | Op::Max => {
                 let words: Vec<_> = words(0)?.into_iter().map(|word| word.or(empty)).collect();
                 shown(&self.kind, &words)

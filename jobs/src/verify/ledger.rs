@@ -1,7 +1,6 @@
 //! Which expressions the outputs of an entity need of each row, and as what their values count.
 
 use arrow::datatypes::{DataType, SchemaRef};
-use tidegate_schemas::job::Aggregate;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::TimeUnit;
 
@@ -36,7 +35,7 @@ struct Measured {
 pub(super) struct Measure {
     /// Its name.
     pub(super) column: String,
-    /// How its values read: whole numbers as the job's fixed-point numbers are, or texts.
+    /// How its values read: whole numbers as the job's fixed-point numbers are, floats or texts.
     pub(super) kind: Kind,
 }
 
@@ -101,6 +100,13 @@ impl Ledger {
         sql: &str,
         scale: Option<u8>,
     ) -> Result<(), VerifyError> {
+        if !self
+            .sources
+            .iter()
+            .any(|source| from.contains(&source.name))
+        {
+            return Ok(());
+        }
         let measured = self.measured(from, sql, scale)?;
         if !self.measures.contains(&measured) {
             position(&mut self.others, measured);
@@ -153,6 +159,7 @@ impl Ledger {
             let word = match measured.from.iter().any(|from| from == source) {
                 true => word(&measured.sql, &measured.kind),
                 false if measured.kind == Kind::Text => "CAST(NULL AS VARCHAR)".to_owned(),
+                false if measured.kind == Kind::Float => "CAST(NULL AS DOUBLE)".to_owned(),
                 false => "CAST(NULL AS BIGINT)".to_owned(),
             };
             sql.push_str(&format!(", {word} AS m{index}"));
@@ -208,15 +215,14 @@ fn kind_of(data_type: &DataType, scale: Option<u8>) -> Option<Kind> {
         DataType::Dictionary(_, value) => return kind_of(value, scale),
         DataType::Timestamp(unit, _) => Kind::Time(time_unit(*unit)),
         DataType::Date32 => Kind::Time(TimeUnit::Microsecond),
-        DataType::Decimal128(..) => fixed(scale),
-        float if float.is_floating() => fixed(scale),
+        DataType::Decimal128(..) => float(scale),
+        floating if floating.is_floating() => float(scale),
         _ => return None,
     })
 }
 
-fn fixed(scale: Option<u8>) -> Kind {
-    let scale = scale.unwrap_or(Aggregate::DEFAULT_SCALE);
-    Kind::Fixed { scale }
+fn float(scale: Option<u8>) -> Kind {
+    scale.map_or(Kind::Float, |scale| Kind::Fixed { scale })
 }
 
 /// The unit of a timestamp type.
@@ -238,6 +244,8 @@ fn word(sql: &str, kind: &Kind) -> String {
     match kind {
         // Rounded half away from zero.
         Kind::Fixed { scale } => format!("TRY_CAST(round({}) AS BIGINT)", scaled(sql, *scale)),
+        // NaN is null, and the two zeros are one.
+        Kind::Float => format!("nullif(CAST(({sql}\n) AS DOUBLE) + 0.0, CAST('NaN' AS DOUBLE))"),
         Kind::Text => format!("CAST(({sql}\n) AS VARCHAR)"),
         Kind::Time(_) => {
             let micros = format!("arrow_cast(({sql}\n), 'Timestamp(Microsecond, None)')");

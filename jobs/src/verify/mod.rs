@@ -54,7 +54,8 @@ pub use report::{Difference, Fault, OutputReport, Unchecked, VerifyReport};
 use crate::compile::{Feed, Plan, Selection, SinkPlan, compile};
 use crate::runtime::Stretch;
 use compare::Chosen;
-use entity::{Entity, Known};
+use entity::{Entity, Known, query_failure};
+use expected::Expected;
 
 /// What to verify.
 #[derive(Clone, Debug)]
@@ -107,14 +108,18 @@ pub fn verify(job: &Job, options: &VerifyOptions) -> Result<VerifyReport, Verify
         asked.sort_unstable();
         asked.dedup();
         let limits = (options.stretch, options.most_pairs);
-        let mut entity = Entity::new(job, &plan, stage, &asked, limits)?;
-        let expected: BTreeMap<usize, Known> = entity.compute()?.into_iter().collect();
-        drop(entity);
+        let expected = Entity::new(job, &plan, stage, &asked, limits)
+            .and_then(|mut entity| entity.compute())
+            .map(|known| Ok(BTreeMap::from_iter(known)));
+        let expected: Result<BTreeMap<usize, Known>, String> = query_failure(expected)?;
         for result in results {
-            let Some(expected) = expected.get(&result.output) else {
-                continue;
+            let expected = match &expected {
+                Ok(expected) => expected.get(&result.output).map(Known::as_ref),
+                Err(why) => Some(Err(why)),
             };
-            result.compare(expected, options.examples, &mut report)?;
+            if let Some(expected) = expected {
+                result.compare(expected, options.examples, &mut report)?;
+            }
         }
     }
     report.outputs.sort_by(|a, b| a.sink.cmp(&b.sink));
@@ -213,7 +218,7 @@ impl Claim<'_> {
     /// Adds what this result holds, beside what it should hold, to the report.
     fn compare(
         self,
-        expected: &Known,
+        expected: Result<&Expected, &String>,
         examples: usize,
         report: &mut VerifyReport,
     ) -> Result<(), VerifyError> {

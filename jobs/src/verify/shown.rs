@@ -124,7 +124,7 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
 /// A column that SQL answers with, texts or whole numbers, as values of a kind.
 pub(super) fn values(kind: &Kind, array: &ArrayRef) -> Result<ArrayRef, VerifyError> {
     match kind {
-        Kind::Text => cast(array, &type_of(kind)).map_err(shape),
+        Kind::Text | Kind::Float => cast(array, &type_of(kind)).map_err(shape),
         Kind::Id { shown } => {
             let ids = cast(array, &type_of(kind)).map_err(shape)?;
             let ids = ids.as_primitive::<UInt64Type>();

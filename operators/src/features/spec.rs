@@ -258,7 +258,7 @@ impl FeatureSpec {
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let kind = self.of.as_ref().map(|m| &m.kind);
         let number = matches!(kind, Some(Kind::Int | Kind::Fixed { .. } | Kind::Bool));
-        let ordered = number || matches!(kind, Some(Kind::Time(_) | Kind::Span));
+        let ordered = number || matches!(kind, Some(Kind::Float | Kind::Time(_) | Kind::Span));
         if matches!(kind, Some(Kind::List(_) | Kind::Histogram(_))) {
             return Err("it is computed of a list");
         }
@@ -267,7 +267,7 @@ impl FeatureSpec {
                 return Err("it cannot count nulls as values");
             }
             Needs::Value if kind.is_none() => return Err("it needs a measure or category"),
-            Needs::Number if !number => return Err("it needs a number with a fixed scale"),
+            Needs::Number if !number => return Err("it needs a number"),
             Needs::Ordered if !ordered => return Err("it needs a number or a time"),
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use tidegate_schemas::fact::{NULL, float_word};
+use tidegate_schemas::fact::{NULL, float_word, present_float as float};
 
 use super::{Arithmetic, Comparison, DEPTH, One, Program, Step, Two};
 
@@ -144,11 +144,6 @@ impl Comparison {
             Comparison::GreaterEqual => order.is_ge(),
         }
     }
-}
-
-/// A word that is not null, as the float it stores.
-fn float(word: i64) -> f64 {
-    f64::from_bits(word as u64)
 }
 
 fn fixed_to_float(word: i64, scale: u8) -> i64 {

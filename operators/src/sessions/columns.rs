@@ -124,7 +124,9 @@ impl Compiled {
         };
         let fits = |of: &Measure| match fold {
             Fold::Sum | Fold::Mean { .. } => is_number(&of.kind),
-            Fold::Min | Fold::Max => is_number(&of.kind) || matches!(of.kind, Kind::Time(_)),
+            Fold::Min | Fold::Max => {
+                is_number(&of.kind) || matches!(of.kind, Kind::Float | Kind::Time(_))
+            }
             _ => true,
         };
         assert!(

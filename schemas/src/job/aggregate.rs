@@ -28,7 +28,7 @@ pub struct Aggregate {
     pub windows: Vec<Window>,
     /// Let rows leave in steps of this length instead of one by one.
     pub hop: Option<Span>,
-    /// Decimals that are kept of a float measure. `None`: 6 for floats, 0 for whole numbers.
+    /// Decimals that are kept of a float measure; see [`Aggregate::decimals`].
     pub scale: Option<u8>,
     /// Whether a null measure is a value.
     pub nulls: Nulls,
@@ -41,6 +41,18 @@ impl Aggregate {
     pub const DEFAULT_SCALE: u8 = 6;
     /// The most decimals that can be kept.
     pub const MAX_SCALE: u8 = 12;
+
+    /// The decimals that a float measure is rounded to, half away from zero. `None` where its values
+    /// are only compared and passed on: they stay as they are.
+    #[must_use]
+    pub fn decimals(&self) -> Option<u8> {
+        let calculates = matches!(
+            self.op,
+            Op::Sum | Op::Mean | Op::Variance(_) | Op::Stddev(_) | Op::DecayedSum { .. }
+        );
+        self.scale
+            .or(calculates.then_some(Aggregate::DEFAULT_SCALE))
+    }
 
     /// The names of its output columns, in the order of the windows: `contacts_1h`, `contacts_24h`.
     pub fn columns(&self) -> Vec<String> {

@@ -53,8 +53,10 @@ pub(in crate::cli) fn of_aggregate(
     if aggregate.nulls == Nulls::Keep {
         text.push_str("; null is a value");
     }
-    if let Some(scale) = aggregate.scale {
-        text.push_str(&format!("; {scale} decimals kept"));
+    match (aggregate.scale, aggregate.decimals()) {
+        (Some(scale), _) => text.push_str(&format!("; {scale} decimals kept")),
+        (None, Some(scale)) => text.push_str(&format!("; {scale} decimals of floats kept")),
+        (None, None) => {}
     }
     text
 }

@@ -176,7 +176,7 @@ fn events(seed: u64, rows: usize) -> String {
         let topic = maybe(format!("\"t{}\"", id * 7 % 5));
         let channel = maybe("\"chat\"".to_owned());
         let n = maybe(((id * 31 % 17) as i64 - 8).to_string());
-        let secs = maybe(format!("{}", (id * 37 % 1_000) as f64 / 80.0 - 3.0));
+        let secs = maybe(format!("{}", (id * 37 % 1_000) as f64 / 70.0 - 3.0));
         let line = format!(
             "{{\"id\":{id},\"who\":\"{who}\",\"ts\":{ts},\"kind\":\"{kind}\",\"channel\":{channel},\
              \"topic\":{topic},\"n\":{n},\"secs\":{secs}}}\n"
@@ -294,4 +294,100 @@ fn ids_may_be_texts_or_several_columns() {
         let report = small.run(2, Firing::OnWatermark).verify();
         agreed(&report, key);
     }
+}
+
+#[test]
+fn counts_of_a_column_without_nulls_stand_beside_counts_of_all_rows() {
+    const COUNTS: &str = r#"
+[features.counts]
+from = "events"
+at = "kind = 'contact'"
+add = [
+  { name = "rows", op = "count", windows = ["5s", "1m"] },
+  { name = "kinds", op = "count", of = "kind", windows = "1m" },
+  { name = "ids", op = "mean", of = "cast(id as int)", windows = ["5s", "1m"] },
+  { name = "sums", op = "sum", of = "cast(id as bigint)", windows = ["5s", "1m"] },
+]
+
+[sink.counts]
+from = "features.counts"
+format = "jsonl"
+path = "DIR/counts.jsonl"
+"#;
+    let small = Small::new(COUNTS, PLAIN, 51, 300);
+    let report = small.run(1, Firing::OnWatermark).verify();
+    assert!(report.agrees() && report.is_complete(), "{report}");
+    assert!(report.outputs[0].equal > 20, "{report}");
+}
+
+#[test]
+fn what_sql_cannot_compute_is_not_checked_and_no_failure() {
+    const DIVIDED: &str = r#"
+[features.divided]
+from = "events"
+at = "kind = 'contact'"
+add = [{ name = "shares", op = "sum", of = "7 / (n + 100)", windows = "1m" }]
+
+[sink.divided]
+from = "features.divided"
+format = "jsonl"
+path = "DIR/divided.jsonl"
+"#;
+    let small = Small::new(DIVIDED, PLAIN, 52, 300);
+    small.run(1, Firing::OnWatermark);
+    let zero = "{\"id\":9999,\"who\":\"ann\",\"ts\":1,\"kind\":\"contact\",\"n\":-100}\n";
+    fs::write(small.path("events.jsonl"), zero).unwrap();
+    let report = small.verify();
+    assert!(report.outputs.is_empty(), "{report}");
+    assert!(
+        report.unchecked[0].why.contains("Divide by zero"),
+        "{report}"
+    );
+}
+
+#[test]
+fn floats_that_nothing_is_calculated_with_stay_as_they_are() {
+    const PASSED: &str = r#"
+[features.passed]
+from = "events"
+at = "true"
+carry = ["secs"]
+add = [
+  { name = "last", op = "last", of = "secs", windows = "1m" },
+  { name = "least", op = "min", of = "secs", windows = "1m" },
+  { name = "most", op = "max", of = "secs", windows = "1m" },
+  { name = "all", op = "first_k", k = 9, of = "secs", windows = "1m" },
+  { name = "bars", op = "histogram", k = 9, of = "secs", windows = "1m" },
+  { name = "rounded", op = "max", of = "secs / 1e300", scale = 1, windows = "1m" },
+]
+
+[sink.passed]
+from = "features.passed"
+format = "jsonl"
+path = "DIR/passed.jsonl"
+"#;
+    let small = Small::new(PASSED, PLAIN, 61, 0);
+    let floats = [1.23456789012345e300, -2.5e-300, -7.25e15, 0.1];
+    let row = |(id, secs): (usize, &f64)| {
+        format!("{{\"id\":{id},\"who\":\"ann\",\"ts\":{id},\"kind\":\"view\",\"secs\":{secs:e}}}\n")
+    };
+    let text: String = floats.iter().enumerate().map(row).collect();
+    fs::write(small.path("events.jsonl"), text).unwrap();
+    let report = small.run(1, Firing::OnWatermark).verify();
+    assert_eq!(
+        (report.agrees(), report.outputs[0].equal),
+        (true, 4),
+        "{report}"
+    );
+    let text = fs::read_to_string(small.path("passed.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["secs"], &last["last_1m"]),
+        (&0.1.into(), &0.1.into())
+    );
+    assert_eq!(last["least_1m"], floats[2]);
+    assert_eq!(last["most_1m"], floats[0]);
+    assert_eq!(last["all_1m"], serde_json::json!(floats));
+    assert_eq!(last["bars_1m"][0]["value"], floats[2]);
+    assert_eq!(last["rounded_1m"], 1.2);
 }
