@@ -4,6 +4,8 @@
 //! row has a head (key, time, id, bits) and `stride` words. A *bit* is a filter of the job that was
 //! evaluated at the edge; a *word* is a measure as a fixed-point integer, or the code of a category.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::names::{KeyHash, Texts};
@@ -78,6 +80,24 @@ impl Fact<'_> {
     #[must_use]
     pub fn passes(&self, filter: Option<u8>) -> bool {
         filter.is_none_or(|bit| self.bits >> bit & 1 == 1)
+    }
+}
+
+/// What a row must have so that anybody sees it: one of these bits, or one of these words not null.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The bits.
+    pub bits: u64,
+    /// The words.
+    pub words: BTreeSet<usize>,
+}
+
+impl Seen {
+    /// Whether a row with these bits and words is seen.
+    #[inline]
+    #[must_use]
+    pub fn sees(&self, bits: u64, words: &[i64]) -> bool {
+        bits & self.bits != 0 || self.words.iter().any(|word| words[*word] != NULL)
     }
 }
 

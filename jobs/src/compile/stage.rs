@@ -1,8 +1,11 @@
 //! One stage per entity: which filters and measures its facts carry, and what is made of them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use tidegate_operators::features::Features;
+use tidegate_schemas::fact::Seen;
 use tidegate_schemas::job::{OutputKind, Place, Sql};
 use tidegate_schemas::rows::{Kind, OutputSchema};
 use tidegate_schemas::time::TimeUnit;
@@ -42,6 +45,26 @@ impl StageBuilder {
         self.plan.outputs.push(schema);
         self.plan.outputs.len() - 1
     }
+}
+
+/// Which rows anybody sees: those that enter a feature, an anchor or a session. A trigger at changes
+/// looks at every instant with facts, and drift counts every row.
+fn seen(plan: &StagePlan) -> Option<Seen> {
+    if !plan.drift.is_empty() {
+        return None;
+    }
+    let mut all = Seen::default();
+    for features in &plan.features {
+        let seen = Features::new(features, Arc::default()).ok()?.seen()?;
+        all.bits |= seen.bits;
+        all.words.extend(seen.words);
+    }
+    let triggers = plan.triggers.iter().map(|trigger| trigger.anchor);
+    let sessions = plan.sessions.iter().map(|sessions| sessions.filter);
+    for bit in triggers.chain(sessions) {
+        all.bits |= 1 << bit?;
+    }
+    Some(all)
 }
 
 impl Compiler<'_> {
@@ -154,7 +177,7 @@ impl Compiler<'_> {
                 id: IdPlan::Ordinal,
                 tag: IdTag::new(number, stage.sources.len()),
                 deduplicated: stage.plan.dedupe.is_some(),
-                seen: None,
+                seen: seen(&stage.plan),
                 filters: Vec::new(),
                 words: Vec::new(),
                 stride: stage.words.len(),

@@ -136,7 +136,8 @@ impl<'a> Deal<'a> {
             part.prints.push(print(chunk, row, self.plan, self.keys));
             part.newest.push(chunk.newest[row]);
         }
-        if self.plan.seen.is_some_and(|seen| bits & seen == 0) {
+        let words = words(chunk, row, self.plan);
+        if (self.plan.seen.as_ref()).is_some_and(|seen| !seen.sees(bits, words)) {
             if self.plan.deduplicated {
                 part.order.push(Dealt::HIDDEN);
                 part.hidden.push(Hidden { at, id });
@@ -165,7 +166,7 @@ impl<'a> Deal<'a> {
             id,
             bits,
         };
-        part.blocks[to].push(head, words(chunk, row, self.plan));
+        part.blocks[to].push(head, words);
     }
 
     /// The parcels, and how many facts are in them or were hidden.

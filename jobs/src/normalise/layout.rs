@@ -4,6 +4,7 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
+use tidegate_schemas::fact::Seen;
 use tidegate_schemas::names::stable_hash;
 
 use crate::expressions::Expression;
@@ -145,9 +146,9 @@ pub struct FactsPlan {
     pub tag: IdTag,
     /// Whether the facts go to the worker that knows their id first.
     pub deduplicated: bool,
-    /// A row with none of these bits is seen by nobody and travels no further than its id must;
-    /// `None` when every row is seen.
-    pub seen: Option<u64>,
+    /// Which rows are seen by somebody: others travel no further than their ids must. `None` when
+    /// every row is seen.
+    pub seen: Option<Seen>,
     /// The filters.
     pub filters: Vec<Filter>,
     /// The measures and categories. Words that none of them fills are null.

@@ -35,8 +35,7 @@ use distinct::{Numbering, Numbers, array_of};
 use evaluation::Evaluation;
 pub(crate) use layout::numbers;
 pub use layout::{FactsPlan, Filter, IdPlan, IdTag, Word, WordKind};
-use words::Faults;
-pub use words::{Fault, values_of};
+pub use words::{Fault, Faults, values_of};
 
 /// Turns batches of one source into facts of one entity.
 pub struct Normaliser {
@@ -60,7 +59,7 @@ pub struct Normalised {
     /// How many facts there are, seen or not.
     pub facts: usize,
     /// The rows that could not become facts.
-    pub faults: Vec<Fault>,
+    pub faults: Faults,
 }
 
 /// Rows that are put together at a time.
@@ -84,7 +83,8 @@ impl Normaliser {
     }
 
     /// The facts of a batch. `times` are its event times, none of them null; `ordinal` numbers its
-    /// first row within the source, which had admitted nothing newer than `newest` before.
+    /// first row within the source, which had admitted nothing newer than `newest` before. Rows that
+    /// are known to be `faulty` are left out, and are among the faults.
     ///
     /// # Errors
     /// When DataFusion cannot evaluate an expression.
@@ -94,6 +94,7 @@ impl Normaliser {
         times: &[EventTime],
         ordinal: u64,
         newest: EventTime,
+        faulty: Faults,
     ) -> Result<Normalised, DataFusionError> {
         let rows = batch.num_rows();
         let stride = self.plan.stride;
@@ -110,7 +111,7 @@ impl Normaliser {
             &mut self.texts,
         )?;
         let ids = self.plan.id.ids(self.plan.tag, batch, ordinal)?;
-        let mut faults = Faults::default();
+        let mut faults = faulty;
         let mut deal = Deal::new(&self.plan, &keys, self.workers, rows);
         let (mut bits, mut words) = (vec![0; CHUNK], Vec::with_capacity(CHUNK * stride));
         let (mut newest, mut clocks) = (newest, Vec::with_capacity(CHUNK));
@@ -147,7 +148,6 @@ impl Normaliser {
             deal.rows(&chunk, &faults);
         }
         let parcels = deal.finish();
-        let faults = faults.into_list();
         Ok(Normalised {
             parcels,
             facts: rows - faults.len(),

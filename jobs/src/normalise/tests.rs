@@ -1,6 +1,8 @@
 //! Normalising against a plain loop over the rows, for every kind of column, plan and number of
 //! workers.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{
     Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, StringArray, UInt64Array,
 };
@@ -9,7 +11,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tidegate_operators::dedup::{fingerprint, id_owner};
 use tidegate_operators::parcel::{Content, Dealt, owner_of};
-use tidegate_schemas::fact::{FactBlock, Head};
+use tidegate_schemas::fact::{FactBlock, Head, Seen};
 use tidegate_schemas::names::{KeyHash, code_of};
 
 use super::*;
@@ -135,7 +137,7 @@ fn batch(rows: &[Row], form: Form) -> RecordBatch {
     RecordBatch::try_new(schema, columns).unwrap()
 }
 
-fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<u64>) -> FactsPlan {
+fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<Seen>) -> FactsPlan {
     let planner = Planner::new();
     let expression = |sql: &str| planner.plan(sql, schema).unwrap();
     let filter = |(bit, sql): (usize, &&str)| Filter {
@@ -235,21 +237,34 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
         let times: Vec<EventTime> = rows.iter().map(|row| EventTime(row.at)).collect();
         let workers = random.random_range(1..5);
         let deduplicated = random.random_bool(0.5);
-        let seen = random.random_bool(0.5).then_some(0b0110);
-        let plan = plan(&batch.schema(), deduplicated, seen);
+        let seen = random.random_bool(0.5).then(|| Seen {
+            bits: 0b0110,
+            words: BTreeSet::from([4]),
+        });
+        let plan = plan(&batch.schema(), deduplicated, seen.clone());
         let mut normaliser = Normaliser::new(plan, Arc::default(), workers);
         let whole = normaliser
-            .normalise(&batch, &times, 0, EventTime(-7))
+            .normalise(&batch, &times, 0, EventTime(-7), Faults::default())
             .unwrap();
         let case = format!("seed {seed}: {workers} workers, {form:?}, {deduplicated}, {seen:?}");
         let broken: Vec<usize> = (0..rows.len())
             .filter(|row| rows[*row].is_broken())
             .collect();
-        let faults: Vec<usize> = whole.faults.iter().map(|fault| fault.row).collect();
+        let faults: Vec<usize> = whole
+            .faults
+            .clone()
+            .into_list()
+            .iter()
+            .map(|fault| fault.row)
+            .collect();
         assert_eq!(faults, broken, "{case}");
         assert_eq!(whole.facts, rows.len() - broken.len(), "{case}");
         let sound: Vec<&Row> = rows.iter().filter(|row| !row.is_broken()).collect();
-        let is_seen = |row: &Row| seen.is_none_or(|seen| row.bits() & seen != 0);
+        let is_seen = |row: &Row| {
+            let words = row.words();
+            seen.as_ref()
+                .is_none_or(|seen| row.bits() & seen.bits != 0 || words[4] != NULL)
+        };
         for to in 0..workers {
             let parcel = whole.parcels.iter().find(|parcel| parcel.to == to);
             if deduplicated {
@@ -297,9 +312,10 @@ fn a_value_that_does_not_fit_says_where_and_why() {
     let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
     let times = vec![EventTime(0); 3];
     let faults = normaliser
-        .normalise(&batch, &times, 0, EventTime::MIN)
+        .normalise(&batch, &times, 0, EventTime::MIN, Faults::default())
         .unwrap()
         .faults;
+    let faults = faults.into_list();
     let columns: Vec<_> = faults.iter().map(|fault| fault.column.as_deref()).collect();
     assert_eq!(columns, [Some("amount"), Some("key"), Some("amount")]);
     assert_eq!(faults[1].reason, "the entity's key is null");
@@ -334,9 +350,15 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
     let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
     let times = vec![EventTime(0); 5];
     let whole = normaliser
-        .normalise(&batch, &times, 7, EventTime::MIN)
+        .normalise(&batch, &times, 7, EventTime::MIN, Faults::default())
         .unwrap();
-    let faults: Vec<usize> = whole.faults.iter().map(|fault| fault.row).collect();
+    let faults: Vec<usize> = whole
+        .faults
+        .clone()
+        .into_list()
+        .iter()
+        .map(|fault| fault.row)
+        .collect();
     assert_eq!(faults, [1, 3]);
     let Content::Facts(block) = &whole.parcels[0].content else {
         panic!("not facts");
@@ -376,9 +398,15 @@ fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
             stride: 1,
         };
         let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
-        let whole = normaliser.normalise(&batch, &[EventTime(0); 3], 0, EventTime::MIN);
+        let whole = normaliser.normalise(
+            &batch,
+            &[EventTime(0); 3],
+            0,
+            EventTime::MIN,
+            Faults::default(),
+        );
         let whole = whole.unwrap();
-        let [fault] = &whole.faults[..] else {
+        let [fault] = &whole.faults.clone().into_list()[..] else {
             panic!("{sql}: {:?}", whole.faults);
         };
         assert_eq!((fault.row, fault.column.as_deref()), (1, Some(sql)));
@@ -426,7 +454,7 @@ fn a_text_that_no_row_has_cannot_fail() {
     let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
     let times = [EventTime(0), EventTime(1)];
     let whole = normaliser
-        .normalise(&sound, &times, 0, EventTime::MIN)
+        .normalise(&sound, &times, 0, EventTime::MIN, Faults::default())
         .unwrap();
     let Content::Facts(block) = &whole.parcels[0].content else {
         panic!("not facts");
@@ -437,7 +465,13 @@ fn a_text_that_no_row_has_cannot_fail() {
     );
     assert!(
         normaliser
-            .normalise(&batch(vec![1, 0]), &times, 2, EventTime::MIN)
+            .normalise(
+                &batch(vec![1, 0]),
+                &times,
+                2,
+                EventTime::MIN,
+                Faults::default()
+            )
             .is_err()
     );
 }

@@ -27,8 +27,8 @@ pub struct Fault {
 }
 
 /// The rows of a batch that cannot become facts, with the first thing wrong with each.
-#[derive(Debug, Default)]
-pub(super) struct Faults(BTreeMap<usize, Fault>);
+#[derive(Clone, Debug, Default)]
+pub struct Faults(BTreeMap<usize, Fault>);
 
 impl Faults {
     /// Whether one of these rows is at fault.
@@ -36,12 +36,15 @@ impl Faults {
         !self.0.is_empty() && rows.any(|row| self.has(row))
     }
 
-    pub(super) fn has(&self, row: usize) -> bool {
+    /// Whether this row is.
+    #[must_use]
+    pub fn has(&self, row: usize) -> bool {
         self.0.contains_key(&row)
     }
 
+    /// Adds what is wrong with a row, unless something else was found before.
     #[cold]
-    pub(super) fn add(&mut self, row: usize, column: Option<String>, reason: String) {
+    pub fn add(&mut self, row: usize, column: Option<String>, reason: String) {
         self.0.entry(row).or_insert(Fault {
             row,
             column,
@@ -49,7 +52,26 @@ impl Faults {
         });
     }
 
-    pub(super) fn into_list(self) -> Vec<Fault> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Their rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = usize> {
+        self.0.keys().copied()
+    }
+
+    /// The faults by row.
+    #[must_use]
+    pub fn into_list(self) -> Vec<Fault> {
         self.0.into_values().collect()
     }
 }
@@ -235,7 +257,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// The words of every row of a batch, row by row. What does not fit a word is null.
+/// The words of every row of a batch, row by row. A row with a value that does not fit is a fault.
 ///
 /// # Errors
 /// When DataFusion cannot evaluate an expression.
@@ -243,12 +265,13 @@ pub fn values_of(
     words: &[Word],
     batch: &RecordBatch,
     names: &Names,
+    faults: &mut Faults,
 ) -> Result<Vec<i64>, DataFusionError> {
     let mut values = vec![NULL; batch.num_rows() * words.len()];
     for word in words {
         let array = word.expression.values(batch)?;
         let column = Column::of(word, &array, names, &mut Numbering::default())?;
-        column.write(0, &mut values, words.len(), &mut Faults::default());
+        column.write(0, &mut values, words.len(), faults);
     }
     Ok(values)
 }

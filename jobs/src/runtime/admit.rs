@@ -140,24 +140,16 @@ impl Admission {
         let mut verdicts = vec![Verdict::In; rows];
         let times = event_times(batch.column(self.plan.time));
         let mut faults = unsound(&self.plan, &batch)?;
-        for row in faults.keys() {
-            verdicts[*row] = Verdict::Rejected;
+        for row in faults.rows() {
+            verdicts[row] = Verdict::Rejected;
         }
         let before = self.newest;
         let too_far = self.judge(&times, &mut verdicts);
         let time = batch.schema_ref().field(self.plan.time).name();
-        faults.extend(too_far.into_iter().map(|(row, reason)| {
-            let column = Some(time.clone());
-            (
-                row,
-                Fault {
-                    row,
-                    column,
-                    reason,
-                },
-            )
-        }));
-        let told = faults.into_values();
+        for (row, reason) in too_far {
+            faults.add(row, Some(time.clone()), reason);
+        }
+        let told = faults.into_list().into_iter();
         rejects.extend(told.map(|fault| reject_of(&batch, &position.file, &row_numbers, fault)));
         let skipped = count(&verdicts, Verdict::Outside);
         let late = part(&batch, &verdicts, Verdict::Late)?;

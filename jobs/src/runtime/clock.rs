@@ -2,7 +2,8 @@
 //!
 //! A source's watermark is the newest event time it has delivered, less the lateness; one that has
 //! ended is at the end of time. The job's is the least of them. A source that has been silent for
-//! the idle timeout steps aside; when all that are left are silent, event time goes on with the wall
+//! the idle timeout steps aside, if it may be silent: rows of a file that ends are on their way however
+//! long they take, and a source that is not read yet will be. When all that are left are silent, event time goes on with the wall
 //! clock from the newest of them, so that sessions close and windows empty.
 
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use tidegate_schemas::time::{EventTime, Span};
 #[derive(Clone, Copy, Debug)]
 struct Hand {
     newest: EventTime,
-    heard: Instant,
+    /// When it was heard last; `None` when its silence means nothing.
+    heard: Option<Instant>,
     ended: bool,
 }
 
@@ -26,10 +28,10 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(sources: usize, lateness: Span, idle_timeout: Span, now: Instant) -> Clock {
+    pub(super) fn new(sources: usize, lateness: Span, idle_timeout: Span) -> Clock {
         let hand = Hand {
             newest: EventTime::MIN,
-            heard: now,
+            heard: None,
             ended: false,
         };
         Clock {
@@ -40,11 +42,16 @@ impl Clock {
         }
     }
 
+    /// A source that has no end is read from now on.
+    pub(super) fn listen(&mut self, source: usize, now: Instant) {
+        self.hands[source].heard = Some(now);
+    }
+
     /// A source has delivered rows, the newest at `newest`.
     pub(super) fn heard(&mut self, source: usize, newest: EventTime, now: Instant) {
         let hand = &mut self.hands[source];
         hand.newest = hand.newest.max(newest);
-        hand.heard = now;
+        hand.heard = hand.heard.map(|_| now);
     }
 
     /// A source has ended.
@@ -63,7 +70,8 @@ impl Clock {
 
     /// The watermark now. It never steps back.
     pub(super) fn watermark(&mut self, now: Instant) -> EventTime {
-        let silent = |hand: &Hand| now.duration_since(hand.heard) >= self.idle_timeout;
+        let since = |hand: &Hand| hand.heard.map(|heard| now.duration_since(heard));
+        let silent = |hand: &Hand| since(hand).is_some_and(|since| since >= self.idle_timeout);
         let open = || self.hands.iter().filter(|hand| !hand.ended);
         let speaking = open()
             .filter(|hand| !silent(hand))
@@ -76,7 +84,7 @@ impl Clock {
                 let on = |hand: &Hand| match hand.newest {
                     EventTime::MIN => EventTime::MIN,
                     newest => {
-                        let passed = now.duration_since(hand.heard).as_micros();
+                        let passed = since(hand).map_or(0, |since| since.as_micros());
                         newest.plus(Span(i64::try_from(passed).unwrap_or(i64::MAX)))
                     }
                 };
@@ -99,7 +107,7 @@ mod tests {
     #[test]
     fn the_slowest_source_that_speaks_decides() {
         let start = Instant::now();
-        let mut clock = Clock::new(2, Span(10), Span::seconds(30), start);
+        let mut clock = Clock::new(2, Span(10), Span::seconds(30));
         clock.heard(0, EventTime(100), start);
         assert_eq!(clock.watermark(start), EventTime::MIN);
         clock.heard(1, EventTime(50), start);
@@ -113,12 +121,29 @@ mod tests {
     #[test]
     fn a_silent_source_steps_aside_and_silence_goes_on_with_the_wall_clock() {
         let start = Instant::now();
-        let mut clock = Clock::new(2, Span(10), Span::seconds(1), start);
+        let mut clock = Clock::new(2, Span(10), Span::seconds(1));
+        clock.listen(0, start);
+        clock.listen(1, start);
         clock.heard(0, EventTime(50), start);
         let later = start + Duration::from_secs(2);
         clock.heard(1, EventTime(1_000), later);
         assert_eq!(clock.watermark(later), EventTime(990));
         let silence = later + Duration::from_secs(3);
         assert_eq!(clock.watermark(silence), EventTime(1_000 + 3_000_000 - 10));
+    }
+
+    #[test]
+    fn a_file_that_ends_and_a_source_that_is_not_read_yet_are_waited_for() {
+        let start = Instant::now();
+        let mut clock = Clock::new(2, Span(10), Span::seconds(1));
+        clock.heard(0, EventTime(50), start);
+        let later = start + Duration::from_secs(9);
+        assert_eq!(clock.watermark(later), EventTime::MIN);
+        clock.heard(1, EventTime(1_000), later);
+        assert_eq!(clock.watermark(later), EventTime(40));
+        assert_eq!(
+            clock.watermark(later + Duration::from_secs(9)),
+            EventTime(40)
+        );
     }
 }

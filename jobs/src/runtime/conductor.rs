@@ -56,6 +56,8 @@ pub(super) struct Conductor {
     /// Whether ticks follow the wall clock (live runs) or just count (replays).
     pub(super) live: bool,
     pub(super) tick: Tick,
+    /// The worker that gets the next batch.
+    pub(super) turn: usize,
     pub(super) sent: EventTime,
 }
 
@@ -121,8 +123,9 @@ impl Conductor {
         let watermark = self.clock.watermark(now);
         self.watch.set_clock(watermark, self.clock.newest());
         if !rows.times.is_empty() {
-            let worker = (self.tick % self.lines.len() as u64) as usize;
-            self.lines[worker].send(Work::Rows(self.tick, rows));
+            // Not by the tick: in a live run that is the time, and batches may come in step with it.
+            self.lines[self.turn].send(Work::Rows(self.tick, rows));
+            self.turn = (self.turn + 1) % self.lines.len();
         }
         self.complete(watermark);
         Ok(())

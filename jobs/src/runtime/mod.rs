@@ -20,6 +20,8 @@ mod error;
 mod reader;
 mod sound;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod worker;
 
@@ -137,7 +139,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     let crew = Crew::start(&shared, options.workers, &mut outputs)?;
     let mut conductor = Conductor {
         lines: crew.lines,
-        clock: Clock::new(shared.sources.len(), lateness, idle_timeout, start),
+        clock: Clock::new(shared.sources.len(), lateness, idle_timeout),
         watch: Arc::clone(watch),
         raw: std::mem::take(&mut outputs.raw),
         names: shared
@@ -147,6 +149,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
             .collect(),
         live: unending,
         tick: 0,
+        turn: 0,
         sent: EventTime::MIN,
     };
     let conducted = read_all(&shared, opened, lateness, options.stretch, &mut conductor);
@@ -410,6 +413,9 @@ fn read_all(
         let mut readers = Vec::new();
         for (index, source) in round {
             let plan = shared.sources[index].clone();
+            if plan.declared.is_unending() {
+                conductor.clock.listen(index, Instant::now());
+            }
             // A table's versions before the stretch hold inside it, too.
             let stretch = if plan.feeds.is_empty() {
                 Stretch::ALL

@@ -1,32 +1,22 @@
 //! What every row must have by itself: an event time, the keys that the job goes by, and all that it
 //! expects.
 
-use std::collections::BTreeMap;
-
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use datafusion::common::DataFusionError;
 
 use crate::compile::{Need, SourcePlan};
-use crate::normalise::{Fault, numbers};
+use crate::normalise::{Faults, numbers};
 
 /// The rows that lack something, each with the first thing that it lacks.
 ///
 /// # Errors
 /// When DataFusion cannot evaluate an expectation.
-pub(super) fn unsound(
-    plan: &SourcePlan,
-    batch: &RecordBatch,
-) -> Result<BTreeMap<usize, Fault>, DataFusionError> {
-    let mut faults = BTreeMap::new();
+pub(super) fn unsound(plan: &SourcePlan, batch: &RecordBatch) -> Result<Faults, DataFusionError> {
+    let mut faults = Faults::default();
     let mut fault = |row: usize, column: Option<usize>, reason: String| {
         let column = column.map(|column| batch.schema_ref().field(column).name().clone());
-        let fault = Fault {
-            row,
-            column,
-            reason,
-        };
-        faults.entry(row).or_insert(fault);
+        faults.add(row, column, reason);
     };
     let times = batch.column(plan.time);
     if times.null_count() > 0 {

@@ -6,15 +6,17 @@ use tidegate_schemas::names::Names;
 
 use super::admit::Admitted;
 use crate::compile::TablePlan;
-use crate::normalise::{Word, values_of};
+use crate::normalise::{Faults, Word, values_of};
 
-/// The versions that these rows are. Rows whose key or columns cannot be words stand with a null.
+/// The versions that these rows are. Rows that are faulty, or whose key or columns cannot be words, are
+/// none, and are among the faults.
 pub(crate) fn table_rows(
     plan: &TablePlan,
     rows: &Admitted,
     names: &Names,
+    faults: &mut Faults,
 ) -> Result<Vec<TableRow>, DataFusionError> {
-    let words = |words: &[Word]| values_of(words, &rows.batch, names);
+    let mut words = |words: &[Word]| values_of(words, &rows.batch, names, faults);
     let (key, columns) = (words(&plan.key)?, words(&plan.columns)?);
     let deleted = plan
         .delete_when
@@ -33,5 +35,6 @@ pub(crate) fn table_rows(
         },
         diff: 1,
     };
-    Ok((0..rows.times.len()).map(version).collect())
+    let sound = (0..rows.times.len()).filter(|row| !faults.has(*row));
+    Ok(sound.map(version).collect())
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, TryRecvError};
+use datafusion::common::DataFusionError;
 use tidegate_operators::dedup::{self, Deduplicate};
 use tidegate_operators::drift::drift;
 use tidegate_operators::drift::ledger::Ledger;
@@ -35,7 +36,7 @@ use super::tables::table_rows;
 use super::watch::Watch;
 use super::{Shared, StageRun};
 use crate::compile::StagePlan;
-use crate::normalise::Normaliser;
+use crate::normalise::{Faults, Normaliser};
 use crate::sinks::SinkSender;
 use crate::sources::Reject;
 
@@ -293,6 +294,14 @@ fn complete(
     }
 }
 
+/// A batch as the stages see it.
+struct Lot {
+    /// Each with its stage.
+    parcels: Vec<(usize, Parcel)>,
+    /// Rows that became nothing.
+    faults: Faults,
+}
+
 /// Turns admitted rows into parcels for the stages.
 struct Feeder {
     shared: Arc<Shared>,
@@ -331,56 +340,70 @@ impl Feeder {
     }
 
     fn rows(&mut self, tick: Tick, rows: &Admitted, stages: &mut [Stage]) -> Result<(), RunError> {
-        let source = &self.shared.sources[rows.source];
+        let shared = Arc::clone(&self.shared);
+        let source = &shared.sources[rows.source];
         let expression = |error| RunError::Expression {
             source_name: source.name.clone(),
             error,
         };
-        for (stage, plan) in &source.tables {
-            let versions = table_rows(plan, rows, &self.shared.names).map_err(expression)?;
-            for to in 0..self.peers {
-                let content = Content::Tables(versions.clone());
-                stages[*stage].0.send(Parcel { to, content });
+        let mut lot = self.lot(rows, Faults::default()).map_err(expression)?;
+        // A row that cannot become a fact of one entity becomes none of another: it is a reject.
+        if !lot.faults.is_empty() && source.feeds.len() + source.tables.len() > 1 {
+            lot = self.lot(rows, lot.faults).map_err(expression)?;
+        }
+        for (stage, parcel) in lot.parcels {
+            stages[stage].0.send(parcel);
+        }
+        let faulty = lot.faults.len() as u64;
+        if faulty > 0 {
+            let faults = lot.faults.into_list().into_iter();
+            let rejects: Vec<Reject> = faults.map(|fault| rows.reject(fault)).collect();
+            self.watch
+                .tell(&source.name, |account| account.reject(&rejects));
+            let batch = reject_rows(&rejects).map_err(expression)?;
+            for sink in &mut self.rejects[rows.source] {
+                sink.write_batch(tick, batch.clone())?;
             }
         }
-        let count = rows.times.len() as u64;
-        let mut faulty = 0;
-        for (number, (stage, normaliser)) in self.normalisers[rows.source].iter_mut().enumerate() {
-            let normalised = normaliser
-                .normalise(&rows.batch, &rows.times, rows.ordinal, rows.before)
-                .map_err(expression)?;
-            for parcel in normalised.parcels {
-                stages[*stage].0.send(parcel);
-            }
-            if number == 0 {
-                faulty = normalised.faults.len() as u64;
-                let faults = normalised
-                    .faults
-                    .into_iter()
-                    .map(|fault| rows.reject(fault));
-                let rejects: Vec<Reject> = faults.collect();
-                if !rejects.is_empty() {
-                    self.watch
-                        .tell(&source.name, |account| account.reject(&rejects));
-                }
-                if !rejects.is_empty() && !self.rejects[rows.source].is_empty() {
-                    let batch = reject_rows(&rejects).map_err(expression)?;
-                    for sink in &mut self.rejects[rows.source] {
-                        sink.write_batch(tick, batch.clone())?;
-                    }
-                }
-                if self.shared.stages[*stage].plan.dedupe.is_none() {
-                    self.watch
-                        .accepted
-                        .fetch_add(count - faulty, Ordering::Relaxed);
-                }
-            }
-        }
-        if self.normalisers[rows.source].is_empty() {
-            self.watch.accepted.fetch_add(count, Ordering::Relaxed);
+        let counter = source
+            .feeds
+            .first()
+            .map(|(stage, _)| &shared.stages[*stage]);
+        if counter.is_none_or(|stage| stage.plan.dedupe.is_none()) {
+            let accepted = rows.times.len() as u64 - faulty;
+            self.watch.accepted.fetch_add(accepted, Ordering::Relaxed);
         }
         self.watch.rejected.fetch_add(faulty, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// What rows are to the stages that they feed, without those that are faulty.
+    fn lot(&mut self, rows: &Admitted, mut faults: Faults) -> Result<Lot, DataFusionError> {
+        let mut parcels = Vec::new();
+        for (stage, plan) in &self.shared.sources[rows.source].tables {
+            let versions = table_rows(plan, rows, &self.shared.names, &mut faults)?;
+            for to in 0..self.peers {
+                let content = Content::Tables(versions.clone());
+                parcels.push((*stage, Parcel { to, content }));
+            }
+        }
+        for (stage, normaliser) in &mut self.normalisers[rows.source] {
+            let normalised = normaliser.normalise(
+                &rows.batch,
+                &rows.times,
+                rows.ordinal,
+                rows.before,
+                faults,
+            )?;
+            faults = normalised.faults;
+            parcels.extend(
+                normalised
+                    .parcels
+                    .into_iter()
+                    .map(|parcel| (*stage, parcel)),
+            );
+        }
+        Ok(Lot { parcels, faults })
     }
 
     /// Tells the sinks of rejects that no more will come for ticks before `frontier`.

@@ -66,7 +66,7 @@ impl<'a> Entity<'a> {
             let schema = &stage.outputs[*output];
             blocks.push((*output, schema, block(job, plan, schema, &mut ledger)?));
         }
-        faults(job, stage, &mut ledger)?;
+        faults(job, plan, &mut ledger)?;
         Ok(Entity {
             database: Database::new()?,
             ledger,

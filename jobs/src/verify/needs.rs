@@ -14,7 +14,7 @@ use super::ledger::{Ledger, Measure, time_unit};
 use super::raw::{KeyNames, RawRows};
 use super::tables::Table;
 use super::triggers::Watched;
-use crate::compile::{Need, Plan, SourcePlan, StagePlan};
+use crate::compile::{Need, Plan, SourcePlan};
 use crate::runtime::Stretch;
 
 /// An output that is to be computed.
@@ -237,16 +237,14 @@ fn trigger<'a>(
     })
 }
 
-/// Tells the ledger which measures of other outputs can make a row a reject: it counts nowhere then.
+/// Tells the ledger which measures of other outputs, of any entity, can make a row a reject: it counts
+/// nowhere then.
 ///
 /// # Errors
 /// When one cannot be planned again.
-pub(super) fn faults(job: &Job, stage: &StagePlan, ledger: &mut Ledger) -> Result<(), VerifyError> {
-    let made: Vec<&str> = stage
-        .outputs
-        .iter()
-        .map(|output| output.name.as_str())
-        .collect();
+pub(super) fn faults(job: &Job, plan: &Plan, ledger: &mut Ledger) -> Result<(), VerifyError> {
+    let outputs = plan.stages.iter().flat_map(|stage| &stage.outputs);
+    let made: Vec<&str> = outputs.map(|output| output.name.as_str()).collect();
     let makes = |kinds: &[&str], name: &str| {
         let is = |kind: &&str| made.contains(&format!("{kind}.{name}").as_str());
         kinds.iter().any(is)

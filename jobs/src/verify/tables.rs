@@ -111,13 +111,14 @@ impl Table {
                 error: Box::new(error),
             })?;
         database.add(&raw, std::sync::Arc::new(rows))?;
-        // A version before the stretch of a replay holds inside it; one that is no word is null.
+        // A version before the stretch of a replay holds inside it.
+        let sound = format!("NOT ({})", self.ledger.faulty(&self.source.name));
         let rows = admitted(
             &raw,
             0,
             &self.source,
             &self.ledger,
-            (rules.lateness, "true"),
+            (rules.lateness, &sound),
         );
         let mut sql = format!(
             "SELECT at AS \"$at\", id AS \"$id\", {} AS \"$gone\"",

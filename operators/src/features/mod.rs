@@ -51,9 +51,10 @@
 //! # Ok::<(), tidegate_operators::features::spec::SpecError>(())
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tidegate_schemas::fact::{Fact, NULL};
+use tidegate_schemas::fact::{Fact, NULL, Seen};
 use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::{EventTime, TimeUnit};
@@ -250,6 +251,22 @@ impl Features {
         fact.bits & self.anchor != 0
             || fact.bits & self.mask != 0 && self.filtered.iter().any(admits)
             || self.open.iter().any(admits)
+    }
+
+    /// Which facts can concern these features at all; `None` when every fact can.
+    #[must_use]
+    pub fn seen(&self) -> Option<Seen> {
+        let mut seen = Seen {
+            bits: self.mask,
+            words: BTreeSet::new(),
+        };
+        for gate in &self.open {
+            match gate.nulls {
+                Nulls::Skip => seen.words.insert(gate.of? as usize),
+                Nulls::Keep => return None,
+            };
+        }
+        Some(seen)
     }
 
     /// Whether the end of the instant that is under way will emit anchor rows.

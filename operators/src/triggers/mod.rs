@@ -237,8 +237,8 @@ impl Trigger {
             .any(|(table, key)| table == row.table && (row.at < looked.since || *key == *row.key))
     }
 
-    /// Whether the versions of `at` itself make the episode open or close then, or keep it from that,
-    /// if it stands until then as it does now. For a trigger at changes; what is read is as for
+    /// Whether the versions of `at` itself make the episode open or close then, if it stands until then
+    /// as it does now. For a trigger at changes; what is read is as for
     /// [`Trigger::evaluate`].
     #[must_use]
     pub fn turns_by_tables(
@@ -254,7 +254,8 @@ impl Trigger {
             registers.truncate(self.segment + 1);
             self.turn(state, at, registers)
         };
-        turn(at) != turn(EventTime(at.0.saturating_sub(1)))
+        let now = turn(at);
+        now.is_some() && now != turn(EventTime(at.0.saturating_sub(1)))
     }
 
     /// Writes the state.

@@ -135,3 +135,103 @@ fn a_row_too_far_ahead_is_rejected_and_the_next_ones_count() {
         }
     }
 }
+
+const TWO_ENTITIES: &str = r#"
+[job]
+name = "two"
+event_time = "ts"
+
+[source.events]
+format = "csv"
+path = "events.csv"
+columns = { id = "u64", who = "text", desk = "text", ts = "timestamp", x = "f64" }
+DEDUPE
+
+[source.limits]
+format = "changelog_csv"
+path = "limits.csv"
+key = ["who"]
+columns = { ts = "timestamp", who = "text", most = "u64" }
+
+[entity.desk]
+key = "desk"
+
+[entity.who]
+key = "who"
+
+[features.d]
+from = "events"
+entity = "desk"
+at = "true"
+add = [{ name = "rows", op = "count", windows = "lifetime" }]
+
+[features.w]
+from = "events"
+entity = "who"
+at = "true"
+add = [{ name = "sum", op = "sum", of = "x", scale = 2, windows = "lifetime" }]
+
+[trigger.t]
+on = ["w", "limits"]
+at = "anchors"
+when = "w.sum > limits.most"
+
+[sink.d]
+from = "features.d"
+format = "csv"
+path = "d.csv"
+
+[sink.w]
+from = "features.w"
+format = "csv"
+path = "w.csv"
+
+[sink.t]
+from = "trigger.t"
+format = "csv"
+path = "t.csv"
+
+[sink.rejects]
+from = "rejects.events"
+format = "csv"
+path = "rejects.csv"
+
+[sink.versions]
+from = "rejects.limits"
+format = "csv"
+path = "versions.csv"
+"#;
+
+#[test]
+fn a_row_that_one_entity_cannot_take_counts_for_none() {
+    for dedupe in ["", "dedupe = { key = \"id\", keep = \"1d\" }"] {
+        let place = Place::new();
+        place.file("job.toml", TWO_ENTITIES.replace("DEDUPE", dedupe));
+        place.file(
+            "events.csv",
+            "id,who,desk,ts,x\n1,a,d,2024-01-02T00:00:00Z,5\n2,a,d,2024-01-02T00:00:01Z,1e300\n\
+             3,a,d,2024-01-02T00:00:02Z,6\n",
+        );
+        place.file(
+            "limits.csv",
+            "ts,who,most\n2024-01-01T00:00:00Z,a,10\n2024-01-02T00:00:02Z,a,18446744073709551615\n",
+        );
+        let account = "5 rows in = 3 accepted + 0 duplicate + 0 late + 2 rejected";
+        let call = place.tidegate(["replay", "job.toml", "--workers", "2"]);
+        call.run().code(0).says(&[account]);
+        assert_eq!(rows(&place, "rejects.csv").len(), 1, "told once");
+        let versions = rows(&place, "versions.csv").join("\n");
+        assert!(
+            versions.contains("18446744073709551615 does not fit"),
+            "{versions}"
+        );
+        assert_eq!(rows(&place, "d.csv").len(), 2);
+        assert_eq!(rows(&place, "w.csv").len(), 2);
+        assert_eq!(
+            rows(&place, "t.csv").len(),
+            1,
+            "the first limit still holds"
+        );
+        place.tidegate(["verify", "job.toml"]).run().code(0);
+    }
+}

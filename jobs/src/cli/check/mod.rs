@@ -154,6 +154,13 @@ select = ["id", "asks_1h + 1 as next"]
     }
 
     #[test]
+    fn an_id_that_is_shown_as_a_hash_is_told() {
+        assert!(!checked(JOB).unwrap().contains("a hash of"));
+        let text = checked(&JOB.replace("id = \"u64\"", "id = \"text\"")).unwrap();
+        assert!(text.contains("a hash of the row's id"), "{text}");
+    }
+
+    #[test]
     fn every_problem_is_told_at_its_place() {
         let broken = JOB
             .replace("of = \"secs\"", "of = \"sex\"")

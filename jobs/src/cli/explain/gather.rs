@@ -12,7 +12,7 @@ use tidegate_schemas::time::EventTime;
 
 use crate::cli::failure::Failure;
 use crate::compile::{Plan, SourcePlan};
-use crate::normalise::{FactsPlan, Normaliser};
+use crate::normalise::{FactsPlan, Faults, Normaliser};
 use crate::runtime::{Admission, RunError, Stretch, table_rows};
 use crate::sources::{Event, open};
 
@@ -138,7 +138,9 @@ impl<'a> Reader<'a> {
             };
             let admitted = admission.admit(arrived).map_err(wrong)?;
             for (_, table) in plan.tables.iter().filter(|(of, _)| *of == self.stage) {
-                versions.extend(table_rows(table, &admitted, &self.plan.names).map_err(wrong)?);
+                let mut faults = Faults::default();
+                let more = table_rows(table, &admitted, &self.plan.names, &mut faults);
+                versions.extend(more.map_err(wrong)?);
             }
             let mask = self
                 .mask(key, &admitted.batch)
@@ -222,12 +224,18 @@ fn facts_of(
     for row in 0..batch.num_rows() {
         let (times, ordinal) = (&rows.times[row..=row], rows.ordinals[row]);
         let normalised = normaliser
-            .normalise(&batch.slice(row, 1), times, ordinal, EventTime::MIN)
+            .normalise(
+                &batch.slice(row, 1),
+                times,
+                ordinal,
+                EventTime::MIN,
+                Faults::default(),
+            )
             .map_err(|error| RunError::Expression {
                 source_name: source.name.clone(),
                 error,
             })?;
-        let faults = normalised.faults.iter();
+        let faults = normalised.faults.into_list().into_iter();
         rows.rejects
             .extend(faults.map(|fault| format!("{}: {}", rows.places[row], fault.reason)));
         for parcel in normalised.parcels {
