@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use arrow::util::display::array_value_to_string;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -30,6 +31,8 @@ impl Default for Planner {
 #[derive(Clone, Debug)]
 pub struct Expression {
     physical: Arc<dyn PhysicalExpr>,
+    /// As it was written, for messages.
+    sql: Arc<str>,
     /// What its values are.
     pub data_type: DataType,
     /// The columns it reads, by index.
@@ -85,6 +88,7 @@ impl Planner {
         };
         Ok(Expression {
             physical,
+            sql: sql.trim().into(),
             data_type,
             columns,
             only_text_column,
@@ -131,9 +135,31 @@ impl Expression {
     /// The value of every row.
     ///
     /// # Errors
-    /// What DataFusion could not compute: an overflow, a cast that fails.
+    /// What DataFusion could not compute, and of which values: an overflow, a cast that fails.
     pub fn values(&self, batch: &RecordBatch) -> Result<ArrayRef, DataFusionError> {
-        self.physical.evaluate(batch)?.into_array(batch.num_rows())
+        let values = self.physical.evaluate(batch);
+        values
+            .and_then(|values| values.into_array(batch.num_rows()))
+            .map_err(|error| self.failure(batch, &error))
+    }
+
+    /// An error that names the expression and what it read in the first row that it fails for.
+    #[cold]
+    fn failure(&self, batch: &RecordBatch, error: &DataFusionError) -> DataFusionError {
+        let fails = |row: &usize| self.physical.evaluate(&batch.slice(*row, 1)).is_err();
+        let row = (0..batch.num_rows()).find(fails);
+        let shown = |column: &usize| {
+            let value = array_value_to_string(batch.column(*column), row?).ok()?;
+            let name = batch.schema_ref().field(*column).name().clone();
+            Some(format!("{name} = {value}"))
+        };
+        let read: Vec<String> = self.columns.iter().filter_map(shown).collect();
+        let place = match read.is_empty() {
+            true => String::new(),
+            false => format!(", where {}", read.join(", ")),
+        };
+        let why = error.strip_backtrace();
+        DataFusionError::Execution(format!("`{}`{place}: {why}", self.sql))
     }
 
     /// For which rows it is true; where it is null it is not.
@@ -188,6 +214,18 @@ mod tests {
             let truths: Vec<_> = plan.truths(&batch).unwrap().iter().flatten().collect();
             assert_eq!(truths, expected, "{sql}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_told_with_the_values_it_was_computed_of() {
+        let batch = batch();
+        let plan = Planner::new().plan("6 / (n - 2) > 1", &batch.schema());
+        let error = plan.unwrap().truths(&batch).unwrap_err().to_string();
+        assert!(
+            error.contains("`6 / (n - 2) > 1`, where n = 2: "),
+            "{error}"
+        );
+        assert!(error.contains("Divide by zero"), "{error}");
     }
 
     #[test]

@@ -271,9 +271,13 @@ impl Compiler<'_> {
             };
             if let Err(error) = tidegate_operators::features::Features::new(&alone, names) {
                 let name = aggregate.name.as_str();
+                let of = match (&aggregate.of, first.of.as_ref().map(|of| &of.kind)) {
+                    (Some(sql), Some(Kind::Text)) => format!(", and `{}` is text", sql.written()),
+                    _ => String::new(),
+                };
                 self.problem(
                     aggregate.name.place(),
-                    format!("`{name}` cannot be computed: {}", error.why),
+                    format!("`{name}` cannot be computed: {}{of}", error.why),
                 );
                 return Vec::new();
             }

@@ -286,7 +286,10 @@ impl<'a> Compiler<'a> {
     fn truth(&mut self, source: &str, sql: &Sql) -> Option<Expression> {
         let expression = self.expression(source, sql, sql.as_str())?;
         if expression.data_type != arrow::datatypes::DataType::Boolean {
-            let found = &expression.data_type;
+            let found = match &expression.data_type {
+                arrow::datatypes::DataType::Dictionary(..) => "text".to_owned(),
+                other => other.to_string(),
+            };
             let message = format!("`{}` must be true or false, and is {found}", sql.written());
             self.problem(sql.place(), message);
             return None;

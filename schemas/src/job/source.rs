@@ -278,9 +278,25 @@ impl FromStr for ColumnType {
                 nullable,
             }),
             Some(format) => Err(format!("`{format}` is not a time format")),
-            None => Err(format!("`{text}` is not a column type")),
+            None => Err(match known_elsewhere(base) {
+                Some(here) => format!("`{text}` is not a column type; here it is called `{here}`"),
+                None => format!("`{text}` is not a column type"),
+            }),
         }
     }
+}
+
+/// What a type is called here that other systems call by this name.
+fn known_elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name.to_lowercase().as_str() {
+        "int" | "integer" | "long" | "bigint" | "int64" => "i64",
+        "uint" | "uint64" => "u64",
+        "float" | "double" | "number" | "float64" => "f64",
+        "string" | "str" | "varchar" | "utf8" => "text",
+        "boolean" => "bool",
+        "datetime" | "time" => "timestamp",
+        _ => return None,
+    })
 }
 
 /// Whether `format` is a strftime format with at least one field.

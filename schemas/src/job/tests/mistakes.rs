@@ -212,6 +212,10 @@ fn texts_that_do_not_have_their_form() {
         &["`txet?` is not a column type"],
     );
     expect(
+        &[("topic = \"text?\"", "topic = «\"string?\"")],
+        &["`string?` is not a column type; here it is called `text`"],
+    );
+    expect(
         &[("ts = \"timestamp\"", "ts = «\"timestamp:%Q\"")],
         &["`%Q` is not a time format"],
     );
