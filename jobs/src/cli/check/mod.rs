@@ -130,6 +130,16 @@ select = ["id", "asks_1h + 1 as next"]
     }
 
     #[test]
+    fn keys_that_may_be_empty_fields_are_warned_of() {
+        let csv = JOB.replacen("format = \"jsonl\"", "format = \"csv\"", 1);
+        let warning = "warning: rows of events whose user is empty count together";
+        assert!(checked(&csv).unwrap().contains(warning));
+        let nullable = csv.replacen("user = \"text\"", "user = \"text?\"", 1);
+        assert!(!checked(&nullable).unwrap().contains(warning));
+        assert!(!checked(JOB).unwrap().contains(warning));
+    }
+
+    #[test]
     fn the_summary_tells_columns_types_origins_and_choices() {
         let text = checked(JOB).unwrap();
         let lines: Vec<String> = text

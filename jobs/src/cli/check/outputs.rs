@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use tidegate_schemas::job::{
-    Aggregate, ColumnKind, Features, Job, Mode, Output, OutputKind, Sink, Source, Window,
+    Aggregate, ColumnKind, Features, Job, Mode, Output, OutputKind, Sink, Source, Until, Window,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -86,6 +86,13 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
             .get(name)
             .map(|trigger| semantics::of_trigger(job, trigger)),
         OutputKind::Drift => job.drift.get(name).map(|drift| {
+            let begin = match drift.reference.from {
+                Some(Until::At(from)) => format!("window 0 begins at {from}"),
+                _ => format!(
+                    "windows begin at whole multiples of {} since 1970",
+                    drift.every
+                ),
+            };
             let of: Vec<&str> = drift.of.iter().map(|sql| sql.written()).collect();
             vec![
                 format!(
@@ -93,6 +100,7 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
                     drift.every,
                     of.join(", ")
                 ),
+                format!("{begin}; those without rows have no line"),
                 format!(
                     "{} is added to the count of every category",
                     drift.smoothing

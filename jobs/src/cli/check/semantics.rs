@@ -1,6 +1,9 @@
 //! The choices by which systems differ, as this job has made them.
 
-use tidegate_schemas::job::{AtGap, Bounds, EvaluateAt, Features, Job, Sessions, Text, Trigger};
+use tidegate_schemas::job::{
+    AtGap, Bounds, ColumnKind, ColumnType, EvaluateAt, Features, Format, Job, Sessions, Text,
+    Trigger,
+};
 use tidegate_schemas::time::Span;
 
 use super::default_mark;
@@ -36,6 +39,7 @@ pub(super) fn section(job: &Job) -> String {
             None => format!("rows of {name} at the same time are in the order of arrival"),
         });
     }
+    lines.extend(nameless_keys(job));
     lines.push(
         "sums are exact in the decimals that are kept: 6 where a column says nothing".to_owned(),
     );
@@ -45,6 +49,25 @@ pub(super) fn section(job: &Job) -> String {
         lines.push("a row meets the version of a table that held at its own event time".to_owned());
     }
     lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+/// Keys that an empty field of a CSV file is a value of.
+fn nameless_keys(job: &Job) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, source) in &job.sources {
+        let keys = job.entities.values().map(|entity| entity.key.as_str());
+        for key in keys.filter(|_| source.format.rows() == Format::Csv) {
+            let mut columns = source.columns.0.iter();
+            let text = |kind: &ColumnType| kind.kind == ColumnKind::Text && !kind.nullable;
+            if columns.any(|(column, kind)| *column == *key && text(kind)) {
+                lines.push(format!(
+                    "warning: rows of {name} whose {key} is empty count together, as one key; \
+                     the type text? would reject them"
+                ));
+            }
+        }
+    }
+    lines
 }
 
 /// What the rows of features are.
