@@ -23,6 +23,11 @@ pub struct SourceAccount {
     pub reasons: BTreeMap<String, Rejected>,
 }
 
+/// So many different reasons are told apart: some say what stood in the row.
+const REASONS: usize = 64;
+/// Where the rows of all further reasons are counted.
+const OTHERS: &str = "other reasons";
+
 /// Rows that were rejected for the same thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rejected {
@@ -45,13 +50,16 @@ impl SourceAccount {
     pub(super) fn reject(&mut self, rejects: &[Reject]) {
         self.rejected += rejects.len() as u64;
         for reject in rejects {
-            let what = reject.column.as_ref().unwrap_or(&reject.reason);
+            let mut what = reject.column.as_deref().unwrap_or(&reject.reason);
+            if self.reasons.len() >= REASONS && !self.reasons.contains_key(what) {
+                what = OTHERS;
+            }
             match self.reasons.get_mut(what) {
                 Some(known) => known.rows += 1,
                 None => {
                     let first = format!("{}:{}: {}", reject.file, reject.row, reject.reason);
                     let rejected = Rejected { rows: 1, first };
-                    self.reasons.insert(what.clone(), rejected);
+                    self.reasons.insert(what.to_owned(), rejected);
                 }
             }
         }
@@ -63,5 +71,30 @@ impl SourceAccount {
         self.reasons
             .iter()
             .max_by_key(|(_, rejected)| rejected.rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_that_never_repeat_are_counted_together() {
+        let reject = |row: u64| Reject {
+            file: "events.jsonl".into(),
+            row,
+            byte: 0,
+            column: None,
+            reason: format!("`{row}` is not an object"),
+            raw: String::new(),
+        };
+        let mut account = SourceAccount::default();
+        let rejects: Vec<Reject> = (1..=1_000).map(reject).collect();
+        account.reject(&rejects);
+        assert_eq!(account.rejected, 1_000);
+        assert_eq!(account.reasons.len(), REASONS + 1);
+        let (what, most) = account.most_frequent().unwrap();
+        assert_eq!((what.as_str(), most.rows), (OTHERS, 1_000 - REASONS as u64));
+        assert_eq!(most.first, "events.jsonl:65: `65` is not an object");
     }
 }

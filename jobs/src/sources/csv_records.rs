@@ -130,7 +130,13 @@ impl CsvRecords {
         }
         let mut problems = Vec::new();
         let mut places = Vec::new();
-        for name in &self.names {
+        problems.extend(other_delimiter(&names, self.names.len()));
+        let wanted = if problems.is_empty() {
+            &self.names[..]
+        } else {
+            &[]
+        };
+        for name in wanted {
             let found: Vec<usize> = (0..names.len())
                 .filter(|index| names[*index] == *name)
                 .collect();
@@ -381,6 +387,20 @@ fn unreadable_header(file: &Arc<str>, fault: &Fault) -> SourceError {
         file: file.to_string(),
         problems,
     }
+}
+
+/// What to try when a header that should have several fields is one, with another delimiter in it.
+fn other_delimiter(names: &[String], wanted: usize) -> Option<String> {
+    let [all] = names else {
+        return None;
+    };
+    let mark = [";", "\t", "|", ","]
+        .into_iter()
+        .find(|mark| all.contains(mark));
+    let told = |mark| {
+        format!("the header is one field with {mark:?} in it: is it `delimiter = {mark:?}`?")
+    };
+    mark.filter(|_| wanted > 1).map(told)
 }
 
 /// Names for a message, not too many.

@@ -117,7 +117,12 @@ pub(super) fn table(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        let lengths = cells.map(|cell| cell.chars().count());
+        // What is longer pushes the rest of its own line alone.
+        lengths
+            .filter(|length| *length <= LONGEST)
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();

@@ -36,8 +36,13 @@ struct Way {
     seed: Option<u64>,
 }
 
-/// The rows of each output.
-type Answers = BTreeMap<String, Vec<Row>>;
+/// What a run gave.
+struct Answers {
+    /// The rows of each output.
+    rows: BTreeMap<String, Vec<Row>>,
+    /// Rows of the case that did not count: why others may be missing.
+    left_out: Vec<String>,
+}
 
 impl Way {
     const PLAIN: Way = Way {
@@ -115,7 +120,7 @@ impl<'a> Bench<'a> {
         for (kind, names) in &self.case.expect {
             for (name, expected) in names {
                 let output = format!("{kind}.{name}");
-                let found = answers.get(&output).map_or(&[][..], Vec::as_slice);
+                let found = answers.rows.get(&output).map_or(&[][..], Vec::as_slice);
                 let columns = self.columns(&output);
                 let told_as = Told {
                     output: &output,
@@ -124,7 +129,11 @@ impl<'a> Bench<'a> {
                 wrong.extend(difference(&told_as, expected, found));
             }
         }
-        (!wrong.is_empty()).then(|| wrong.join("\n"))
+        if wrong.is_empty() {
+            return None;
+        }
+        wrong.extend(answers.left_out);
+        Some(wrong.join("\n"))
     }
 
     fn answers(&self, inputs: &Inputs, way: Way) -> Result<Answers, String> {
@@ -154,14 +163,17 @@ impl<'a> Bench<'a> {
             firing: way.firing,
             stretch: Stretch::ALL,
         };
-        runtime::run(plan, &options, &Arc::new(Watch::default())).map_err(|e| e.to_string())?;
+        let watch = Arc::new(Watch::default());
+        runtime::run(plan, &options, &watch).map_err(|e| e.to_string())?;
         let outputs = self.outputs().into_iter().zip(modes).enumerate();
-        outputs
+        let rows = outputs
             .map(|(index, (output, mode))| {
                 let rows = rows_of(&folder.path().join(file(index)), mode)?;
                 Ok((output.to_string(), rows))
             })
-            .collect()
+            .collect::<Result<_, String>>()?;
+        let left_out = left_out(&watch, folder.path());
+        Ok(Answers { rows, left_out })
     }
 
     /// The plan of the case's own sources and sinks.
@@ -238,6 +250,28 @@ impl<'a> Bench<'a> {
             false => Mode::Changes,
         }
     }
+}
+
+/// The rows that were late or rejected; they lay in `folder`.
+fn left_out(watch: &Watch, folder: &Path) -> Vec<String> {
+    let mut told = Vec::new();
+    for (name, source) in watch.sources() {
+        if let Some((_, rejected)) = source.most_frequent() {
+            let first = &rejected.first;
+            let place = folder.display().to_string();
+            let first = first
+                .strip_prefix(&place)
+                .map_or(&**first, |at| at.trim_start_matches('/'));
+            told.push(format!(
+                "rejected rows of {name}: {}, such as {first}",
+                source.rejected
+            ));
+        }
+        if source.late > 0 {
+            told.push(format!("late rows of {name}: {}", source.late));
+        }
+    }
+    told
 }
 
 fn file(output: usize) -> String {
@@ -360,7 +394,19 @@ also = ["replay equals live", "shuffled arrival within lateness gives the same r
             ["features.f: 2 rows expected, 3 found\n\
               - id = 3, asks_1h = 3\n\
               + id = 3, asks_1h = 2\n    asks_1h: 3 expected, 2 found\n\
-              + id = 4, asks_1h = 2"]
+              + id = 4, asks_1h = 2\n\
+              late rows of events: 1"]
         );
+    }
+
+    #[test]
+    fn a_case_that_does_not_hold_tells_of_rows_that_did_not_count() {
+        let text = format!("{JOB}expect.features.f = [{{ id = 1 }}, {{ id = 3 }}, {{ id = 4 }}]");
+        let text = text.replace("4,2026", "four,2026");
+        let job = load("t.toml", text.as_bytes(), &[], &|_| None).unwrap();
+        let told = Bench::new(&job, &job.tests[0], 1).failures();
+        let told = told.first().expect("it does not hold");
+        let rejected = "rejected rows of events: 1, such as events.csv:5: ";
+        assert!(told.contains(rejected), "{told}");
     }
 }

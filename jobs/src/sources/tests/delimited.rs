@@ -128,6 +128,15 @@ fn headers_that_do_not_fit_are_errors_that_say_what_is_there() {
 }
 
 #[test]
+fn a_header_with_another_delimiter_is_told_as_that() {
+    let heard = read(id_and_kind(), "id;kind\n1;a\n");
+    let message = heard.message();
+    let expected = r#"the header is one field with ";" in it: is it `delimiter = ";"`?"#;
+    assert!(message.contains(expected), "{message}");
+    assert!(!message.contains("not in the header"), "{message}");
+}
+
+#[test]
 fn columns_that_are_not_declared_may_repeat() {
     assert_eq!(
         read(id_and_kind(), "id,x,x,kind\n1,,,a\n").clean().rows,
