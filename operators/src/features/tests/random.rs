@@ -317,3 +317,24 @@ fn features_of_busy_keys_equal_their_definition() {
 fn damaged_states_are_errors_and_never_panics() {
     try_seeds(1, damaged_case);
 }
+
+#[test]
+fn facts_that_are_not_seen_change_no_answer() {
+    let mut left_out = 0;
+    for seed in 1..=number("TIDEGATE_CASES", 300) {
+        let mut dice = SmallRng::seed_from_u64(seed);
+        let names = Arc::new(Names::default());
+        let spec = random_spec(&mut dice);
+        let facts = random_facts(&mut dice, &names, 40);
+        let Some(seen) = Run::new(&spec, &names).features.seen() else {
+            continue;
+        };
+        let mut kept = facts.clone();
+        kept.retain(|fact| seen.sees(fact.bits, &fact.words));
+        left_out += facts.len() - kept.len();
+        let all = oracle::anchor_rows(&spec, &facts, &names);
+        let rows = oracle::anchor_rows(&spec, &kept, &names);
+        assert_eq!(rows, all, "seed {seed}");
+    }
+    assert!(left_out > 0, "no case has facts that are not seen");
+}
