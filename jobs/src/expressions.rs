@@ -15,6 +15,9 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Plans expressions. One is enough for a whole job.
 pub struct Planner {
@@ -57,7 +60,9 @@ impl Planner {
     /// # Errors
     /// What DataFusion finds wrong with it.
     pub fn logical_over(&self, sql: &str, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+        refuse_subqueries(sql)?;
         let logical = self.context.parse_sql_expr(sql, schema)?;
+        refuse_other_rows(&logical)?;
         refuse_clocks_and_chance(&logical)?;
         Ok(logical)
     }
@@ -93,6 +98,41 @@ impl Planner {
             columns,
             only_text_column,
         })
+    }
+}
+
+/// There are no tables to ask. DataFusion would say no more than that it knows none of that name.
+fn refuse_subqueries(sql: &str) -> Result<(), DataFusionError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
+    let selects =
+        |token: &Token| matches!(token, Token::Word(word) if word.keyword == Keyword::SELECT);
+    match tokens.is_ok_and(|tokens| tokens.iter().any(selects)) {
+        false => Ok(()),
+        true => Err(DataFusionError::Plan(
+            "`select` asks other rows, and an expression has one row; what is known of others comes from `add` \
+             or from a table, in a trigger's `when`"
+                .to_owned(),
+        )),
+    }
+}
+
+/// One row is not enough for an aggregate.
+fn refuse_other_rows(expr: &Expr) -> Result<(), DataFusionError> {
+    let mut found = None;
+    expr.apply(|part| {
+        found = match part {
+            Expr::AggregateFunction(call) => Some(call.func.name().to_owned()),
+            Expr::WindowFunction(call) => Some(call.fun.name().to_owned()),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        Ok(TreeNodeRecursion::Stop)
+    })?;
+    match found {
+        None => Ok(()),
+        Some(name) => Err(DataFusionError::Plan(format!(
+            "`{name}` takes many rows, and an expression has one row; aggregates belong in `add` of features or \
+             sessions, and are read by name in `when`"
+        ))),
     }
 }
 
@@ -232,6 +272,26 @@ mod tests {
     fn unknown_columns_are_errors() {
         let schema = batch().schema();
         assert!(Planner::new().plan("kynd = 'a'", &schema).is_err());
+    }
+
+    #[test]
+    fn what_takes_other_rows_is_refused_with_where_it_belongs() {
+        let schema = batch().schema();
+        let told = |sql: &str| Planner::new().plan(sql, &schema).unwrap_err().to_string();
+        for sql in [
+            "count(*) > 2",
+            "n > 1 and max(n) > 2",
+            "row_number() over (order by n) = 1",
+        ] {
+            let told = told(sql);
+            assert!(told.contains("aggregates belong in `add`"), "{sql}: {told}");
+        }
+        for sql in ["kind in (select kind from t)", "exists (SELECT 1)"] {
+            let told = told(sql);
+            assert!(told.contains("comes from `add`"), "{sql}: {told}");
+        }
+        let plan = Planner::new().plan("kind = 'select' and greatest(n, 1) > 0", &schema);
+        assert!(plan.is_ok());
     }
 
     #[test]
