@@ -4,6 +4,8 @@
 //! batch cannot be evaluated, its halves are, and theirs, so that what is at fault is single rows and
 //! never their neighbours. (In a batch, `b <> 0 and a / b > 1` divides by a zero that no row divides by.)
 
+mod refused;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -12,17 +14,13 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Plans expressions. One is enough for a whole job.
 pub struct Planner {
@@ -67,10 +65,10 @@ impl Planner {
     /// # Errors
     /// What DataFusion finds wrong with it.
     pub fn logical_over(&self, sql: &str, schema: &DFSchema) -> Result<Expr, DataFusionError> {
-        refuse_subqueries(sql)?;
+        refused::subqueries(sql)?;
         let logical = self.context.parse_sql_expr(sql, schema)?;
-        refuse_other_rows(&logical)?;
-        refuse_clocks_and_chance(&logical)?;
+        refused::other_rows(&logical)?;
+        refused::clocks_and_chance(&logical)?;
         Ok(logical)
     }
 
@@ -116,61 +114,6 @@ pub struct Failure {
     pub row: usize,
     /// The expression, the values that it read, and what went wrong.
     pub reason: String,
-}
-
-/// There are no tables to ask. DataFusion would say no more than that it knows none of that name.
-fn refuse_subqueries(sql: &str) -> Result<(), DataFusionError> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
-    let selects =
-        |token: &Token| matches!(token, Token::Word(word) if word.keyword == Keyword::SELECT);
-    match tokens.is_ok_and(|tokens| tokens.iter().any(selects)) {
-        false => Ok(()),
-        true => Err(DataFusionError::Plan(
-            "`select` asks other rows, and an expression has one row; what is known of others comes from `add` \
-             or from a table, in a trigger's `when`"
-                .to_owned(),
-        )),
-    }
-}
-
-/// One row is not enough for an aggregate.
-fn refuse_other_rows(expr: &Expr) -> Result<(), DataFusionError> {
-    let mut found = None;
-    expr.apply(|part| {
-        found = match part {
-            Expr::AggregateFunction(call) => Some(call.func.name().to_owned()),
-            Expr::WindowFunction(call) => Some(call.fun.name().to_owned()),
-            _ => return Ok(TreeNodeRecursion::Continue),
-        };
-        Ok(TreeNodeRecursion::Stop)
-    })?;
-    match found {
-        None => Ok(()),
-        Some(name) => Err(DataFusionError::Plan(format!(
-            "`{name}` takes many rows, and an expression has one row; aggregates belong in `add` of features or \
-             sessions, and are read by name in `when`"
-        ))),
-    }
-}
-
-/// An answer must follow from the row alone, so that a replay gives it again.
-fn refuse_clocks_and_chance(expr: &Expr) -> Result<(), DataFusionError> {
-    let mut found = None;
-    expr.apply(|part| {
-        if let Expr::ScalarFunction(call) = part
-            && call.func.signature().volatility != Volatility::Immutable
-        {
-            found = Some(call.func.name().to_owned());
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    match found {
-        None => Ok(()),
-        Some(name) => Err(DataFusionError::Plan(format!(
-            "`{name}` depends on more than the row, so a replay could not repeat its answer"
-        ))),
-    }
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -413,33 +356,5 @@ mod tests {
     fn unknown_columns_are_errors() {
         let schema = batch().schema();
         assert!(Planner::new().plan("kynd = 'a'", &schema).is_err());
-    }
-
-    #[test]
-    fn what_takes_other_rows_is_refused_with_where_it_belongs() {
-        let schema = batch().schema();
-        let told = |sql: &str| Planner::new().plan(sql, &schema).unwrap_err().to_string();
-        for sql in [
-            "count(*) > 2",
-            "n > 1 and max(n) > 2",
-            "row_number() over (order by n) = 1",
-        ] {
-            let told = told(sql);
-            assert!(told.contains("aggregates belong in `add`"), "{sql}: {told}");
-        }
-        for sql in ["kind in (select kind from t)", "exists (SELECT 1)"] {
-            let told = told(sql);
-            assert!(told.contains("comes from `add`"), "{sql}: {told}");
-        }
-        let plan = Planner::new().plan("kind = 'select' and greatest(n, 1) > 0", &schema);
-        assert!(plan.is_ok());
-    }
-
-    #[test]
-    fn an_answer_follows_from_the_row_alone() {
-        let schema = batch().schema();
-        for sql in ["random() > 0.5", "now() is null"] {
-            assert!(Planner::new().plan(sql, &schema).is_err(), "{sql}");
-        }
     }
 }
