@@ -51,7 +51,7 @@ def main():
         db.execute("create view events as from source")
         write(db, sql_of(args.query, args.form), args.answers / f"{args.query}.parquet")
     else:
-        # "table-asof": one scan into a deduplicated table, then the four, Q1 by its form asof. "scans-asof": each scans for itself.
+        # "table-apart": one scan into a deduplicated table, then the four, Q1 by its form apart. "scans-range": each scans for itself.
         scans, q1_form = args.form.split("-")
         if scans == "table":
             db.execute(

@@ -1,9 +1,14 @@
 //! SQL expressions over the rows of a source, planned and evaluated by DataFusion.
+//!
+//! An expression is evaluated over whole batches, and means what it gives for each row alone: where a
+//! batch cannot be evaluated, its halves are, and theirs, so that what is at fault is single rows and
+//! never their neighbours. (In a batch, `b <> 0 and a / b > 1` divides by a zero that no row divides by.)
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array, new_null_array};
+use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
@@ -15,6 +20,9 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Plans expressions. One is enough for a whole job.
 pub struct Planner {
@@ -33,6 +41,8 @@ pub struct Expression {
     physical: Arc<dyn PhysicalExpr>,
     /// As it was written, for messages.
     sql: Arc<str>,
+    /// Where it stands in the job file, if it does.
+    place: Option<Arc<str>>,
     /// What its values are.
     pub data_type: DataType,
     /// The columns it reads, by index.
@@ -57,7 +67,9 @@ impl Planner {
     /// # Errors
     /// What DataFusion finds wrong with it.
     pub fn logical_over(&self, sql: &str, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+        refuse_subqueries(sql)?;
         let logical = self.context.parse_sql_expr(sql, schema)?;
+        refuse_other_rows(&logical)?;
         refuse_clocks_and_chance(&logical)?;
         Ok(logical)
     }
@@ -89,10 +101,55 @@ impl Planner {
         Ok(Expression {
             physical,
             sql: sql.trim().into(),
+            place: None,
             data_type,
             columns,
             only_text_column,
         })
+    }
+}
+
+/// A row that an expression cannot be computed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The row of the batch.
+    pub row: usize,
+    /// The expression, the values that it read, and what went wrong.
+    pub reason: String,
+}
+
+/// There are no tables to ask. DataFusion would say no more than that it knows none of that name.
+fn refuse_subqueries(sql: &str) -> Result<(), DataFusionError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
+    let selects =
+        |token: &Token| matches!(token, Token::Word(word) if word.keyword == Keyword::SELECT);
+    match tokens.is_ok_and(|tokens| tokens.iter().any(selects)) {
+        false => Ok(()),
+        true => Err(DataFusionError::Plan(
+            "`select` asks other rows, and an expression has one row; what is known of others comes from `add` \
+             or from a table, in a trigger's `when`"
+                .to_owned(),
+        )),
+    }
+}
+
+/// One row is not enough for an aggregate.
+fn refuse_other_rows(expr: &Expr) -> Result<(), DataFusionError> {
+    let mut found = None;
+    expr.apply(|part| {
+        found = match part {
+            Expr::AggregateFunction(call) => Some(call.func.name().to_owned()),
+            Expr::WindowFunction(call) => Some(call.fun.name().to_owned()),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        Ok(TreeNodeRecursion::Stop)
+    })?;
+    match found {
+        None => Ok(()),
+        Some(name) => Err(DataFusionError::Plan(format!(
+            "`{name}` takes many rows, and an expression has one row; aggregates belong in `add` of features or \
+             sessions, and are read by name in `when`"
+        ))),
     }
 }
 
@@ -132,34 +189,47 @@ impl Expression {
         self.only_text_column
     }
 
+    /// The same expression, which messages show as it was `written` and, in words, in which `place` of
+    /// the job file.
+    #[must_use]
+    pub fn told_as(self, written: &str, place: Option<String>) -> Expression {
+        Expression {
+            sql: written.trim().into(),
+            place: place.map(Into::into),
+            ..self
+        }
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The value of every row, and the rows that it cannot be computed for, in order: theirs is null.
+    ///
+    /// # Errors
+    /// When what was evaluated in parts cannot be put together, which would be a defect.
+    pub fn computed(
+        &self,
+        batch: &RecordBatch,
+    ) -> Result<(ArrayRef, Vec<Failure>), DataFusionError> {
+        match self.evaluate(batch) {
+            Ok(values) => Ok((values, Vec::new())),
+            Err(_) => self.by_halves(batch),
+        }
+    }
+
     /// The value of every row.
     ///
     /// # Errors
     /// What DataFusion could not compute, and of which values: an overflow, a cast that fails.
     pub fn values(&self, batch: &RecordBatch) -> Result<ArrayRef, DataFusionError> {
-        let values = self.physical.evaluate(batch);
-        values
-            .and_then(|values| values.into_array(batch.num_rows()))
-            .map_err(|error| self.failure(batch, &error))
-    }
-
-    /// An error that names the expression and what it read in the first row that it fails for.
-    #[cold]
-    fn failure(&self, batch: &RecordBatch, error: &DataFusionError) -> DataFusionError {
-        let fails = |row: &usize| self.physical.evaluate(&batch.slice(*row, 1)).is_err();
-        let row = (0..batch.num_rows()).find(fails);
-        let shown = |column: &usize| {
-            let value = array_value_to_string(batch.column(*column), row?).ok()?;
-            let name = batch.schema_ref().field(*column).name().clone();
-            Some(format!("{name} = {value}"))
-        };
-        let read: Vec<String> = self.columns.iter().filter_map(shown).collect();
-        let place = match read.is_empty() {
-            true => String::new(),
-            false => format!(", where {}", read.join(", ")),
-        };
-        let why = error.strip_backtrace();
-        DataFusionError::Execution(format!("`{}`{place}: {why}", self.sql))
+        let (values, failures) = self.computed(batch)?;
+        match failures.into_iter().next() {
+            None => Ok(values),
+            Some(failure) => Err(DataFusionError::Execution(failure.reason)),
+        }
     }
 
     /// For which rows it is true; where it is null it is not.
@@ -167,13 +237,93 @@ impl Expression {
     /// # Errors
     /// As [`Expression::values`].
     pub fn truths(&self, batch: &RecordBatch) -> Result<BooleanArray, DataFusionError> {
-        let values = self.values(batch)?;
-        let truths = datafusion::common::cast::as_boolean_array(&values)?;
-        Ok(match truths.nulls() {
-            None => truths.clone(),
-            Some(nulls) => BooleanArray::new(truths.values() & nulls.inner(), None),
-        })
+        truths_of(&self.values(batch)?)
     }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, DataFusionError> {
+        let values = self.physical.evaluate(batch)?;
+        values.into_array(batch.num_rows())
+    }
+
+    /// Evaluates ever smaller parts of a batch that cannot be evaluated as a whole.
+    #[cold]
+    fn by_halves(&self, batch: &RecordBatch) -> Result<(ArrayRef, Vec<Failure>), DataFusionError> {
+        let mut parts = vec![new_empty_array(&self.data_type)];
+        let mut failures = Vec::new();
+        // Parts as their first row and length, the next one on top.
+        let mut waiting = vec![(0, batch.num_rows())];
+        while let Some((first, rows)) = waiting.pop() {
+            if rows == 0 {
+                continue;
+            }
+            let part = self.alone(&batch.slice(first, rows))?;
+            match self.evaluate(&part) {
+                Ok(values) => parts.push(values),
+                Err(error) if rows == 1 => {
+                    parts.push(new_null_array(&self.data_type, 1));
+                    let reason = self.reason(&part, &error);
+                    failures.push(Failure { row: first, reason });
+                }
+                Err(_) => {
+                    let half = rows / 2;
+                    waiting.extend([(first + half, rows - half), (first, half)]);
+                }
+            }
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        Ok((concat(&parts)?, failures))
+    }
+
+    /// The rows with no other values in the dictionaries that are read than their own: a function is
+    /// applied to all values of a dictionary.
+    fn alone(&self, rows: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let mut columns = rows.columns().to_vec();
+        for index in &self.columns {
+            if let DataType::Dictionary(_, value) = columns[*index].data_type().clone() {
+                let plain = cast(&columns[*index], &value)?;
+                columns[*index] = cast(&plain, columns[*index].data_type())?;
+            }
+        }
+        Ok(RecordBatch::try_new(rows.schema(), columns)?)
+    }
+
+    /// What a single row could not be computed for.
+    fn reason(&self, row: &RecordBatch, error: &DataFusionError) -> String {
+        let shown = |column: &usize| {
+            let value = array_value_to_string(row.column(*column), 0).ok()?;
+            let value: String = match value.char_indices().nth(LONGEST_SHOWN) {
+                Some((end, _)) => format!("{}...", &value[..end]),
+                None if row.column(*column).is_null(0) => "null".to_owned(),
+                None => value,
+            };
+            let schema = row.schema_ref();
+            Some(format!("{} = {value}", schema.field(*column).name()))
+        };
+        let read: Vec<String> = self.columns.iter().filter_map(shown).collect();
+        let read = match read.is_empty() {
+            true => String::new(),
+            false => format!(", where {}", read.join(", ")),
+        };
+        let place = self.place.as_ref().map(|place| format!(" ({place})"));
+        format!(
+            "`{}`{} cannot be computed{read}: {}",
+            self.sql,
+            place.unwrap_or_default(),
+            error.strip_backtrace()
+        )
+    }
+}
+
+/// So many characters of a value are shown.
+const LONGEST_SHOWN: usize = 100;
+
+/// Where values are true; where they are null they are not.
+pub(crate) fn truths_of(values: &ArrayRef) -> Result<BooleanArray, DataFusionError> {
+    let truths = datafusion::common::cast::as_boolean_array(values)?;
+    Ok(match truths.nulls() {
+        None => truths.clone(),
+        Some(nulls) => BooleanArray::new(truths.values() & nulls.inner(), None),
+    })
 }
 
 #[cfg(test)]
@@ -222,16 +372,67 @@ mod tests {
         let plan = Planner::new().plan("6 / (n - 2) > 1", &batch.schema());
         let error = plan.unwrap().truths(&batch).unwrap_err().to_string();
         assert!(
-            error.contains("`6 / (n - 2) > 1`, where n = 2: "),
+            error.contains("`6 / (n - 2) > 1` cannot be computed, where n = 2: "),
             "{error}"
         );
         assert!(error.contains("Divide by zero"), "{error}");
     }
 
     #[test]
+    fn rows_that_cannot_be_computed_are_found_and_no_others() {
+        let planner = Planner::new();
+        let schema = batch().schema();
+        let numbers: Vec<i64> = (0..100).map(|n| n * n % 7).collect();
+        let kinds = StringArray::from(vec![Some("a"); 100]);
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(kinds), Arc::new(Int64Array::from(numbers.clone()))];
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+        let plan = planner.plan("8 / n", &schema).unwrap();
+        let plan = plan.told_as("8 / n", Some("sums.x.of, job.toml:7".to_owned()));
+        let (values, failures) = plan.computed(&batch).unwrap();
+        let expected: Int64Array = numbers.iter().map(|n| 8i64.checked_div(*n)).collect();
+        assert_eq!(values.as_ref(), &expected as &dyn Array);
+        let zeros: Vec<usize> = (0..100).filter(|row| numbers[*row] == 0).collect();
+        let rows: Vec<usize> = failures.iter().map(|failure| failure.row).collect();
+        assert_eq!(rows, zeros);
+        assert_eq!(
+            failures[0].reason,
+            "`8 / n` (sums.x.of, job.toml:7) cannot be computed, where n = 0: \
+             Arrow error: Divide by zero error"
+        );
+        // What a row's own values keep from being computed fails for no row.
+        let plan = planner.plan("n <> 0 and 8 / n > 3", &schema).unwrap();
+        let truths: Vec<bool> = plan.truths(&batch).unwrap().iter().flatten().collect();
+        let expected = numbers.iter().map(|n| (1..=2).contains(n));
+        assert_eq!(truths, expected.collect::<Vec<_>>());
+        let empty = planner.plan("8 / n", &schema).unwrap();
+        assert_eq!(empty.values(&batch.slice(0, 0)).unwrap().len(), 0);
+    }
+
+    #[test]
     fn unknown_columns_are_errors() {
         let schema = batch().schema();
         assert!(Planner::new().plan("kynd = 'a'", &schema).is_err());
+    }
+
+    #[test]
+    fn what_takes_other_rows_is_refused_with_where_it_belongs() {
+        let schema = batch().schema();
+        let told = |sql: &str| Planner::new().plan(sql, &schema).unwrap_err().to_string();
+        for sql in [
+            "count(*) > 2",
+            "n > 1 and max(n) > 2",
+            "row_number() over (order by n) = 1",
+        ] {
+            let told = told(sql);
+            assert!(told.contains("aggregates belong in `add`"), "{sql}: {told}");
+        }
+        for sql in ["kind in (select kind from t)", "exists (SELECT 1)"] {
+            let told = told(sql);
+            assert!(told.contains("comes from `add`"), "{sql}: {told}");
+        }
+        let plan = Planner::new().plan("kind = 'select' and greatest(n, 1) > 0", &schema);
+        assert!(plan.is_ok());
     }
 
     #[test]

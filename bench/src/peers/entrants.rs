@@ -54,11 +54,11 @@ impl Peer {
     /// The formulations of a query, of which the fastest counts; none if it cannot do it.
     pub(super) fn forms(self, query: Query, threads: usize) -> &'static [&'static str] {
         match (self, query) {
-            (Peer::Duckdb, Query::Q1) => &["range", "asof"],
+            (Peer::Duckdb, Query::Q1) => &["apart", "asof", "range"],
             (Peer::Duckdb, Query::Q2) => &["group", "asof"],
-            (Peer::Duckdb, Query::All) => &["table-asof", "table-range", "scans-asof"],
-            (Peer::Polars, Query::Q1) => &["search", "rolling"],
-            (Peer::Polars, Query::All) => &["search", "rolling"],
+            (Peer::Duckdb, Query::All) => &["table-apart", "scans-range"],
+            (Peer::Polars, Query::Q1 | Query::All) => &["search", "rolling"],
+            (Peer::Polars, Query::Q2) => &["runs", "over"],
             (Peer::Polars, Query::Q4) => &[],
             (Peer::Floor, Query::Q1) => {
                 if threads == 1 {
@@ -93,12 +93,16 @@ impl Peer {
         }
     }
 
-    /// The formulation that is written first, where it is not among the fast ones.
-    pub(super) fn plain_form(self, query: Query) -> Option<&'static str> {
+    /// Of its formulations, the one that its users write: RANGE windows, rolling windows,
+    /// each query by itself from the file.
+    pub(super) fn usual_form(self, query: Query, threads: usize) -> Option<&'static str> {
         match (self, query) {
-            (Peer::Duckdb, Query::Q1) => Some("plain"),
-            (Peer::Duckdb, Query::All) => Some("table-plain"),
-            _ => None,
+            (Peer::Duckdb, Query::Q1) => Some("range"),
+            (Peer::Duckdb, Query::Q2) => Some("group"),
+            (Peer::Duckdb, Query::All) => Some("scans-range"),
+            (Peer::Polars, Query::Q1 | Query::All) => Some("rolling"),
+            (Peer::Polars, Query::Q2) => Some("over"),
+            _ => self.forms(query, threads).first().copied(),
         }
     }
 
@@ -122,6 +126,11 @@ mod tests {
             assert!(!Peer::Tidegate.forms(query, 2).is_empty());
             assert!(!Peer::Duckdb.forms(query, 2).is_empty());
             assert!(Peer::Tidegate.answers(query).starts_with('q'));
+            for peer in [Peer::Duckdb, Peer::Polars, Peer::Floor, Peer::Tidegate] {
+                let (forms, usual) = (peer.forms(query, 1), peer.usual_form(query, 1));
+                assert!(usual.is_none_or(|usual| forms.contains(&usual)));
+                assert_eq!(usual.is_none(), forms.is_empty());
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 pub use self::entrants::{Peer, Query};
 use self::{
-    table::{Cell, Check, Run, render},
+    table::{Cell, Check, Run, ratios, render},
     venv::Venv,
 };
 use crate::{
@@ -32,8 +32,8 @@ use crate::{
   tidegate-bench peers --dir data/M --threads 2 --queries q1,all --peers duckdb,tidegate --repeat 3
   tidegate-bench peers --dir data/S --peers duckdb,oracle --threads 1 --check
 
-The first run makes a Python environment for DuckDB and Polars. Where a peer has several formulations of a query, all are run and
-the fastest counts. Answers stay in DIR/answers-ENGINE.")]
+The first run makes a Python environment for DuckDB and Polars. Where a peer has several formulations of a query, all are run; two are
+shown: the fastest, and the usual one, as its users write it. Answers stay in DIR/answers-ENGINE.")]
 pub struct Args {
     /// A directory made by `generate`.
     #[arg(long)]
@@ -53,12 +53,9 @@ pub struct Args {
     /// Compare all answers with DuckDB's: integers exactly, floats to 1e-9 relative.
     #[arg(long)]
     pub check: bool,
-    /// Show every formulation, not the fastest alone.
+    /// Show every formulation, not the fastest and the usual one alone.
     #[arg(long)]
     pub forms: bool,
-    /// Run and show DuckDB's Q1 as it is first written, too: slow on M.
-    #[arg(long)]
-    pub plain: bool,
     /// Where the Python environment is or shall be [default: `.venv` beside DIR].
     #[arg(long)]
     pub venv: Option<PathBuf>,
@@ -97,7 +94,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         "{rows} rows, whole processes, Parquet in, Parquet out; {}\n\n",
         bench.venv.versions
     );
-    let text = title + &render(&cells, rows);
+    let text = title + &render(&cells, rows) + "\n" + &ratios(&cells, rows);
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(Error::write("standard output".as_ref()))?;
@@ -152,7 +149,7 @@ impl Bench<'_> {
         peers
     }
 
-    // The fastest formulation, or all: if they are asked for, or if one of them went wrong.
+    // The fastest formulation first, then the usual one; or all, if they are asked for or one of them went wrong.
     fn cells(&self, query: Query, threads: usize, peer: Peer) -> Vec<Cell> {
         let run = |form: &&'static str| self.cell(query, threads, peer, form);
         let mut cells: Vec<Cell> = peer.forms(query, threads).iter().map(run).collect();
@@ -161,14 +158,10 @@ impl Bench<'_> {
         let wrong =
             |cell: &Cell| matches!(cell.check, Check::Differ) || matches!(cell.run, Run::Failed(_));
         if !self.args.forms && !cells.iter().any(wrong) {
-            cells.truncate(1);
+            let usual = peer.usual_form(query, threads);
+            let mut first = true;
+            cells.retain(|cell| std::mem::take(&mut first) || Some(cell.form) == usual);
         }
-        cells.extend(
-            peer.plain_form(query)
-                .filter(|_| self.args.plain)
-                .iter()
-                .map(run),
-        );
         cells
     }
 

@@ -19,7 +19,7 @@ const SCRIPTS: [(&str, &str); 11] = [
     ("polars_peer.py", include_str!("../../peers/polars_peer.py")),
     ("oracle.py", include_str!("../../peers/oracle.py")),
     ("compare.py", include_str!("../../peers/compare.py")),
-    ("q1_plain.sql", include_str!("../../peers/q1_plain.sql")),
+    ("q1_apart.sql", include_str!("../../peers/q1_apart.sql")),
     ("q1_range.sql", include_str!("../../peers/q1_range.sql")),
     ("q1_asof.sql", include_str!("../../peers/q1_asof.sql")),
     ("q2_group.sql", include_str!("../../peers/q2_group.sql")),

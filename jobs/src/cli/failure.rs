@@ -134,8 +134,7 @@ impl From<RunError> for Failure {
             RunError::Sink(sink) if sink.is_broken_pipe() => return Failure::unread(),
             RunError::Sink(sink) => sink_code(sink),
             RunError::Source { error, .. } => source_code(error),
-            RunError::Expression { .. } => USAGE,
-            RunError::Start(_) | RunError::Balance(_) => INTERNAL,
+            RunError::Rows { .. } | RunError::Start(_) | RunError::Balance(_) => INTERNAL,
         };
         match code {
             INTERNAL => Failure::internal(error),

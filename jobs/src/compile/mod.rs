@@ -266,7 +266,13 @@ impl<'a> Compiler<'a> {
                 if let Some(view) = self.views.get_mut(source) {
                     view.used.extend(expression.columns.iter().copied());
                 }
-                Some(expression)
+                // What came from the environment is not to be seen.
+                let written = match sql.is_from_environment() {
+                    true => sql.written(),
+                    false => text,
+                };
+                let place = sql.place().and_then(|place| self.job.origin.told(place));
+                Some(expression.told_as(written, place))
             }
             Err(error) => {
                 let names: Vec<String> = view

@@ -3,7 +3,7 @@
 use tidegate_operators::sessions::{
     AtGap as SessionGap, Empty as SessionEmpty, Measure, SessionColumn, SessionOp, SessionsSpec,
 };
-use tidegate_schemas::job::{Aggregate, AtGap, Empty, Mode, Op, OutputKind, Sessions};
+use tidegate_schemas::job::{Aggregate, AtGap, Empty, Mode, Op, OutputKind, Sessions, Sql};
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
 use super::Compiler;
@@ -137,9 +137,12 @@ impl Compiler<'_> {
         // A count of a measure counts where it has a value: that is a filter.
         let filter = match (&aggregate.op, &aggregate.of) {
             (Op::Count | Op::Any, Some(of)) => {
-                let condition = aggregate.filter.as_ref().map_or("true", |sql| sql.as_str());
-                let text = format!("({condition}) and ({}) is not null", of.as_str());
-                self.filter(stage, from, Some(&text.as_str().into()))
+                let text = |read: fn(&Sql) -> &str| {
+                    let condition = aggregate.filter.as_ref().map_or("true", read);
+                    format!("({condition}) and ({}) is not null", read(of))
+                };
+                let sql = of.followed_by(text(|sql| sql.as_str()), text(|sql| sql.written()));
+                self.filter(stage, from, Some(&Sql(sql)))
             }
             _ => self.filter(stage, from, aggregate.filter.as_ref()),
         };

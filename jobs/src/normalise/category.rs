@@ -16,7 +16,7 @@ use tidegate_schemas::names::Names;
 use super::distinct::{Numbering, Numbers, array_of};
 use super::evaluation::Evaluation;
 use super::layout::{FactsPlan, Filter, Word};
-use super::words::Column;
+use super::words::{Column, Faults};
 
 /// What is evaluated on the values of one text column.
 pub(super) struct Category {
@@ -69,34 +69,34 @@ impl Category {
         batch: &RecordBatch,
         names: &Names,
         numbering: &mut Numbering,
+        faults: &mut Faults,
     ) -> Result<Evaluation<'a>, DataFusionError> {
         let column = batch.column(self.column);
-        if let Some((numbers, texts)) = as_it_is(column)
-            && let Ok(evaluation) = self.on_texts(batch, &numbers, &texts, names, numbering)
-        {
-            return Ok(evaluation);
+        if let Some((numbers, texts)) = as_it_is(column) {
+            return self.on_texts(batch, (&numbers, &texts), names, numbering, faults);
         }
-        // A text of the dictionary that no row has may be what could not be evaluated.
         let (numbers, keys) = numbering.of(column)?;
         let texts = array_of(&keys.names, column.is_nullable())?;
-        self.on_texts(batch, &numbers, &texts, names, numbering)
+        self.on_texts(batch, (&numbers, &texts), names, numbering, faults)
     }
 
     /// Evaluates everything on `texts`; `numbers` says which of them each row has.
     pub(super) fn on_texts<'a>(
         &'a self,
         batch: &RecordBatch,
-        numbers: &Numbers,
-        texts: &StringArray,
+        (numbers, texts): (&Numbers, &StringArray),
         names: &Names,
         numbering: &mut Numbering,
+        faults: &mut Faults,
     ) -> Result<Evaluation<'a>, DataFusionError> {
         let mut to = Evaluation::default();
+        // Also of texts that no row has: a dictionary may hold such.
+        let mut wrong = Faults::default();
         let distinct = self.batch_of(batch, texts)?;
         if !self.filters.is_empty() {
             let mut masks = vec![0u64; distinct.num_rows()];
             for filter in &self.filters {
-                let truths = filter.expression.truths(&distinct)?;
+                let truths = wrong.truths(&filter.expression, &distinct)?;
                 truths
                     .values()
                     .set_indices()
@@ -105,10 +105,11 @@ impl Category {
             to.masks(numbers.clone(), masks);
         }
         for word in &self.words {
-            let array = word.expression.values(&distinct)?;
+            let array = wrong.values(&word.expression, &distinct)?;
             let column = Column::of(word, &array, names, numbering)?;
-            to.column(column.by_number(numbers.clone(), distinct.num_rows()));
+            to.column(column.by_number(numbers.clone(), distinct.num_rows(), &mut wrong));
         }
+        faults.add_by_number(&wrong, numbers);
         Ok(to)
     }
 

@@ -25,8 +25,9 @@ impl<'a> Evaluation<'a> {
         &mut self,
         filter: &Filter,
         batch: &RecordBatch,
+        faults: &mut Faults,
     ) -> Result<(), DataFusionError> {
-        let truths = filter.expression.truths(batch)?;
+        let truths = faults.truths(&filter.expression, batch)?;
         self.truths.push((filter.bit, truths.values().clone()));
         Ok(())
     }
@@ -38,8 +39,9 @@ impl<'a> Evaluation<'a> {
         batch: &RecordBatch,
         names: &Names,
         numbering: &mut Numbering,
+        faults: &mut Faults,
     ) -> Result<(), DataFusionError> {
-        let array = word.expression.values(batch)?;
+        let array = faults.values(&word.expression, batch)?;
         let column = Column::of(word, &array, names, numbering)?;
         self.columns.push(column);
         Ok(())

@@ -9,7 +9,8 @@
 //! at a time, small enough to stay in the nearest cache, and dealt out to the workers (`deal`).
 //!
 //! # Errors
-//! A measure that does not fit its fixed-point number makes its row a reject; the others go on.
+//! An expression that cannot be computed for a row, or a measure that does not fit its fixed-point number,
+//! makes the row a reject; the others go on.
 
 mod category;
 mod deal;
@@ -18,6 +19,8 @@ mod evaluation;
 mod layout;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod uncomputed;
 mod words;
 
 use std::sync::Arc;
@@ -87,7 +90,7 @@ impl Normaliser {
     /// are known to be `faulty` are left out, and are among the faults.
     ///
     /// # Errors
-    /// When DataFusion cannot evaluate an expression.
+    /// When Arrow cannot bring columns into form.
     pub fn normalise(
         &mut self,
         batch: &RecordBatch,
@@ -102,6 +105,7 @@ impl Normaliser {
             None => Numbering::one("", rows),
             Some(column) => self.keys.of(batch.column(column))?,
         };
+        let mut faults = faulty;
         let evaluation = evaluate(
             &self.categories,
             (&self.filters, &self.words),
@@ -109,9 +113,9 @@ impl Normaliser {
             batch,
             &self.names,
             &mut self.texts,
+            &mut faults,
         )?;
         let ids = self.plan.id.ids(self.plan.tag, batch, ordinal)?;
-        let mut faults = faulty;
         let mut deal = Deal::new(&self.plan, &keys, self.workers, rows);
         let (mut bits, mut words) = (vec![0; CHUNK], Vec::with_capacity(CHUNK * stride));
         let (mut newest, mut clocks) = (newest, Vec::with_capacity(CHUNK));
@@ -179,6 +183,7 @@ fn evaluate<'a>(
     batch: &RecordBatch,
     names: &Names,
     numbering: &mut Numbering,
+    faults: &mut Faults,
 ) -> Result<Evaluation<'a>, DataFusionError> {
     let mut evaluation = Evaluation::default();
     for category in categories {
@@ -186,16 +191,16 @@ fn evaluate<'a>(
             true => {
                 let has_nulls = batch.column(category.column).is_nullable();
                 let texts = array_of(&keys.names, has_nulls)?;
-                category.on_texts(batch, numbers, &texts, names, numbering)?
+                category.on_texts(batch, (numbers, &texts), names, numbering, faults)?
             }
-            false => category.evaluate(batch, names, numbering)?,
+            false => category.evaluate(batch, names, numbering, faults)?,
         });
     }
     for filter in filters {
-        evaluation.filter(filter, batch)?;
+        evaluation.filter(filter, batch, faults)?;
     }
     for word in words {
-        evaluation.word(word, batch, names, numbering)?;
+        evaluation.word(word, batch, names, numbering, faults)?;
     }
     Ok(evaluation)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
@@ -14,6 +14,7 @@ use tidegate_schemas::names::Names;
 
 use super::distinct::{Numbering, Numbers};
 use super::layout::{Word, WordKind};
+use crate::expressions::{Expression, truths_of};
 
 /// A row that cannot become a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,50 @@ impl Faults {
             column,
             reason,
         });
+    }
+
+    /// The values of an expression. A row that it cannot be computed for is at fault, and its value null.
+    ///
+    /// # Errors
+    /// As [`Expression::computed`].
+    pub(crate) fn values(
+        &mut self,
+        expression: &Expression,
+        batch: &RecordBatch,
+    ) -> Result<ArrayRef, DataFusionError> {
+        let (values, failures) = expression.computed(batch)?;
+        for failure in failures {
+            self.add(
+                failure.row,
+                Some(expression.sql().to_owned()),
+                failure.reason,
+            );
+        }
+        Ok(values)
+    }
+
+    /// For which rows an expression is true. A row that it cannot be computed for is at fault.
+    ///
+    /// # Errors
+    /// As [`Expression::computed`].
+    pub(crate) fn truths(
+        &mut self,
+        expression: &Expression,
+        batch: &RecordBatch,
+    ) -> Result<BooleanArray, DataFusionError> {
+        truths_of(&self.values(expression, batch)?)
+    }
+
+    /// Adds the rows whose value is at fault; `numbers` says which of the values each has.
+    pub(super) fn add_by_number(&mut self, values: &Faults, numbers: &Numbers) {
+        if values.is_empty() {
+            return;
+        }
+        for (row, number) in numbers.iter().enumerate() {
+            if let Some(fault) = values.0.get(&(*number as usize)) {
+                self.add(row, fault.column.clone(), fault.reason.clone());
+            }
+        }
     }
 
     /// How many there are.
@@ -90,8 +135,8 @@ enum Values {
     Moments(ScalarBuffer<i64>),
     /// Floats, and how many decimals they keep if not all.
     Floats(ScalarBuffer<f64>, Option<u8>),
-    /// The number of each row's word, the words, and what is wrong with some.
-    Numbered(Numbers, Vec<i64>, Vec<Fault>),
+    /// The number of each row's word, and the words.
+    Numbered(Numbers, Vec<i64>),
 }
 
 impl<'a> Column<'a> {
@@ -142,7 +187,7 @@ impl<'a> Column<'a> {
                 let (numbers, texts) = numbering.of(array)?;
                 let codes = texts.names.iter().map(|text| names.code(text));
                 let codes = codes.chain([NULL]).collect();
-                (Values::Numbered(numbers, codes, Vec::new()), None)
+                (Values::Numbered(numbers, codes), None)
             }
         };
         Ok(Column {
@@ -153,10 +198,15 @@ impl<'a> Column<'a> {
         })
     }
 
-    /// The word whose value in a row is what value `numbers` says of `count` values.
-    pub(super) fn by_number(self, numbers: Numbers, count: usize) -> Column<'a> {
+    /// The word whose value in a row is what value `numbers` says of `count` values; those that do not
+    /// fit are among the faults.
+    pub(super) fn by_number(
+        self,
+        numbers: Numbers,
+        count: usize,
+        faults: &mut Faults,
+    ) -> Column<'a> {
         let mut words = vec![NULL; count];
-        let mut faults = Faults::default();
         let alone = Word {
             index: 0,
             ..self.word.clone()
@@ -167,10 +217,10 @@ impl<'a> Column<'a> {
             nulls: self.nulls,
             wrong: self.wrong,
         };
-        column.write(0, &mut words, 1, &mut faults);
+        column.write(0, &mut words, 1, faults);
         Column {
             word: self.word,
-            values: Values::Numbered(numbers, words, faults.into_list()),
+            values: Values::Numbered(numbers, words),
             nulls: None,
             wrong: Vec::new(),
         }
@@ -208,18 +258,10 @@ impl<'a> Column<'a> {
                     })
                 });
             }
-            Values::Numbered(numbers, codes, wrong) => {
+            Values::Numbered(numbers, codes) => {
                 self.put(numbers, first, words, stride, |_, number| {
                     codes[number as usize]
                 });
-                for fault in wrong {
-                    let rows = &numbers[first..first + words.len() / stride];
-                    for (row, _) in (rows.iter().enumerate())
-                        .filter(|(_, number)| **number as usize == fault.row)
-                    {
-                        self.fault(faults, first + row, fault.reason.clone());
-                    }
-                }
             }
         }
     }
@@ -257,10 +299,11 @@ impl<'a> Column<'a> {
     }
 }
 
-/// The words of every row of a batch, row by row. A row with a value that does not fit is a fault.
+/// The words of every row of a batch, row by row. A row with a value that cannot be computed, or does not
+/// fit, is a fault.
 ///
 /// # Errors
-/// When DataFusion cannot evaluate an expression.
+/// When Arrow cannot bring values to the type of their word.
 pub fn values_of(
     words: &[Word],
     batch: &RecordBatch,
@@ -269,7 +312,7 @@ pub fn values_of(
 ) -> Result<Vec<i64>, DataFusionError> {
     let mut values = vec![NULL; batch.num_rows() * words.len()];
     for word in words {
-        let array = word.expression.values(batch)?;
+        let array = faults.values(&word.expression, batch)?;
         let column = Column::of(word, &array, names, &mut Numbering::default())?;
         column.write(0, &mut values, words.len(), faults);
     }

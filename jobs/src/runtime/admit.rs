@@ -1,10 +1,9 @@
 //! Admission: which rows of a source count, decided row by row in the order of arrival.
 //!
-//! A row is rejected when its event time, its entity's key or its dedupe key is null, or an
-//! expectation does not hold; it is late when it
-//! is older than the newest row that was admitted before it, less the lateness. A row that is further
-//! ahead of that row than `max_ahead` is rejected: what a broker does by its clock is done by the rows
-//! alone, so that a replay decides alike. Rows that are not
+//! A row is rejected when its event time, its entity's key or its dedupe key is null, or an expectation
+//! does not hold or cannot be computed; it is late when it is older than the newest row that was admitted
+//! before it, less the lateness. A row that is further ahead of that row than `max_ahead` is rejected: what
+//! a broker does by its clock is done by the rows alone, so that a replay decides alike. Rows that are not
 //! admitted move no clock. The decision does not depend on how rows are cut into batches.
 
 use std::sync::Arc;
@@ -126,7 +125,7 @@ impl Admission {
     /// Decides on a batch.
     ///
     /// # Errors
-    /// When DataFusion cannot evaluate an expectation.
+    /// When Arrow cannot bring columns into form.
     pub(crate) fn admit(&mut self, arrived: SourceBatch) -> Result<Admitted, DataFusionError> {
         let SourceBatch {
             position,

@@ -111,11 +111,11 @@ impl Conductor {
 
     fn rows(&mut self, source: usize, mut rows: Box<Admitted>) -> Result<(), RunError> {
         let now = Instant::now();
-        let expression = |error| RunError::Expression {
+        let unfit = |error| RunError::Rows {
             source_name: self.names[source].clone(),
             error,
         };
-        rows.recheck(self.sent).map_err(expression)?;
+        rows.recheck(self.sent).map_err(unfit)?;
         self.tick = self.next_tick();
         self.account(&rows);
         self.write_raw(source, &mut rows)?;
@@ -151,7 +151,7 @@ impl Conductor {
             }
         }
         if !rows.rejects.is_empty() && !raw.rejects.is_empty() {
-            let batch = reject_rows(&rows.rejects).map_err(|error| RunError::Expression {
+            let batch = reject_rows(&rows.rejects).map_err(|error| RunError::Rows {
                 source_name: self.names[source].clone(),
                 error,
             })?;

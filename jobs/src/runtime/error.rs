@@ -21,11 +21,9 @@ pub enum RunError {
     /// A sink could not be opened or written.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// An expression could not be evaluated over the rows of a source.
-    #[error(
-        "source `{source_name}`: an expression could not be computed: {error}; let it not fail (for example with try_cast), or filter such rows out with `expect`"
-    )]
-    Expression {
+    /// The rows of a source could not be brought into form, which nothing in them should prevent.
+    #[error("source `{source_name}`: its rows could not be brought into form: {error}")]
+    Rows {
         /// The source's name.
         source_name: String,
         /// What is wrong.

@@ -36,7 +36,7 @@ pub(super) fn read(
         let word = match source.next() {
             Ok(Event::Batch(batch)) => match admission.admit(batch) {
                 Ok(admitted) => Word::Rows(Box::new(admitted)),
-                Err(error) => Word::Failed(RunError::Expression {
+                Err(error) => Word::Failed(RunError::Rows {
                     source_name: name.to_owned(),
                     error,
                 }),

@@ -11,30 +11,27 @@ use crate::normalise::{Faults, numbers};
 /// The rows that lack something, each with the first thing that it lacks.
 ///
 /// # Errors
-/// When DataFusion cannot evaluate an expectation.
+/// When Arrow cannot bring columns into form.
 pub(super) fn unsound(plan: &SourcePlan, batch: &RecordBatch) -> Result<Faults, DataFusionError> {
     let mut faults = Faults::default();
-    let mut fault = |row: usize, column: Option<usize>, reason: String| {
-        let column = column.map(|column| batch.schema_ref().field(column).name().clone());
-        faults.add(row, column, reason);
-    };
+    let name = |column: usize| Some(batch.schema_ref().field(column).name().clone());
     let times = batch.column(plan.time);
     if times.null_count() > 0 {
         for row in (0..times.len()).filter(|row| times.is_null(*row)) {
-            fault(row, Some(plan.time), "the event time is null".to_owned());
+            faults.add(row, name(plan.time), "the event time is null".to_owned());
         }
     }
     for (text, expression) in &plan.expect {
-        let truths = expression.truths(batch)?;
+        let truths = faults.truths(expression, batch)?;
         if truths.true_count() < truths.len() {
             for row in (0..truths.len()).filter(|row| !truths.value(*row)) {
-                fault(row, None, format!("it does not satisfy `{text}`"));
+                faults.add(row, None, format!("it does not satisfy `{text}`"));
             }
         }
     }
     for need in &plan.needs {
         for (row, reason) in unmet(need, batch)? {
-            fault(row, Some(need.column), reason);
+            faults.add(row, name(need.column), reason);
         }
     }
     Ok(faults)

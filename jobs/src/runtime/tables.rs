@@ -8,8 +8,8 @@ use super::admit::Admitted;
 use crate::compile::TablePlan;
 use crate::normalise::{Faults, Word, values_of};
 
-/// The versions that these rows are. Rows that are faulty, or whose key or columns cannot be words, are
-/// none, and are among the faults.
+/// The versions that these rows are. Rows that are faulty, or whose key or columns cannot be computed or
+/// cannot be words, are none, and are among the faults.
 pub(crate) fn table_rows(
     plan: &TablePlan,
     rows: &Admitted,
@@ -21,7 +21,7 @@ pub(crate) fn table_rows(
     let deleted = plan
         .delete_when
         .as_ref()
-        .map(|expr| expr.truths(&rows.batch))
+        .map(|expr| faults.truths(expr, &rows.batch))
         .transpose()?;
     let (wide, width) = (plan.key.len(), plan.columns.len());
     let version = |row: usize| TableRow {

@@ -342,14 +342,14 @@ impl Feeder {
     fn rows(&mut self, tick: Tick, rows: &Admitted, stages: &mut [Stage]) -> Result<(), RunError> {
         let shared = Arc::clone(&self.shared);
         let source = &shared.sources[rows.source];
-        let expression = |error| RunError::Expression {
+        let unfit = |error| RunError::Rows {
             source_name: source.name.clone(),
             error,
         };
-        let mut lot = self.lot(rows, Faults::default()).map_err(expression)?;
+        let mut lot = self.lot(rows, Faults::default()).map_err(unfit)?;
         // A row that cannot become a fact of one entity becomes none of another: it is a reject.
         if !lot.faults.is_empty() && source.feeds.len() + source.tables.len() > 1 {
-            lot = self.lot(rows, lot.faults).map_err(expression)?;
+            lot = self.lot(rows, lot.faults).map_err(unfit)?;
         }
         for (stage, parcel) in lot.parcels {
             stages[stage].0.send(parcel);
@@ -360,7 +360,7 @@ impl Feeder {
             let rejects: Vec<Reject> = faults.map(|fault| rows.reject(fault)).collect();
             self.watch
                 .tell(&source.name, |account| account.reject(&rejects));
-            let batch = reject_rows(&rejects).map_err(expression)?;
+            let batch = reject_rows(&rejects).map_err(unfit)?;
             for sink in &mut self.rejects[rows.source] {
                 sink.write_batch(tick, batch.clone())?;
             }

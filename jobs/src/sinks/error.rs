@@ -70,12 +70,12 @@ pub enum Problem {
         /// What to do.
         hint: String,
     },
-    /// An expression of `select` cannot be understood or computed.
-    #[error("select `{expression}`: {what}; {hint}")]
+    /// An expression of `select` or `where` cannot be understood or computed.
+    #[error("{key}: {what}; {hint}")]
     Select {
-        /// The expression as the job says it.
-        expression: String,
-        /// What is wrong.
+        /// The sink's key in the job, `select[0]` being the first of its list.
+        key: String,
+        /// The expression as the job says it, and what is wrong with it.
         what: String,
         /// What to do.
         hint: String,

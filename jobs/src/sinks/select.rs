@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
 
 use super::error::Problem;
-use crate::expressions::{Expression, Planner};
+use crate::expressions::{Expression, Planner, truths_of};
 
 /// A compiled `select`.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(crate) struct Select {
 #[derive(Debug)]
 enum Item {
     Column(usize),
+    /// With its key in the job.
     Computed(Expression, String),
 }
 
@@ -38,13 +39,11 @@ impl Select {
         input: &SchemaRef,
         always: &[&str],
     ) -> Result<Select, Problem> {
-        let mut compiler = Compiler {
-            input,
-            planner: None,
-        };
+        let mut compiler = Compiler::new(input);
         let mut items = Vec::new();
         let mut fields: Vec<Field> = Vec::new();
-        for text in list {
+        for (index, text) in list.iter().enumerate() {
+            compiler.key = format!("select[{index}]");
             let (item, field) = compiler.item(text)?;
             if fields.iter().any(|known| known.name() == field.name()) {
                 return Err(compiler.wrong(
@@ -120,9 +119,7 @@ impl Select {
             .iter()
             .map(|item| match item {
                 Item::Column(index) => Ok(Arc::clone(batch.column(*index))),
-                Item::Computed(expression, text) => {
-                    expression.values(batch).map_err(|e| evaluation(text, &e))
-                }
+                Item::Computed(expression, key) => values(expression, key, batch),
             })
             .collect::<Result<Vec<ArrayRef>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -135,24 +132,23 @@ impl Select {
 #[derive(Debug)]
 pub(crate) struct Rule {
     condition: Expression,
-    text: String,
 }
+
+/// The key of a [`Rule`] in the job.
+const RULE: &str = "where";
 
 impl Rule {
     /// Compiles a condition over the columns of `input`.
     pub(crate) fn new(text: &str, input: &SchemaRef) -> Result<Rule, Problem> {
-        let mut compiler = Compiler {
-            input,
-            planner: None,
-        };
+        let mut compiler = Compiler::new(input);
+        compiler.key = RULE.to_owned();
         let tokens = tokens(text).map_err(|e| compiler.wrong(text, e, "check its quotes"))?;
         let condition = compiler.compile(text, &compiler.with_names_quoted(&tokens))?;
         if condition.data_type != DataType::Boolean {
             let what = format!("it must be true or false, and is {}", condition.data_type);
             return Err(compiler.wrong(text, what, compiler.columns()));
         }
-        let text = text.trim().to_owned();
-        Ok(Rule { condition, text })
+        Ok(Rule { condition })
     }
 
     /// The columns of the input that it reads.
@@ -162,7 +158,8 @@ impl Rule {
 
     /// Which rows satisfy it.
     pub(crate) fn satisfied(&self, batch: &RecordBatch) -> Result<BooleanArray, Problem> {
-        (self.condition.truths(batch)).map_err(|e| evaluation(&self.text, &e))
+        let truths = truths_of(&values(&self.condition, RULE, batch)?);
+        truths.map_err(|e| unfit(RULE, &e))
     }
 }
 
@@ -171,12 +168,23 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     tokens.map_err(|e| e.to_string())
 }
 
-fn evaluation(expression: &str, error: &DataFusionError) -> Problem {
-    let hint = "guard the values it cannot take, for example with `case` or `nullif`";
-    Problem::Select {
-        expression: expression.to_owned(),
-        what: error.strip_backtrace(),
-        hint: hint.to_owned(),
+/// The values of an expression. An output row that has none is no input to be rejected: the run ends.
+fn values(expression: &Expression, key: &str, batch: &RecordBatch) -> Result<ArrayRef, Problem> {
+    let (values, failures) = expression.computed(batch).map_err(|e| unfit(key, &e))?;
+    let Some(failure) = failures.into_iter().next() else {
+        return Ok(values);
+    };
+    Err(Problem::Select {
+        key: key.to_owned(),
+        what: failure.reason,
+        hint: "guard the values it cannot take: `a / nullif(b, 0)` for `a / b`, `try_cast` for `cast`, or `case`"
+            .to_owned(),
+    })
+}
+
+fn unfit(key: &str, error: &DataFusionError) -> Problem {
+    Problem::Shape {
+        what: format!("{key}: {}", error.strip_backtrace()),
     }
 }
 
@@ -184,9 +192,19 @@ struct Compiler<'a> {
     input: &'a SchemaRef,
     /// Made for the first expression: most lists have none.
     planner: Option<Planner>,
+    /// The key of what is compiled.
+    key: String,
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    fn new(input: &'a SchemaRef) -> Compiler<'a> {
+        Compiler {
+            input,
+            planner: None,
+            key: String::new(),
+        }
+    }
+
     fn item(&mut self, text: &str) -> Result<(Item, Field), Problem> {
         let whole = text.trim();
         if let Some((index, field)) = self.input.column_with_name(whole) {
@@ -207,7 +225,7 @@ impl Compiler<'_> {
         };
         let expression = self.compile(text, &self.with_names_quoted(value))?;
         let field = Field::new(name, expression.data_type.clone(), true);
-        Ok((Item::Computed(expression, whole.to_owned()), field))
+        Ok((Item::Computed(expression, self.key.clone()), field))
     }
 
     /// The column that the tokens name and nothing else, quoted or not.
@@ -282,6 +300,7 @@ impl Compiler<'_> {
         let planner = self.planner.get_or_insert_with(Planner::new);
         planner
             .plan(sql, self.input)
+            .map(|expression| expression.told_as(text, None))
             .map_err(|e| self.wrong(text, e.strip_backtrace(), self.columns()))
     }
 
@@ -297,8 +316,8 @@ impl Compiler<'_> {
 
     fn wrong(&self, text: &str, what: String, hint: impl Into<String>) -> Problem {
         Problem::Select {
-            expression: text.trim().to_owned(),
-            what,
+            key: self.key.clone(),
+            what: format!("`{}`: {what}", text.trim()),
             hint: hint.into(),
         }
     }

@@ -79,7 +79,7 @@ pub fn load(
     }
     let result = match read::<Job>(&root) {
         Ok(mut job) => {
-            job.origin = origin.clone();
+            job.origin = origin.clone().with_paths(root.paths());
             problems.extend(check(&job, &root, &declared, broken, &origin));
             Some(job)
         }

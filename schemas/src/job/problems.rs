@@ -1,5 +1,6 @@
 //! What is wrong with a job file: every problem with its place, what was expected, and help.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use super::text::Place;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     documents: Arc<Vec<Document>>,
+    /// The path of every text, as `features.contact.add[0].of`.
+    paths: Arc<BTreeMap<Place, String>>,
 }
 
 /// A document and what to call it.
@@ -42,7 +45,24 @@ impl Origin {
         documents.extend(overrides.iter().map(set));
         Origin {
             documents: Arc::new(documents),
+            paths: Arc::default(),
         }
+    }
+
+    /// The same documents, with the paths of what was read of them.
+    pub(super) fn with_paths(self, paths: BTreeMap<Place, String>) -> Origin {
+        Origin {
+            paths: Arc::new(paths),
+            ..self
+        }
+    }
+
+    /// Which text of the job file stands at `place`, in words: `features.contact.add[0].of, job.toml:20`.
+    #[must_use]
+    pub fn told(&self, place: Place) -> Option<String> {
+        let Spot { file, line, .. } = self.spot(place)?;
+        let path = self.paths.get(&place)?;
+        Some(format!("{path}, {file}:{line}"))
     }
 
     /// A problem with what stands at `place`.

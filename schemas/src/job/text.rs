@@ -53,6 +53,16 @@ impl Text {
         self.written.is_some()
     }
 
+    /// Another text in the same place: what follows from this one, and how that is shown.
+    #[must_use]
+    pub fn followed_by(&self, value: String, written: String) -> Text {
+        Text {
+            value,
+            written: Some(written),
+            place: self.place,
+        }
+    }
+
     /// Where it stands; `None` for a job built in Rust.
     #[must_use]
     pub fn place(&self) -> Option<Place> {

@@ -1,5 +1,7 @@
 //! The job file as a tree of values that know their places.
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -82,6 +84,29 @@ impl Node {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// The path of every text below, counted from 0 in lists, by its place.
+    pub(super) fn paths(&self) -> BTreeMap<Place, String> {
+        let mut paths = BTreeMap::new();
+        let mut waiting = vec![(String::new(), self)];
+        while let Some((path, node)) = waiting.pop() {
+            match &node.value {
+                Value::Table(table) => waiting.extend(table.0.iter().map(|(key, node)| {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    (format!("{path}{dot}{}", key.name), node)
+                })),
+                Value::List(list) => {
+                    let items = list.iter().enumerate();
+                    waiting.extend(items.map(|(n, node)| (format!("{path}[{n}]"), node)));
+                }
+                Value::Text(_) => {
+                    paths.insert(node.place, path);
+                }
+                _ => {}
+            }
+        }
+        paths
     }
 
     /// A text as it may be shown: without what came from the environment.

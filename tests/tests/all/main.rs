@@ -11,3 +11,4 @@ mod oracle;
 mod program;
 mod readme;
 mod rows;
+mod uncomputed;

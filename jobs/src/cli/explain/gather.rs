@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
             source_name: plan.name.clone(),
             error,
         };
-        let wrong = |error| RunError::Expression {
+        let wrong = |error| RunError::Rows {
             source_name: plan.name.clone(),
             error,
         };
@@ -231,7 +231,7 @@ fn facts_of(
                 EventTime::MIN,
                 Faults::default(),
             )
-            .map_err(|error| RunError::Expression {
+            .map_err(|error| RunError::Rows {
                 source_name: source.name.clone(),
                 error,
             })?;

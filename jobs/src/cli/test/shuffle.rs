@@ -11,6 +11,7 @@ use tidegate_schemas::time::{EventTime, Span};
 
 use super::table::TextTable;
 use crate::compile::SourcePlan;
+use crate::normalise::Faults;
 use crate::sources::{Event, open};
 
 /// How often another order is drawn until one is good.
@@ -66,7 +67,9 @@ fn admitted_times(plan: &SourcePlan, table: &TextTable) -> Result<Vec<Option<Eve
         let column = column.as_primitive::<TimestampMicrosecondType>();
         let mut admitted = vec![true; rows.batch.num_rows()];
         for (_, expression) in &plan.expect {
-            let truths = expression.truths(&rows.batch).map_err(|e| e.to_string())?;
+            // A row that it cannot be computed for is rejected as well.
+            let truths = Faults::default().truths(expression, &rows.batch);
+            let truths = truths.map_err(|e| e.to_string())?;
             for (row, admitted) in admitted.iter_mut().enumerate() {
                 *admitted &= truths.value(row);
             }

@@ -6,7 +6,7 @@ use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray, TimestampMilli
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::super::error::Problem;
-use super::super::select::Select;
+use super::super::select::{Rule, Select};
 
 /// Columns with names that SQL would misread.
 fn batch() -> RecordBatch {
@@ -162,12 +162,16 @@ fn answers_that_change_by_themselves_are_refused() {
 }
 
 #[test]
-fn a_value_that_cannot_be_computed_is_an_error_with_its_expression() {
-    let failed = complaint(&["1 / (Rows - 5) as x"]);
+fn a_value_that_cannot_be_computed_is_an_error_with_its_key_expression_and_values() {
+    let failed = complaint(&["ts", "1 / (Rows - 5) as x"]);
+    let told = "select[1]: `1 / (Rows - 5) as x` cannot be computed, where Rows = 5: ";
     assert!(
-        failed.contains("1 / (Rows - 5)") && failed.contains("guard"),
+        failed.starts_with(told) && failed.contains("nullif"),
         "{failed}"
     );
+    let rule = Rule::new("1 / (Rows - 5) > 0", &batch().schema()).expect("it compiles");
+    let failed = rule.satisfied(&batch()).expect_err("it divides by zero");
+    assert!(failed.to_string().starts_with("where: `1 / (Rows"));
 }
 
 #[test]
