@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod fact;
+pub mod ids;
 pub mod job;
 pub mod names;
 pub mod rows;

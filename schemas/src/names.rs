@@ -10,6 +10,7 @@ use std::sync::{Arc, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::fact::NULL;
+use crate::ids::Ids;
 
 /// The hash by which categories are coded and hold-outs are drawn: XXH3-64 with seed 0.
 ///
@@ -126,13 +127,21 @@ impl Texts {
 ///
 /// # State
 /// One entry per distinct text that was ever coded. Texts are categories (kinds, topics, pages), so
-/// their number is bounded by the source's vocabulary; keys and event ids never enter it.
+/// their number is bounded by the source's vocabulary; keys never enter it, and event ids are
+/// forgotten ([`Ids`]).
 #[derive(Debug, Default)]
 pub struct Names {
     texts: RwLock<HashMap<i64, Arc<str>>>,
+    ids: Ids,
 }
 
 impl Names {
+    /// The texts of event ids.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
     /// The code of `text`, remembered for [`Names::text`].
     ///
     /// # Panics

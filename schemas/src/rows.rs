@@ -19,6 +19,8 @@ pub enum Kind {
         /// The bits that are shown. Where several sources feed an entity, the first ones tell them apart.
         shown: u64,
     },
+    /// An event id that is shown as a text ([`crate::ids::Ids`]), never null.
+    IdText,
     /// A decimal with `scale` digits behind the point, shown as a float.
     Fixed {
         /// Digits behind the point.

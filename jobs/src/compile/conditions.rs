@@ -97,7 +97,7 @@ fn data_type(kind: &Kind) -> Option<DataType> {
         Kind::Bool => DataType::Boolean,
         Kind::Text => DataType::Utf8,
         Kind::Time(_) => DataType::Timestamp(ArrowUnit::Microsecond, None),
-        Kind::List(_) | Kind::Histogram(_) => return None,
+        Kind::IdText | Kind::List(_) | Kind::Histogram(_) => return None,
     })
 }
 

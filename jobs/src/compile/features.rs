@@ -13,7 +13,7 @@ use tidegate_schemas::job::{
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
 use super::Compiler;
-use super::stage::{StageBuilder, id_kind};
+use super::stage::StageBuilder;
 
 /// The columns of features or sessions, as conditions see them: name and kind of each register.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ impl Compiler<'_> {
         let anchor_output = wants_anchors.then(|| {
             let id = OutputColumn {
                 name: self.job.id_column(&features.from).to_owned(),
-                kind: id_kind(stage, from.len()),
+                kind: self.id_kind(stage, from.iter().map(String::as_str)),
             };
             let first = [id, time.clone()].into_iter().chain(carried).collect();
             stage.output(schema(first, OutputKind::Features, vec![0]))

@@ -67,6 +67,20 @@ fn seen(plan: &StagePlan) -> Option<Seen> {
     Some(all)
 }
 
+/// The filters whose rows go out with their ids, where these are texts.
+fn named(plan: &StagePlan) -> u64 {
+    let is_text = |output: usize| plan.outputs[output].columns[0].kind == Kind::IdText;
+    let features = plan.features.iter();
+    let features = features.map(|features| (features.anchor, features.anchor_output));
+    let triggers = plan.triggers.iter();
+    let triggers = triggers.map(|trigger| (trigger.anchor, trigger.firings.or(trigger.episodes)));
+    let named = features.chain(triggers).filter_map(|(anchor, output)| {
+        let named = output.is_some_and(is_text);
+        anchor.filter(|_| named)
+    });
+    named.fold(0, |bits, anchor| bits | 1 << anchor)
+}
+
 impl Compiler<'_> {
     /// Compiles all that is kept of an entity, or of nobody in particular.
     pub(super) fn stage(&mut self, entity: Option<&str>) {
@@ -182,6 +196,7 @@ impl Compiler<'_> {
                 tag: IdTag::new(number, stage.sources.len()),
                 deduplicated: stage.plan.dedupe.is_some(),
                 seen: seen(&stage.plan),
+                named: named(&stage.plan),
                 filters: Vec::new(),
                 words: Vec::new(),
                 stride: stage.words.len(),
@@ -238,6 +253,36 @@ impl Compiler<'_> {
                 view.plan.needs.extend(needs);
             }
         }
+    }
+
+    /// How the id of a row reads that comes from these of the sources of a stage: as a text, as soon as
+    /// one of them has ids that are no whole numbers.
+    pub(super) fn id_kind<'s>(
+        &self,
+        stage: &StageBuilder,
+        mut from: impl ExactSizeIterator<Item = &'s str>,
+    ) -> Kind {
+        let shown = match from.len() {
+            1 => IdTag::new(0, stage.sources.len()).own,
+            _ => u64::MAX,
+        };
+        match from.any(|source| self.has_text_ids(source)) {
+            true => Kind::IdText,
+            false => Kind::Id { shown },
+        }
+    }
+
+    fn has_text_ids(&self, source: &str) -> bool {
+        let declared = self.job.sources.get(source);
+        let dedupe = declared.and_then(|source| source.dedupe.as_ref());
+        let (Some(dedupe), Some(view)) = (dedupe, self.views.get(source)) else {
+            return false;
+        };
+        let columns = dedupe.key.iter();
+        let columns: Vec<usize> = columns
+            .filter_map(|column| view.column(column.as_str()))
+            .collect();
+        matches!(self.id_plan(source, &columns), IdPlan::Hash(_))
     }
 
     fn id_plan(&self, source: &str, columns: &[usize]) -> IdPlan {
@@ -392,15 +437,6 @@ impl Compiler<'_> {
             }
         }
     }
-}
-
-/// How the id of a row reads that comes from so many of the sources of a stage.
-pub(super) fn id_kind(stage: &StageBuilder, from: usize) -> Kind {
-    let shown = match from {
-        1 => IdTag::new(0, stage.sources.len()).own,
-        _ => u64::MAX,
-    };
-    Kind::Id { shown }
 }
 
 /// How values of a type become words, and how those read. Floats are rounded to `scale` decimals;

@@ -12,7 +12,7 @@ use tidegate_schemas::time::{Span, TimeUnit};
 use super::advice;
 use super::conditions::{self, Register};
 use super::features::Registers;
-use super::stage::{StageBuilder, id_kind, word_kind};
+use super::stage::{StageBuilder, word_kind};
 use super::{Compiler, TablePlan};
 use crate::normalise::{Word, WordKind};
 
@@ -101,7 +101,7 @@ impl Compiler<'_> {
                 .filter(|features| features.at.is_some())
                 .flat_map(|f| f.from.iter());
             let from: BTreeSet<&str> = from.map(Text::as_str).collect();
-            columns[0].kind = id_kind(stage, from.len());
+            columns[0].kind = self.id_kind(stage, from.iter().copied());
         }
         let schema = OutputSchema {
             name: format!("trigger.{name}"),
@@ -477,7 +477,7 @@ fn kind_name(kind: &Kind) -> String {
         Kind::Int | Kind::Id { .. } => Type::Int,
         Kind::Fixed { .. } | Kind::Float | Kind::Span => Type::Float,
         Kind::Bool => Type::Bool,
-        Kind::Text => Type::Text,
+        Kind::Text | Kind::IdText => Type::Text,
         Kind::Time(_) => Type::Time,
         Kind::List(_) | Kind::Histogram(_) => return "a list".to_owned(),
     };

@@ -1,6 +1,6 @@
 //! What a fact of an entity is made of, for one source that feeds it.
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
@@ -98,6 +98,14 @@ pub(crate) fn numbers(array: &ArrayRef) -> Result<Vec<u64>, DataFusionError> {
     Ok(signed.values().iter().map(|id| *id as u64).collect())
 }
 
+fn texts_of(batch: &RecordBatch, columns: &[usize]) -> Result<Vec<StringArray>, DataFusionError> {
+    let text = |column: &usize| {
+        let text = arrow::compute::cast(batch.column(*column), &DataType::Utf8)?;
+        Ok(text.as_string::<i32>().clone())
+    };
+    columns.iter().map(text).collect()
+}
+
 impl IdPlan {
     /// The id of every row.
     pub(crate) fn ids(
@@ -113,19 +121,42 @@ impl IdPlan {
         Ok(ids)
     }
 
+    /// The id of every row as a text, as outputs show it.
+    pub(crate) fn texts(
+        &self,
+        batch: &RecordBatch,
+        ordinal: u64,
+    ) -> Result<StringArray, DataFusionError> {
+        let rows = batch.num_rows();
+        let columns = match self {
+            IdPlan::Ordinal => {
+                let numbers = ordinal..ordinal + rows as u64;
+                return Ok(numbers.map(|number| Some(number.to_string())).collect());
+            }
+            IdPlan::Number(column) => std::slice::from_ref(column),
+            IdPlan::Hash(columns) => columns,
+        };
+        let texts = texts_of(batch, columns)?;
+        if let [only] = &texts[..] {
+            return Ok(only.clone());
+        }
+        let joined = (0..rows).map(|row| {
+            let parts: Vec<&str> = texts.iter().map(|text| text.value(row)).collect();
+            Some(parts.join(BETWEEN))
+        });
+        Ok(joined.collect())
+    }
+
     fn own_ids(&self, batch: &RecordBatch, ordinal: u64) -> Result<Vec<u64>, DataFusionError> {
         let rows = batch.num_rows();
         match self {
             IdPlan::Ordinal => Ok((ordinal..ordinal + rows as u64).collect()),
             IdPlan::Number(column) => numbers(batch.column(*column)),
             IdPlan::Hash(columns) => {
-                let texts = columns
-                    .iter()
-                    .map(|column| arrow::compute::cast(batch.column(*column), &DataType::Utf8))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let texts = texts_of(batch, columns)?;
                 let hash = |row: usize| {
                     texts.iter().fold(0u64, |id, text| {
-                        let hash = stable_hash(text.as_string::<i32>().value(row));
+                        let hash = stable_hash(text.value(row));
                         id.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ hash
                     })
                 };
@@ -134,6 +165,9 @@ impl IdPlan {
         }
     }
 }
+
+/// What stands between the parts of an id of several columns.
+const BETWEEN: &str = "/";
 
 /// What a fact of an entity is made of, for one source that feeds it.
 #[derive(Clone, Debug)]
@@ -149,6 +183,8 @@ pub struct FactsPlan {
     /// Which rows are seen by somebody: others travel no further than their ids must. `None` when
     /// every row is seen.
     pub seen: Option<Seen>,
+    /// The filters whose rows go out with their ids, where these are texts: such texts are remembered.
+    pub named: u64,
     /// The filters.
     pub filters: Vec<Filter>,
     /// The measures and categories. Words that none of them fills are null.

@@ -29,6 +29,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use tidegate_operators::parcel::Parcel;
 use tidegate_schemas::fact::{Keys, NULL};
+use tidegate_schemas::ids::Clash;
 use tidegate_schemas::names::Names;
 use tidegate_schemas::time::EventTime;
 
@@ -116,6 +117,7 @@ impl Normaliser {
             &mut faults,
         )?;
         let ids = self.plan.id.ids(self.plan.tag, batch, ordinal)?;
+        let mut named = Vec::new();
         let mut deal = Deal::new(&self.plan, &keys, self.workers, rows);
         let (mut bits, mut words) = (vec![0; CHUNK], Vec::with_capacity(CHUNK * stride));
         let (mut newest, mut clocks) = (newest, Vec::with_capacity(CHUNK));
@@ -125,6 +127,10 @@ impl Normaliser {
             words.clear();
             words.resize(range.len() * stride, NULL);
             evaluation.bits(first, bits);
+            if self.plan.named != 0 {
+                let is_named = |row: &usize| bits[*row - first] & self.plan.named != 0;
+                named.extend(range.clone().filter(is_named));
+            }
             evaluation.words(first, &mut words, stride, &mut faults);
             if self
                 .plan
@@ -152,11 +158,26 @@ impl Normaliser {
             deal.rows(&chunk, &faults);
         }
         let parcels = deal.finish();
+        named.retain(|row| !faults.has(*row));
+        if !named.is_empty() {
+            let texts = self.plan.id.texts(batch, ordinal)?;
+            let named = named.into_iter();
+            self.remember(named.map(|row| (ids[row], times[row], texts.value(row))));
+        }
         Ok(Normalised {
             parcels,
             facts: rows - faults.len(),
             faults,
         })
+    }
+
+    /// Remembers the texts of ids for the rows that show them.
+    fn remember<'t>(&self, ids: impl Iterator<Item = (u64, EventTime, &'t str)>) {
+        for Clash { first, other } in self.names.ids().remember(ids) {
+            tracing::warn!(
+                "the ids `{first}` and `{other}` have the same 64-bit hash, so they count as one and are shown as `{first}`"
+            );
+        }
     }
 
     fn fault_null_keys(

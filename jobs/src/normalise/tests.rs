@@ -163,6 +163,7 @@ fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<Seen>) -> FactsPlan
         tag: IdTag::new(0, 1),
         deduplicated,
         seen,
+        named: 0,
         filters: FILTERS.iter().enumerate().map(filter).collect(),
         words: words.into_iter().map(word).collect(),
         stride: STRIDE,
@@ -338,6 +339,7 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
         tag: IdTag::new(1, 2),
         deduplicated: false,
         seen: None,
+        named: 0,
         filters: Vec::new(),
         words: vec![Word {
             expression: Planner::new().plan(sql, &schema).unwrap(),
@@ -388,6 +390,7 @@ fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
             tag: IdTag::new(1, 2),
             deduplicated: false,
             seen: None,
+            named: 0,
             filters: Vec::new(),
             words: vec![Word {
                 expression: Planner::new().plan(sql, &schema).unwrap(),

@@ -26,6 +26,7 @@ fn plan(schema: &Arc<Schema>) -> FactsPlan {
         tag: IdTag::new(0, 1),
         deduplicated: false,
         seen: None,
+        named: 0,
         filters: (filters.iter().zip(0..))
             .map(|(sql, bit)| Filter {
                 expression: expression(sql),

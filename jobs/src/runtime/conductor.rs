@@ -7,6 +7,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use tidegate_schemas::names::Names;
 use tidegate_schemas::time::{EventTime, Tick};
 
 use super::admit::{Admitted, reject_rows};
@@ -53,6 +54,8 @@ pub(super) struct Conductor {
     pub(super) watch: Arc<Watch>,
     pub(super) raw: Vec<RawSinks>,
     pub(super) names: Vec<String>,
+    /// What knows the texts of ids until the watermark has passed them.
+    pub(super) texts: Arc<Names>,
     /// Whether ticks follow the wall clock (live runs) or just count (replays).
     pub(super) live: bool,
     pub(super) tick: Tick,
@@ -175,6 +178,7 @@ impl Conductor {
 
     fn complete(&mut self, watermark: EventTime) {
         self.sent = watermark;
+        self.texts.ids().at_watermark(self.tick, watermark);
         for line in &self.lines {
             line.send(Work::Tick(self.tick, watermark));
         }

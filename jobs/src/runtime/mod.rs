@@ -147,6 +147,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
             .iter()
             .map(|source| source.name.clone())
             .collect(),
+        texts: Arc::clone(&shared.names),
         live: unending,
         tick: 0,
         turn: 0,

@@ -109,6 +109,37 @@ fn answers(job: &str, batch_rows: usize, workers: usize, firing: Firing) -> (Acc
 }
 
 #[test]
+fn the_texts_of_ids_are_forgotten_when_nothing_shows_them_any_more() {
+    let directory = TempDir::new().unwrap();
+    let job = JOB.replace("DIR", &directory.path().display().to_string());
+    let job = job.replace("CONFLICT", "first").replace("KEEP", "5s");
+    let job = job.replace("id = \"u64?\"", "id = \"text\"");
+    let mut events = "id,who,ts,x\n".to_owned();
+    for number in 0..20_000i64 {
+        let ts = 1_700_000_000_000 + number * 100;
+        writeln!(events, "event {number},ann,{ts},1").expect("a text takes any line");
+    }
+    fs::write(directory.path().join("events.csv"), events).unwrap();
+    for (workers, firing) in [(1, Firing::OnWatermark), (2, Firing::OnArrival)] {
+        let job = load("order.toml", job.as_bytes(), &[], &|_| None).unwrap();
+        let mut plan = compile(&job, &Selection::default()).unwrap();
+        plan.sources[0].declared.batch_rows = 20;
+        let names = Arc::clone(&plan.names);
+        let options = Options {
+            workers,
+            firing,
+            stretch: Stretch::ALL,
+        };
+        run(plan, &options, &Arc::new(Watch::default())).unwrap();
+        let text = fs::read_to_string(directory.path().join("f.jsonl")).unwrap();
+        assert_eq!(text.lines().count(), 20_000);
+        assert!(text.contains("\"id\":\"event 19999\""));
+        // Two latenesses are 100 events; batches that are under way come on top.
+        assert!(names.ids().len() < 2_000, "{}", names.ids().len());
+    }
+}
+
+#[test]
 fn batches_workers_and_firing_change_neither_answers_nor_accounts() {
     for seed in 0..6 {
         for (conflict, keep) in [("first", "1s"), ("latest", "1s"), ("latest", "1h")] {

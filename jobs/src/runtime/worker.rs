@@ -211,6 +211,8 @@ fn deliver<'scope>(
     mut outlets: Vec<Outlet>,
     failed: Rc<RefCell<Option<RunError>>>,
 ) -> StreamVec<'scope, Tick, ()> {
+    // On the watermark every row that goes out is settled, whatever the sink wants.
+    let takes_live = move |outlet: &Outlet| firing == Firing::OnArrival && !outlet.settled;
     emissions.unary_frontier::<Silent, _, _, _>(Pipeline, "Deliver", move |_, _| {
         move |(input, frontier), _output| {
             input.for_each(|_, emissions| {
@@ -219,13 +221,14 @@ fn deliver<'scope>(
                     for index in 0..outlets.len() {
                         let later = &outlets[index + 1..];
                         let wanted = &outlets[index];
+                        let live = takes_live(wanted);
                         let again = later
                             .iter()
-                            .any(|o| (o.output, o.settled) == (wanted.output, wanted.settled));
+                            .any(|o| (o.output, takes_live(o)) == (wanted.output, live));
                         let outlet = &mut outlets[index];
-                        let from = match firing {
-                            Firing::OnArrival if !outlet.settled => &mut emission.live,
-                            _ => &mut emission.settled,
+                        let from = match live {
+                            true => &mut emission.live,
+                            false => &mut emission.settled,
                         };
                         let rows = &mut from[outlet.output];
                         give(outlet, tick, rows, again, &failed);

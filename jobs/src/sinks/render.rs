@@ -27,6 +27,7 @@ use super::error::Problem;
 /// | key | Utf8 | never |
 /// | `Int` | Int64 | yes |
 /// | `Id` | UInt64 | never |
+/// | `IdText` | Utf8 | never |
 /// | `Fixed`, `Float`, `Span` (seconds) | Float64 | yes |
 /// | `Bool` | Boolean | yes |
 /// | `Text` | Utf8 | yes |
@@ -42,7 +43,7 @@ pub fn arrow_schema(output: &OutputSchema) -> SchemaRef {
     let columns = output.columns.iter().map(|column| {
         let always = matches!(
             column.kind,
-            Kind::Id { .. } | Kind::List(_) | Kind::Histogram(_)
+            Kind::Id { .. } | Kind::IdText | Kind::List(_) | Kind::Histogram(_)
         );
         Field::new(&column.name, arrow_type(&column.kind), !always)
     });
@@ -55,7 +56,7 @@ fn arrow_type(kind: &Kind) -> DataType {
         Kind::Id { .. } => DataType::UInt64,
         Kind::Fixed { .. } | Kind::Float | Kind::Span => DataType::Float64,
         Kind::Bool => DataType::Boolean,
-        Kind::Text => DataType::Utf8,
+        Kind::Text | Kind::IdText => DataType::Utf8,
         Kind::Time(unit) => DataType::Timestamp(arrow_unit(*unit), None),
         Kind::List(item) => DataType::List(item_field(arrow_type(item))),
         Kind::Histogram(value) => DataType::List(item_field(DataType::Struct(bar_fields(value)))),
@@ -215,6 +216,7 @@ impl TextCache {
                 let ids: Vec<u64> = words.iter().map(|word| *word as u64 & shown).collect();
                 Arc::new(UInt64Array::new(ids.into(), None))
             }
+            Kind::IdText => self.ids(column, words)?,
             Kind::Fixed { scale } => Arc::new(decimals(words, *scale)),
             Kind::Span => Arc::new(decimals(words, 6)),
             Kind::Float => {
@@ -247,6 +249,17 @@ impl TextCache {
         let offsets = offsets(ends.into_iter())?;
         StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls(words))
             .map_err(|e| Problem::shape(&e))
+    }
+
+    fn ids(&self, column: &str, words: &[i64]) -> Result<ArrayRef, Problem> {
+        let texts = self
+            .names
+            .ids()
+            .texts(words.iter().map(|word| *word as u64));
+        keys(&texts.map_err(|id| Problem::UnknownCode {
+            column: column.to_owned(),
+            code: id as i64,
+        })?)
     }
 
     fn text(&mut self, column: &str, code: i64) -> Result<&str, Problem> {

@@ -15,7 +15,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use tidegate_schemas::names::Names;
-use tidegate_schemas::rows::Rows;
+use tidegate_schemas::rows::{Kind, Rows};
 use tidegate_schemas::time::Tick;
 
 use super::error::{Problem, SinkError};
@@ -118,7 +118,8 @@ impl SinkHandle {
         names: Arc<Names>,
         senders: usize,
     ) -> Result<(SinkHandle, Vec<SinkSender>), SinkError> {
-        let sink = Sink::open(&spec, input, names)?;
+        let ids = shows_ids(&input).then(|| names.ids().add_reader());
+        let sink = Sink::open(&spec, input, Arc::clone(&names))?;
         let room = WAITING * senders.max(1);
         let (to, from) = bounded(room);
         let (give_back, spare) = bounded(room);
@@ -138,6 +139,8 @@ impl SinkHandle {
             from,
             give_back,
             frontiers: vec![0; senders],
+            names,
+            ids,
             shared: Arc::clone(&shared),
         };
         let thread = std::thread::Builder::new()
@@ -269,6 +272,9 @@ struct Loop {
     from: Receiver<Message>,
     give_back: Sender<Rows>,
     frontiers: Vec<Tick>,
+    names: Arc<Names>,
+    /// Its number among those who show the texts of ids, if it does.
+    ids: Option<usize>,
     shared: Arc<Shared>,
 }
 
@@ -314,6 +320,9 @@ impl Loop {
                     let now = self.frontiers.iter().min().copied();
                     if let Some(all) = now.filter(|_| now > before) {
                         let done = self.sink.complete(all)?;
+                        if let Some(reader) = self.ids {
+                            self.names.ids().shown(reader, all);
+                        }
                         self.give_back(done);
                     }
                 }
@@ -355,6 +364,14 @@ impl Loop {
                 return;
             }
         }
+    }
+}
+
+/// Whether rows come whose ids are shown as texts.
+fn shows_ids(input: &SinkInput) -> bool {
+    match input {
+        SinkInput::Rows(output) => output.columns.iter().any(|c| c.kind == Kind::IdText),
+        SinkInput::Batches(_) => false,
     }
 }
 

@@ -18,7 +18,7 @@ use super::ledger::{Ledger, LedgerSource, Measure};
 use super::needs::{Block, block, faults, feeding};
 use super::raw::{KeyNames, raw_schema};
 use super::sessions::{SessionsOf, key_names};
-use super::shown::{Owners, shown, values, wholes};
+use super::shown::{Owners, id_column, shown, values, wholes};
 use super::triggers::TriggerOf;
 use crate::compile::Plan;
 use crate::runtime::Stretch;
@@ -154,7 +154,9 @@ impl<'a> Entity<'a> {
     ) -> Result<Expected, VerifyError> {
         let carried = carry.iter().map(|measure| format!(", {}", measure.column));
         let carried: String = carried.collect();
-        let sql = format!("SELECT rn, k, at, id{carried} FROM {FACTS} WHERE {anchor} ORDER BY rn");
+        let id = id_column(&schema.columns[0].kind);
+        let sql =
+            format!("SELECT rn, k, at, {id}{carried} FROM {FACTS} WHERE {anchor} ORDER BY rn");
         let answer = self.database.query("the anchors", &sql)?;
         let whole = |column: usize| answer.column(column).as_primitive::<Int64Type>().values();
         let owners = Owners(whole(0).to_vec());

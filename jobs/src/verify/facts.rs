@@ -7,7 +7,8 @@
 //! | duplicate | an id that came before and is still remembered; with `latest` the last row of an id holds, unless what came before was settled |
 //!
 //! The table [`FACTS`] has the columns `k` (number of the key), `at` (microseconds), `id`, `rn` (its
-//! place in the order, which also names it), and the [`Ledger`]'s.
+//! place in the order, which also names it), `named` (the id as a text, where an output shows it), and
+//! the [`Ledger`]'s.
 
 use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::time::Span;
@@ -15,7 +16,7 @@ use tidegate_schemas::time::Span;
 use super::database::{Database, floor_divided, quoted};
 use super::error::VerifyError;
 use super::ledger::Ledger;
-use super::raw::{ARRIVAL, ID, KEY, RawRows};
+use super::raw::{ARRIVAL, ID, KEY, NAMED, RawRows};
 use crate::normalise::{IdPlan, IdTag};
 
 /// The name of the table.
@@ -35,6 +36,8 @@ pub(super) struct Feeding {
     pub(super) expect: Vec<String>,
     /// Where ids come from, and what they begin with.
     pub(super) id: (IdPlan, IdTag),
+    /// Whether ids are shown as texts, too.
+    pub(super) named: bool,
 }
 
 /// What decides which rows count.
@@ -69,7 +72,10 @@ pub(super) fn make(
         parts.push(admitted(&table, index, source, ledger, sound));
     }
     let columns = ledger.columns();
-    let carried: String = columns.iter().map(|column| format!(", {column}")).collect();
+    let named = feeding.iter().any(|source| source.named);
+    let named = named.then(|| "named".to_owned());
+    let columns = named.into_iter().chain(columns);
+    let carried: String = columns.map(|column| format!(", {column}")).collect();
     let arrived = database.keep(ARRIVED, &[], &parts.join(" UNION ALL "));
     for source in feeding {
         read_failure(source)?;
@@ -129,12 +135,17 @@ pub(super) fn admitted(
         }
         _ => format!("\"{ID}\""),
     };
+    let named = match (source.named, &source.id.0) {
+        (false, _) => String::new(),
+        (true, IdPlan::Ordinal) => ", CAST(\"$ordinal\" - 1 AS VARCHAR) AS named".to_owned(),
+        (true, _) => format!(", \"{NAMED}\" AS named"),
+    };
     let lateness = longest(lateness);
     let selected = ledger.selected(&source.name);
     let before = format!("ORDER BY \"{ARRIVAL}\" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING");
     format!(
         "SELECT \"{KEY}\" AS k, \"$at\" AS at, {id} AS id, {index} AS source, \
-         \"{ARRIVAL}\" AS arrival, \"$newest\" AS newest{selected} \
+         \"{ARRIVAL}\" AS arrival, \"$newest\" AS newest{named}{selected} \
          FROM (SELECT *, row_number() OVER (ORDER BY \"{ARRIVAL}\") AS \"$ordinal\" \
          FROM (SELECT *, max(\"$at\") OVER ({before}) AS \"$newest\" \
          FROM (SELECT *, {at} AS \"$at\" FROM {table}) WHERE {holds}) \

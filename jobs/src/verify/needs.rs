@@ -78,6 +78,7 @@ pub(super) fn feeding(
             time: time_of(source),
             expect,
             id: (facts.id.clone(), facts.tag),
+            named: facts.named != 0,
         });
     }
     feeding

@@ -2,7 +2,7 @@
 //!
 //! Rows come through [`crate::sources`], so that what a field means is decided in one place; what
 //! follows from the rows is not taken from anywhere else. Beside the columns that the job declares,
-//! a row has [`ARRIVAL`], [`KEY`] (a number for the key's name, which [`KeyNames`] knows), and [`ID`].
+//! a row has [`ARRIVAL`], [`KEY`] (a number for the key's name, which [`KeyNames`] knows), and [`ID`], or also [`NAMED`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -25,6 +25,8 @@ pub(super) const ARRIVAL: &str = "$arrival";
 pub(super) const KEY: &str = "$key";
 /// The event's id. 0 where rows are numbered, which needs to know which of them count.
 pub(super) const ID: &str = "$id";
+/// The id as a text, where an output of the entity shows it as one. 0 where rows are numbered.
+pub(super) const NAMED: &str = "$named";
 
 /// The names of the keys, by number.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +95,8 @@ impl RawRows {
             Field::new(KEY, DataType::UInt32, true),
             Field::new(ID, DataType::UInt64, false),
         ];
+        let named = (facts.named != 0).then(|| Field::new(NAMED, DataType::Utf8, true));
+        let added = added.into_iter().chain(named);
         let fields = schema.fields().iter().map(|field| field.as_ref().clone());
         RawRows {
             declared,
@@ -132,6 +136,9 @@ impl RawRows {
             told => told.ids(self.facts.tag, batch, 0)?,
         };
         columns.push(Arc::new(UInt64Array::from(ids)));
+        if self.facts.named != 0 {
+            columns.push(Arc::new(self.facts.id.texts(batch, 0)?));
+        }
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 

@@ -56,7 +56,7 @@ pub(super) fn type_of(kind: &Kind) -> DataType {
         Kind::Id { .. } => DataType::UInt64,
         Kind::Fixed { .. } | Kind::Float | Kind::Span => DataType::Float64,
         Kind::Bool => DataType::Boolean,
-        Kind::Text => DataType::Utf8,
+        Kind::Text | Kind::IdText => DataType::Utf8,
         Kind::Time(unit) => DataType::Timestamp(arrow_unit(*unit), None),
         Kind::List(item) => DataType::List(item_field(type_of(item))),
         Kind::Histogram(value) => DataType::List(item_field(DataType::Struct(bar_fields(value)))),
@@ -115,7 +115,7 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
             };
             cast(&counted, &type_of(kind)).map_err(shape)?
         }
-        Kind::Id { .. } | Kind::Text | Kind::List(_) | Kind::Histogram(_) => {
+        Kind::Id { .. } | Kind::IdText | Kind::Text | Kind::List(_) | Kind::Histogram(_) => {
             return Err(shape(format!("whole numbers shown as {kind:?}")));
         }
     })
@@ -124,13 +124,21 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
 /// A column that SQL answers with, texts or whole numbers, as values of a kind.
 pub(super) fn values(kind: &Kind, array: &ArrayRef) -> Result<ArrayRef, VerifyError> {
     match kind {
-        Kind::Text | Kind::Float => cast(array, &type_of(kind)).map_err(shape),
+        Kind::Text | Kind::IdText | Kind::Float => cast(array, &type_of(kind)).map_err(shape),
         Kind::Id { shown } => {
             let ids = cast(array, &type_of(kind)).map_err(shape)?;
             let ids = ids.as_primitive::<UInt64Type>();
             Ok(Arc::new(ids.unary::<_, UInt64Type>(|id| id & shown)))
         }
         _ => shown(kind, &wholes(array)?),
+    }
+}
+
+/// The column of the facts that holds their ids as a kind shows them.
+pub(super) fn id_column(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::IdText => "named",
+        _ => "id",
     }
 }
 

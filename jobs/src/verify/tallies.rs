@@ -118,7 +118,9 @@ pub(super) fn nothing(owners: &Owners, wanted: &Wanted) -> Result<ArrayRef, Veri
             owners.lists(&no_rows(&Kind::Int), items)
         }
         Kind::Float => Ok(wanted.float(std::iter::repeat_n(None, rows))),
-        Kind::Text | Kind::Id { .. } => Ok(new_null_array(&type_of(&wanted.kind), rows)),
+        Kind::Text | Kind::Id { .. } | Kind::IdText => {
+            Ok(new_null_array(&type_of(&wanted.kind), rows))
+        }
         kind => shown(kind, &vec![empty_whole(wanted.empty); rows]),
     }
 }

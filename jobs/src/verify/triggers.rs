@@ -20,7 +20,7 @@ use super::expected::{Computed, Expected, Unknown};
 use super::facts::{FACTS, Rules};
 use super::features::Anchors;
 use super::sessions::key_names;
-use super::shown::{Owners, shown, wholes};
+use super::shown::{Owners, id_column, shown, wholes};
 use super::tables::Table;
 use crate::sinks::render::arrow_schema;
 
@@ -102,7 +102,8 @@ impl TriggerOf<'_> {
 
     fn anchors(&self) -> Result<(Owners, Vec<i64>, Vec<i128>), VerifyError> {
         let sql = format!(
-            "SELECT rn, k, at, id FROM {FACTS} WHERE {} ORDER BY rn",
+            "SELECT rn, k, at, {} FROM {FACTS} WHERE {} ORDER BY rn",
+            id_column(&self.schema.columns[0].kind),
             self.anchor
         );
         let answer = self.database.query("the anchors", &sql)?;

@@ -295,10 +295,12 @@ fn register_type(index: usize, kinds: &[Kind]) -> Result<Type, TypeError> {
         Kind::Bool => Ok(Type::Bool),
         Kind::Text => Ok(Type::Text),
         Kind::Time(_) => Ok(Type::Time),
-        Kind::Id { .. } | Kind::List(_) | Kind::Histogram(_) => Err(TypeError::Kind {
-            index,
-            kind: kind.clone(),
-        }),
+        Kind::Id { .. } | Kind::IdText | Kind::List(_) | Kind::Histogram(_) => {
+            Err(TypeError::Kind {
+                index,
+                kind: kind.clone(),
+            })
+        }
     }
 }
 

@@ -11,4 +11,5 @@ mod oracle;
 mod program;
 mod readme;
 mod rows;
+mod text_ids;
 mod uncomputed;

@@ -11,7 +11,7 @@ pub(super) fn type_name(kind: &Kind) -> String {
         Kind::Id { .. } => "u64".to_owned(),
         Kind::Fixed { .. } | Kind::Float | Kind::Span => "f64".to_owned(),
         Kind::Bool => "bool".to_owned(),
-        Kind::Text => "text".to_owned(),
+        Kind::Text | Kind::IdText => "text".to_owned(),
         Kind::Time(unit) => match unit {
             TimeUnit::Second => "timestamp_s",
             TimeUnit::Millisecond => "timestamp_ms",

@@ -48,11 +48,12 @@ impl Check {
 fn summary(job: &Job) -> Result<String, Failure> {
     let whole = Whole::new(job)?;
     let mut text = headline(job);
+    let state = state::section(job) + &state::texts_of_ids(&whole);
     for (title, section) in [
         ("Sources", sources::section(&whole)),
         ("Outputs", outputs::section(&whole)),
         ("Semantics", semantics::section(job)),
-        ("State, as it grows with the data", state::section(job)),
+        ("State, as it grows with the data", state),
     ] {
         text.push_str(&format!("\n{title}\n{section}"));
     }
@@ -201,10 +202,15 @@ select = ["id", "asks_1h + 1 as next"]
     }
 
     #[test]
-    fn an_id_that_is_shown_as_a_hash_is_told() {
-        assert!(!checked(JOB).unwrap().contains("a hash of"));
-        let text = checked(&JOB.replace("id = \"u64\"", "id = \"text\"")).unwrap();
-        assert!(text.contains("a hash of the row's id"), "{text}");
+    fn an_id_is_shown_as_what_it_is() {
+        for kind in ["u64", "text"] {
+            let text = checked(&JOB.replace("id = \"u64\"", &format!("id = \"{kind}\""))).unwrap();
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let line = format!("id {kind} < events.id the row's id");
+            assert!(words.join(" ").contains(&line), "{text}");
+            let kept = "ids that features.f shows: about 50 bytes and the text for each anchor of the last 20m";
+            assert_eq!(text.contains(kept), kind == "text", "{text}");
+        }
     }
 
     #[test]

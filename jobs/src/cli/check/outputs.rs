@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use tidegate_schemas::job::{
-    Aggregate, ColumnKind, Features, Job, Mode, Output, OutputKind, Sink, SinkFormat, Source,
-    Until, Window,
+    Aggregate, Job, Mode, Output, OutputKind, Sink, SinkFormat, Until, Window,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -165,7 +164,7 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
         OutputKind::Features | OutputKind::Current => {
             if let Some(features) = job.features.get(&output.name) {
                 let id = job.id_column(&features.from);
-                tell(id, id_meaning(job, features, id));
+                tell(id, "the row's id");
                 if let Some(source) = features.from.first() {
                     tell(job.event_time(source.as_str()).as_str(), "event time");
                 }
@@ -214,21 +213,6 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
         OutputKind::Late | OutputKind::Rejects => {}
     }
     meanings
-}
-
-/// What the column of the row's id shows.
-fn id_meaning(job: &Job, features: &Features, id: &str) -> &'static str {
-    let sources = features.from.iter();
-    let mut sources = sources.filter_map(|from| job.sources.get(from.as_str()));
-    let is_number = |source: &Source| match source.columns.get(id) {
-        Some(column) => matches!(column.kind, ColumnKind::Int(_) | ColumnKind::UInt(_)),
-        // A file's own columns: nothing is known here.
-        None => id == "row_id" || source.columns.is_empty(),
-    };
-    match sources.all(is_number) {
-        true => "the row's id",
-        false => "a hash of the row's id, which is no whole number",
-    }
 }
 
 fn of_aggregates(aggregates: &[Aggregate], columns: &[OutputColumn]) -> Vec<(String, String)> {

@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 
 use tidegate_schemas::job::{
-    Aggregate, EvaluateAt, Features, Job, Op, Sessions, Text, Trigger, Window,
+    Aggregate, EvaluateAt, Features, Job, Op, Output, Sessions, Text, Trigger, Window,
 };
+use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::Span;
+
+use super::whole::{Whole, is_written};
 
 /// Bytes of a key's slot, index entry and timer, beside its name.
 const SLOT: u32 = 120;
@@ -48,6 +51,25 @@ pub(super) fn section(job: &Job) -> String {
         ));
     }
     lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+/// A line for each output that is written and shows ids as texts.
+pub(super) fn texts_of_ids(whole: &Whole<'_>) -> String {
+    let lateness = whole.job.job.lateness;
+    let rows = match lateness {
+        Span::ZERO => "of the last batches".to_owned(),
+        lateness => format!("of the last {}", lateness + lateness),
+    };
+    let is_text = |output: &Output| {
+        let schema = whole.schema(output);
+        schema.is_some_and(|schema| schema.columns.iter().any(|c| c.kind == Kind::IdText))
+    };
+    let shown = whole.job.outputs().into_iter();
+    let shown = shown.filter(|output| is_written(whole.job, output) && is_text(output));
+    let line = |output| {
+        format!("  ids that {output} shows: about 50 bytes and the text for each anchor {rows}\n")
+    };
+    shown.map(line).collect()
 }
 
 fn of_entity(job: &Job, entity: &str) -> Vec<String> {

@@ -83,6 +83,28 @@ fn whole_numbers_have_nulls_and_ids_have_none() {
 }
 
 #[test]
+fn ids_that_are_texts_are_shown_as_these() {
+    let names = Arc::new(Names::default());
+    let told = [(7, EventTime(0), "T-7"), (u64::MAX, EventTime(0), "Zürich")];
+    assert!(names.ids().remember(told).is_empty());
+    let mut rows = Rows::new(1);
+    for word in [-1, 7, -1] {
+        rows.begin("k", EventTime(0), 1)[0].push(word);
+    }
+    let mut renderer = renderer(Kind::IdText, &names);
+    let batch = renderer.render(&rows).expect("it renders");
+    assert!(!batch.schema().field(1).is_nullable());
+    let ids: Vec<_> = batch.column(1).as_string::<i32>().iter().collect();
+    assert_eq!(ids, [Some("Zürich"), Some("T-7"), Some("Zürich")]);
+    rows.begin("k", EventTime(0), 1)[0].push(8);
+    let told = renderer.render(&rows).expect_err("8 is not known");
+    assert!(
+        matches!(told, Problem::UnknownCode { code: 8, .. }),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn truth_values_and_floats() {
     let truth: Vec<_> = rendered(Kind::Bool, &[1, 0, NULL])
         .as_boolean()

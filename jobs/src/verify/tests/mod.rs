@@ -284,15 +284,27 @@ fn the_last_of_contradicting_rows_counts_where_the_job_says_so() {
 
 #[test]
 fn ids_may_be_texts_or_several_columns() {
-    for key in ["\"kind\", \"id\"", "\"who\", \"ts\""] {
+    let final_once = ("final", Firing::OnWatermark);
+    let changes = ("changes", Firing::OnArrival);
+    let upserts = ("upserts", Firing::OnArrival);
+    for (key, (mode, firing)) in [
+        ("\"kind\", \"id\"", final_once),
+        ("\"who\", \"ts\"", final_once),
+        ("\"id\"", final_once),
+        ("\"id\"", changes),
+        ("\"id\"", upserts),
+    ] {
         let dedupe = format!("dedupe = {{ key = [{key}], keep = \"1d\" }}");
-        let job = format!("{EVERY_OP}{}", sinks("parquet", "final")).replace("DEDUPE", &dedupe);
-        let mut changes = PLAIN.to_vec();
-        changes.retain(|(word, _)| *word != "DEDUPE");
-        changes.push(("DEDUPE", Box::leak(dedupe.into_boxed_str())));
-        let small = Small::new(&job, &changes, 31, 600);
-        let report = small.run(2, Firing::OnWatermark).verify();
-        agreed(&report, key);
+        for format in ["parquet", "jsonl", "csv"] {
+            let job = format!("{EVERY_OP}{}", sinks(format, mode));
+            let changes = changed(&[
+                ("DEDUPE", dedupe.clone().leak()),
+                ("id = \"u64\"", "id = \"text\""),
+            ]);
+            let small = Small::new(&job, &changes, 31, 600);
+            let report = small.run(2, firing).verify();
+            agreed(&report, &format!("{key} {mode} {format}"));
+        }
     }
 }
 
