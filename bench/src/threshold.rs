@@ -1,7 +1,7 @@
 //! `threshold`: the time from a changed threshold to the last episode that it opens or closes.
 //!
-//! Customers come to life on standard input over some hours of event time, each with one contact, half of them with a second one and
-//! each hundredth with a third. All of them look up the same threshold; then that changes in a followed changelog. Each change
+//! Customers come to life on standard input over some hours of event time, each with one contact, half of them with a second one, each
+//! tenth with a third and each hundredth with a fourth. All of them look up the same threshold; then that changes in a followed changelog. Each change
 //! must reach exactly the customers whose verdict it alters, and nobody else may say a word.
 
 use std::{
@@ -83,9 +83,16 @@ struct Change {
 }
 
 /// In this order; at the start the threshold is 9.
-const CHANGES: [Change; 5] = [
+const CHANGES: [Change; 7] = [
     Change {
-        what: "9 -> 3 opens 1%",
+        what: "9 -> 4 opens 1%",
+        topic: TOPIC,
+        contacts: 4,
+        lines: 1,
+        concerns: |contacts| contacts == 4,
+    },
+    Change {
+        what: "4 -> 3 opens 9%",
         topic: TOPIC,
         contacts: 3,
         lines: 1,
@@ -114,11 +121,18 @@ const CHANGES: [Change; 5] = [
         concerns: |contacts| contacts == 2,
     },
     Change {
-        what: "3 -> 9 closes 1%",
+        what: "3 -> 4 closes 9%",
+        topic: TOPIC,
+        contacts: 4,
+        lines: 2,
+        concerns: |contacts| contacts == 3,
+    },
+    Change {
+        what: "4 -> 9 closes 1%",
         topic: TOPIC,
         contacts: 9,
         lines: 2,
-        concerns: |contacts| contacts == 3,
+        concerns: |contacts| contacts == 4,
     },
 ];
 
@@ -139,7 +153,8 @@ impl Args {
     fn contacts_of(&self, customer: u32) -> u32 {
         match customer {
             _ if self.comes_at(customer) + 1_000 > self.change_at() => 1,
-            _ if customer.is_multiple_of(100) => 3,
+            _ if customer.is_multiple_of(100) => 4,
+            _ if customer.is_multiple_of(10) => 3,
             _ if customer % 2 == 1 => 2,
             _ => 1,
         }

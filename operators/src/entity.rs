@@ -387,6 +387,14 @@ impl Logic for Entity {
         self.tables.borrow_mut().apply(row);
     }
 
+    #[inline]
+    fn touch(&self, state: &State) -> u64 {
+        state
+            .more
+            .as_ref()
+            .map_or(0, |more| more.watched.get().changes)
+    }
+
     fn affected(&self, state: &State, row: &TableRow) -> bool {
         let Some(more) = &state.more else {
             return false;

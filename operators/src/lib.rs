@@ -16,3 +16,4 @@ pub mod sessions;
 pub mod statistics;
 pub mod tables;
 pub mod triggers;
+mod words;

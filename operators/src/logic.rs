@@ -127,6 +127,13 @@ pub trait Logic: 'static {
     /// `on_timer` then speak of the times at which it matters to a key.
     fn on_table(&self, _row: &TableRow) {}
 
+    /// Reads a little of what the state keeps elsewhere, and answers something of it: a driver that
+    /// goes through all keys brings theirs nearer to the processor, many at once.
+    #[inline]
+    fn touch(&self, _state: &Self::State) -> u64 {
+        0
+    }
+
     /// Whether a table row can matter to this key from `row.at` on.
     fn affected(&self, _state: &Self::State, _row: &TableRow) -> bool {
         false

@@ -15,11 +15,15 @@
 //! All versions from the watermark on, and the newest before it, per key. Every worker holds all of
 //! it: tables are for thousands of keys, not for millions.
 
-use hashbrown::HashMap;
+use std::hash::{Hash, Hasher};
+
+use hashbrown::{Equivalent, HashMap};
+use smallvec::SmallVec;
 use tidegate_schemas::time::EventTime;
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::parcel::TableRow;
+use crate::words::{WordHashing, same_words};
 
 /// What a changelog row did to a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +46,41 @@ struct Version {
     times: i32,
 }
 
+/// A key in the table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(SmallVec<[i64; 2]>);
+
+/// A key that is looked for. It is compared word by word: keys are of a word or two, and a million
+/// customers look one up when a threshold changes.
+struct Sought<'a>(&'a [i64]);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Sought(&self.0).hash(state);
+    }
+}
+
+impl Hash for Sought<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|word| state.write_i64(*word));
+    }
+}
+
+impl Equivalent<Key> for Sought<'_> {
+    #[inline]
+    fn equivalent(&self, key: &Key) -> bool {
+        same_words(self.0, &key.0)
+    }
+}
+
 /// One table: the versions of each key. See the module's documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     key_width: usize,
     columns: usize,
     settled: EventTime,
-    versions: HashMap<Box<[i64]>, Vec<Version>>,
+    versions: HashMap<Key, Vec<Version>, WordHashing>,
 }
 
 impl Table {
@@ -59,7 +91,7 @@ impl Table {
             key_width,
             columns,
             settled: EventTime::MIN,
-            versions: HashMap::new(),
+            versions: HashMap::default(),
         }
     }
 
@@ -72,7 +104,7 @@ impl Table {
     /// The columns of `key` at `at`: `None` when there is no version yet, or it is deleted.
     #[must_use]
     pub fn as_of(&self, key: &[i64], at: EventTime) -> Option<&[i64]> {
-        let versions = self.versions.get(key)?;
+        let versions = self.versions.get(&Sought(key))?;
         let end = versions.partition_point(|version| version.at <= at);
         shown(&versions[..end])
     }
@@ -82,12 +114,12 @@ impl Table {
     #[must_use]
     pub fn next_change(&self, key: &[i64], after: EventTime) -> Option<EventTime> {
         let after = after.max(EventTime(self.settled.0.saturating_sub(1)));
-        let versions = self.versions.get(key)?;
+        let versions = self.versions.get(&Sought(key))?;
         let mut start = versions.partition_point(|version| version.at <= after);
         let before = shown(&versions[..start]);
         while let Some(at) = versions.get(start).map(|version| version.at) {
             start += versions[start..].partition_point(|version| version.at <= at);
-            if shown(&versions[..start]) != before {
+            if !same_row(shown(&versions[..start]), before) {
                 return Some(at);
             }
         }
@@ -107,10 +139,11 @@ impl Table {
             return Applied::Late;
         }
         let before = self.as_of(&change.key, change.at).map(Box::from);
-        let versions = self.versions.entry(change.key.clone()).or_default();
+        let key = Key(SmallVec::from_slice(&change.key));
+        let versions = self.versions.entry(key).or_default();
         add(versions, change);
         if versions.is_empty() {
-            self.versions.remove(&change.key);
+            self.versions.remove(&Sought(&change.key));
         }
         if self.as_of(&change.key, change.at) == before.as_deref() {
             Applied::Hidden
@@ -147,7 +180,7 @@ impl Table {
         keys.sort_unstable_by_key(|(key, _)| *key);
         to.length(keys.len());
         for (key, versions) in keys {
-            key.iter().for_each(|word| to.word(*word));
+            key.0.iter().for_each(|word| to.word(*word));
             to.length(versions.len());
             for version in versions {
                 to.time(version.at);
@@ -176,7 +209,7 @@ impl Table {
                     })?,
                 });
             }
-            self.versions.insert(key, versions);
+            self.versions.insert(Key(key.into_vec().into()), versions);
         }
         Ok(())
     }
@@ -253,7 +286,15 @@ impl Tables {
     }
 }
 
+fn same_row(a: Option<&[i64]>, b: Option<&[i64]>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => same_words(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
 /// What the last version that counts shows.
+#[inline]
 fn shown(versions: &[Version]) -> Option<&[i64]> {
     versions
         .iter()

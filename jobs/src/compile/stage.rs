@@ -149,7 +149,11 @@ impl Compiler<'_> {
             let Some(source) = self.job.sources.get(name) else {
                 continue;
             };
-            let settings = source.dedupe.as_ref().map(|d| (d.keep, d.on_conflict));
+            let lateness = self.job.job.lateness;
+            let settings = source
+                .dedupe
+                .as_ref()
+                .map(|d| (d.keep(lateness), d.on_conflict));
             if let Some(settings) = settings {
                 if found.is_some_and(|other| other != settings) {
                     let message = "sources of one entity must deduplicate with the same `keep` and `on_conflict`";

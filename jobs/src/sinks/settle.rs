@@ -99,6 +99,34 @@ pub(super) fn diffs(rows: &Rows) -> impl Iterator<Item = i32> {
     rows.heads.iter().map(|head| head.diff)
 }
 
+/// Whether a row may have an equal one of the other sign, by a sketch of key and time alone: an episode
+/// that closes is taken back at one time and comes again at another, and of such pairs there are many.
+fn may_cancel(blocks: &[Rows]) -> Vec<bool> {
+    let hasher = DefaultHashBuilder::default();
+    let rows = || {
+        blocks.iter().flat_map(|rows| {
+            let heads = rows.heads.iter().enumerate();
+            heads.map(|(row, head)| {
+                (
+                    hasher.hash_one((rows.keys.get(row), head.at)),
+                    head.diff < 0,
+                )
+            })
+        })
+    };
+    let bits = (rows().count() * 8).next_power_of_two().max(64);
+    let place = |hash: u64| ((hash as usize % bits) / 64, 1u64 << (hash % 64));
+    let mut sketches = [vec![0u64; bits / 64], vec![0u64; bits / 64]];
+    let places: Vec<_> = rows()
+        .map(|(hash, negative)| (place(hash), negative))
+        .collect();
+    for ((word, bit), negative) in &places {
+        sketches[usize::from(*negative)][*word] |= bit;
+    }
+    let both = |(word, bit): (usize, u64)| sketches.iter().all(|sketch| sketch[word] & bit != 0);
+    places.into_iter().map(|(place, _)| both(place)).collect()
+}
+
 /// The differences that are left when equal rows cancel, one a row, in the order of the rows.
 /// `None` when nothing was taken back: every row keeps its own.
 pub(super) fn net(blocks: &[Rows]) -> Option<Vec<i32>> {
@@ -112,6 +140,7 @@ pub(super) fn net(blocks: &[Rows]) -> Option<Vec<i32>> {
         return None;
     }
     let mut net: Vec<i32> = blocks.iter().flat_map(diffs).collect();
+    let may_cancel = may_cancel(blocks);
     // Each group keeps a stack of the rows that are not cancelled yet, linked through `below`.
     const BOTTOM: usize = usize::MAX;
     struct Top(usize);
@@ -123,7 +152,7 @@ pub(super) fn net(blocks: &[Rows]) -> Option<Vec<i32>> {
     let mut below = vec![BOTTOM; net.len()];
     Tick::new(blocks).group(
         None,
-        |_| true,
+        |number| may_cancel[number],
         |number, top: &mut Top| {
             while top.0 != BOTTOM
                 && net[number].signum() == -net[top.0].signum()

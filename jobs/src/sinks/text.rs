@@ -1,10 +1,13 @@
 //! JSON lines and CSV on their way to a place, compressed if the file's ending asks for it.
 
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::{self, available_parallelism};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 
 use super::error::{Attempt, Problem};
 use super::parts::Squeeze;
@@ -20,8 +23,20 @@ pub(super) enum Lines {
     Csv,
 }
 
+impl Lines {
+    fn append(self, batch: &RecordBatch, to: &mut Vec<u8>) -> Result<(), ArrowError> {
+        match self {
+            Lines::Json => json::append(batch, to),
+            Lines::Csv => csv::append(batch, to),
+        }
+    }
+}
+
 /// Lines are handed on when so many bytes wait.
 const FULL: usize = 256 * 1024;
+
+/// So many rows of a large batch are encoded at once by each thread.
+const SHARE: usize = 16 * 1024;
 
 /// A text being written.
 #[derive(Debug)]
@@ -66,13 +81,46 @@ impl TextFile {
         })
     }
 
-    /// Adds rows.
+    /// Adds rows. Of a large batch, as when a threshold changes for many, every processor encodes a share:
+    /// the workers wait for such rows to be out, not the rows for the workers.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
-        match self.lines {
-            Lines::Json => json::append(batch, &mut self.waiting),
-            Lines::Csv => csv::append(batch, &mut self.waiting),
+        let rows = batch.num_rows();
+        if rows <= SHARE {
+            return self.append(batch);
         }
-        .map_err(|e| Problem::arrow(&self.path, e))?;
+        let threads = available_parallelism().map_or(1, usize::from);
+        let mut shares = vec![Vec::new(); threads];
+        for start in (0..rows).step_by(SHARE * threads) {
+            let slices = (start..rows).step_by(SHARE);
+            let slices = slices.map(|start| batch.slice(start, SHARE.min(rows - start)));
+            let lines = self.lines;
+            thread::scope(|scope| {
+                let encoding = shares.iter_mut().zip(slices).map(|(share, slice)| {
+                    share.clear();
+                    scope.spawn(move || lines.append(&slice, share))
+                });
+                let encoding: Vec<_> = encoding.collect();
+                let ended = encoding.into_iter().map(|thread| {
+                    let ended = thread.join();
+                    ended.unwrap_or_else(|panic| resume_unwind(panic))
+                });
+                ended.collect::<Result<Vec<()>, _>>()
+            })
+            .map_err(|e| Problem::arrow(&self.path, e))?;
+            self.flush()?;
+            for share in &mut shares {
+                std::mem::swap(&mut self.waiting, share);
+                self.flush()?;
+                share.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
+        self.lines
+            .append(batch, &mut self.waiting)
+            .map_err(|e| Problem::arrow(&self.path, e))?;
         match self.waiting.len() {
             FULL.. => self.flush(),
             _ => Ok(()),

@@ -51,23 +51,27 @@ impl<'a> TimeText<'a> {
 fn rfc3339(seconds: i64, nanos: i64, to: &mut Vec<u8>) {
     let (year, month, day) = civil(seconds.div_euclid(86_400));
     let of_day = seconds.rem_euclid(86_400);
-    if (0..=9_999).contains(&year) {
-        digits(year, 4, to);
-    } else {
+    if !(0..=9_999).contains(&year) {
         to.push(if year < 0 { b'-' } else { b'+' });
         let width = year.abs().checked_ilog10().unwrap_or(0) as usize + 1;
-        digits(year.abs(), width.max(4), to);
+        digits(year.abs() / 10_000, width.saturating_sub(4), to);
     }
-    for (mark, part) in [
-        (b'-', month),
-        (b'-', day),
-        (b'T', of_day / 3_600),
-        (b':', of_day / 60 % 60),
-        (b':', of_day % 60),
+    // In one piece: a text is a few nanoseconds so, and tens of them digit by digit.
+    let mut text = *b"0000-00-00T00:00:00";
+    let years = year.abs() % 10_000;
+    for (place, number) in [
+        (0, years / 100),
+        (2, years % 100),
+        (5, month),
+        (8, day),
+        (11, of_day / 3_600),
+        (14, of_day / 60 % 60),
+        (17, of_day % 60),
     ] {
-        to.push(mark);
-        digits(part, 2, to);
+        text[place] = b'0' + (number / 10) as u8;
+        text[place + 1] = b'0' + (number % 10) as u8;
     }
+    to.extend_from_slice(&text);
     if nanos != 0 {
         to.push(b'.');
         if nanos % 1_000_000 == 0 {

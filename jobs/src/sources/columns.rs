@@ -10,6 +10,7 @@ use arrow::datatypes::{
     TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
+use tidegate_schemas::job::closest;
 
 use super::declare::{ColumnType, DeclaredColumn};
 use super::numbers::Number;
@@ -322,4 +323,11 @@ where
     let array = PrimitiveArray::<T>::try_new(take(values).into(), nulls)?;
     debug_assert!(array.nulls().is_none_or(|nulls| nulls.len() == array.len()));
     Ok(Arc::new(array))
+}
+/// What may be meant by the name of a column that is not among `names`.
+pub(super) fn meant(name: &str, names: &[String]) -> String {
+    match closest(name, names.iter().map(String::as_str)) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::batch::{Fault, Place, Rows};
+use super::columns::meant;
 use super::declare::{CsvOptions, Declared};
 use super::error::SourceError;
 use super::json_lines::too_long;
@@ -143,8 +144,9 @@ impl CsvRecords {
             match found.as_slice() {
                 [place] => places.push(*place),
                 [] => problems.push(format!(
-                    "column `{name}` is not in the header ({})",
-                    listed(&names)
+                    "column `{name}` is not in the header ({}){}",
+                    listed(&names),
+                    meant(name, &names)
                 )),
                 _ => problems.push(format!(
                     "column `{name}` is {} times in the header; rename all but one",

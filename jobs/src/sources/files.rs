@@ -210,6 +210,12 @@ fn missing(path: &str, problem: &str) -> SourceError {
     }
 }
 
+/// Why there is nothing to read where a source looks, if there is nothing. Standard input is not looked at.
+#[must_use]
+pub fn nothing_to_read(declared: &Declared) -> Option<String> {
+    Files::new(declared).err().map(|error| error.to_string())
+}
+
 /// What there is instead of a missing file.
 fn nearby(path: &Path) -> String {
     let parent = match path.parent() {

@@ -40,6 +40,7 @@ mod times;
 pub use batch::{Position, Reject, RowNumbers, SourceBatch};
 pub use declare::{ColumnType, CsvOptions, Declared, DeclaredColumn, Format, Lifetime};
 pub use error::SourceError;
+pub use files::nothing_to_read;
 pub(crate) use foreign::contain;
 pub use foreign::panic_is_contained;
 pub use parquet_columns::parquet_columns;

@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Type as PhysicalType;
 
+use super::columns::meant;
 use super::conform::{Way, way};
 use super::csv_records::listed;
 use super::declare::{Declared, DeclaredColumn};
@@ -102,8 +103,9 @@ fn place(
                 .map(|field| field.name().clone())
                 .collect();
             Err(format!(
-                "column `{name}` ({kind}) is not in the file (it has {})",
-                listed(&names)
+                "column `{name}` ({kind}) is not in the file (it has {}){}",
+                listed(&names),
+                meant(name, &names)
             ))
         }
         _ => Err(format!(

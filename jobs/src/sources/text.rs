@@ -113,7 +113,13 @@ impl TextSource {
             }
             Ok(Filled::End) => {
                 let delivered = self.deliver();
-                self.open.remove(self.turn);
+                let file = self.open.remove(self.turn);
+                // A text at hand has no path.
+                if let Some(why) = file.instead_of_rows()
+                    && !self.declared.paths.is_empty()
+                {
+                    tracing::warn!(file = %file.name(), "there is no row in this file: {why}");
+                }
                 self.turn = self.open.len();
                 self.quiet = 0;
                 delivered

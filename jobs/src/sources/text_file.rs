@@ -69,6 +69,8 @@ pub(super) struct OpenFile {
     skipping: bool,
     /// All of the input is in `text`.
     complete: bool,
+    /// A row or a reject was found in it.
+    held: bool,
     /// Opens the file anew, when another took its name.
     again: Option<(Found, Arc<AtomicU64>)>,
     /// Another file has taken its name.
@@ -110,6 +112,7 @@ impl OpenFile {
             max_record_bytes: declared.max_record_bytes,
             skipping: false,
             complete: false,
+            held: false,
             again: None,
             replaced: false,
             declared: Arc::clone(declared),
@@ -118,6 +121,16 @@ impl OpenFile {
 
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What is in a file, read to its end, that holds no row.
+    pub(super) fn instead_of_rows(&self) -> Option<&'static str> {
+        match (self.held, self.place.byte, self.declared.format) {
+            (true, _, _) => None,
+            (false, 0, _) => Some("it is empty"),
+            (false, _, Format::Csv(_)) => Some("no line follows its header"),
+            (false, _, _) => Some("its lines are blank"),
+        }
     }
 
     /// Waits for more at most so long; may return earlier without.
@@ -129,6 +142,7 @@ impl OpenFile {
     pub(super) fn fill(&mut self, rows: &mut Rows) -> Result<Filled, SourceError> {
         loop {
             self.use_text(rows)?;
+            self.held |= !rows.is_empty();
             if rows.is_full() {
                 return Ok(Filled::Batch);
             }

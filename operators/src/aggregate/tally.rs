@@ -1,12 +1,11 @@
 //! How often each category was seen: in a window, or ever.
 
-use std::hash::{BuildHasherDefault, Hasher};
-
 use hashbrown::HashMap;
 use tidegate_schemas::time::EventTime;
 
 use super::layout::Layout;
 use super::ring::Ring;
+use crate::words::WordHashing;
 
 /// How many categories are kept in a plain list before a map takes over.
 const FEW: usize = 16;
@@ -20,32 +19,7 @@ pub struct Seen {
     pub last: u64,
 }
 
-/// Spreads codes and small numbers alike; the same in every process.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CodeHasher(u64);
-
-impl Hasher for CodeHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_i64(&mut self, value: i64) {
-        self.write_u64(value as u64);
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let product = u128::from(self.0 ^ value) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (product >> 64) as u64 ^ product as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-type Map = HashMap<i64, Seen, BuildHasherDefault<CodeHasher>>;
+type Map = HashMap<i64, Seen, WordHashing>;
 
 #[derive(Clone, Debug)]
 enum Cells {

@@ -15,6 +15,7 @@
 //! A fact in order is stepped twice, now and when the watermark passes it. A correction costs the
 //! key's recent facts twice.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use tidegate_schemas::fact::FactBlock;
@@ -22,12 +23,13 @@ use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::EventTime;
 
+use super::AHEAD;
 use super::agenda::{Agenda, Entry, time};
 use super::difference::{difference, difference_to};
 use super::kept::{Kept, Told, replay};
 use super::save::Shards;
 use super::step::{run_timers, step};
-use super::store::{Slot, Store};
+use super::store::Store;
 use crate::codec::{CodecError, Reader};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
@@ -160,20 +162,32 @@ impl<L: Logic> OnArrival<L> {
             difference_to(&passed.rows, passed.parts(number), &self.after, live);
             self.rest(logic, index);
         }
-        let stirs = |slot: &Slot<Kept<L::State>>| {
-            let (recent, name) = (slot.state.recent.as_ref(), self.store.name_of(slot));
-            recent.is_none_or(|recent| recent.in_order(first))
-                && logic.stirs(slot.state.newest(), name, rows)
-        };
-        let stirred = self.store.iter().filter(|(_, slot)| stirs(slot));
-        let stirred: Vec<u32> = stirred.map(|(index, _)| index).collect();
-        for index in stirred {
-            let (slot, name) = self.store.get_with_name(index);
+        for index in 0..self.store.slots() {
+            self.touch_ahead(logic, index);
+            let Some((slot, name)) = self.store.live(index) else {
+                continue;
+            };
+            let recent = slot.state.recent.as_ref();
+            if recent.is_some_and(|recent| !recent.in_order(first))
+                || !logic.stirs(slot.state.newest(), name, rows)
+            {
+                continue;
+            }
             live.set_key(name);
             let recent = slot.state.recent(self.watermark);
             recent.timers = recent.timers.max(last);
             run_timers(logic, &mut recent.head, last, live);
             self.rest(logic, index);
+        }
+    }
+
+    /// Brings what lies ahead of a slot nearer to the processor, when all are gone through.
+    #[inline]
+    fn touch_ahead(&self, logic: &L, index: u32) {
+        if (index as usize).is_multiple_of(AHEAD) {
+            let ahead = self.store.ahead(index as usize + AHEAD);
+            let newest = ahead.map(|slot| logic.touch(slot.state.newest()));
+            black_box(newest.fold(0, |sum, word| sum ^ word));
         }
     }
 
@@ -187,6 +201,7 @@ impl<L: Logic> OnArrival<L> {
             ends: Vec::new(),
         };
         for (index, slot) in self.store.iter() {
+            self.touch_ahead(logic, index);
             let recent = slot.state.recent.as_ref();
             if recent.is_some_and(|recent| {
                 !recent.in_order(first) && rows.iter().any(|row| logic.affected(&recent.head, row))

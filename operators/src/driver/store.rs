@@ -196,6 +196,24 @@ impl<S: Default> Store<S> {
         self.free.push(index);
     }
 
+    /// How many slots there are, live or not.
+    pub(super) fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// A slot, if it lives, and the name of its key.
+    #[inline]
+    pub(super) fn live(&mut self, index: u32) -> Option<(&mut Slot<S>, &str)> {
+        let alive = self.slots[index as usize].is_alive();
+        alive.then(|| self.get_with_name(index))
+    }
+
+    /// The slots, live or not, from `start` on that are touched together.
+    #[inline]
+    pub(super) fn ahead(&self, start: usize) -> impl Iterator<Item = &Slot<S>> {
+        self.slots.iter().skip(start).take(AHEAD)
+    }
+
     /// All live slots.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Slot<S>)> {
         let slots = self.slots.iter().enumerate();

@@ -11,8 +11,21 @@ impl Program {
     ///
     /// # Panics
     /// When there are fewer registers than it was compiled for.
+    #[inline]
     #[must_use]
     pub fn run(&self, registers: &[i64]) -> i64 {
+        // What most conditions are needs no stack.
+        match self.steps[..] {
+            [Step::Load(a)] => registers[a as usize],
+            [Step::Load(a), Step::Load(b), Step::Two(two)] => {
+                two.of(registers[a as usize], registers[b as usize])
+            }
+            [Step::Load(a), Step::Literal(b), Step::Two(two)] => two.of(registers[a as usize], b),
+            _ => self.run_steps(registers),
+        }
+    }
+
+    fn run_steps(&self, registers: &[i64]) -> i64 {
         let mut stack = [NULL; DEPTH];
         let mut height = 0;
         let mut next = 0;

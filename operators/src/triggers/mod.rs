@@ -70,6 +70,7 @@ use crate::codec::{CodecError, Reader, Writer};
 use crate::logic::{Outputs, Wake};
 use crate::parcel::TableRow;
 use crate::tables::Tables;
+use crate::words::same_words;
 use state::{Looked, Open};
 
 /// A trigger ready to run. See the module's documentation.
@@ -233,8 +234,9 @@ impl Trigger {
             return false;
         }
         // Before `since` other keys were looked up, and they are not remembered.
-        self.keys(looked)
-            .any(|(table, key)| table == row.table && (row.at < looked.since || *key == *row.key))
+        self.keys(looked).any(|(table, key)| {
+            table == row.table && (row.at < looked.since || same_words(key, &row.key))
+        })
     }
 
     /// Whether the versions of `at` itself make the episode open or close then, if it stands until then

@@ -5,6 +5,7 @@ use tidegate_schemas::time::EventTime;
 
 use super::Firing;
 use crate::codec::{CodecError, Reader, Writer};
+use crate::words::same_words;
 
 /// What a trigger remembers of a key. The default is that of a key that was never seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Looked {
         match looked {
             Some(looked) => {
                 debug_assert!(looked.at < at, "moments come once and in order");
-                if *looked.keys != *keys {
+                if !same_words(&looked.keys, keys) {
                     looked.since = at;
                     looked.keys.copy_from_slice(keys);
                 }

@@ -27,22 +27,37 @@ pub(super) fn override_keys(
     problems
 }
 
-/// The keys of a path and where they stand.
+/// The keys of a path and where they stand. A key in quotes may hold points and blanks.
 fn segments(path: &str, document: u32) -> Vec<Key> {
     let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     let mut start = 0;
     let mut keys = Vec::new();
-    for name in path.split('.') {
+    let mut quote = None;
+    for (at, c) in path.char_indices().chain([(path.len(), '.')]) {
+        let within = quote.is_some() && at < path.len();
+        if quote == Some(c) {
+            quote = None;
+        } else if !within && matches!(c, '"' | '\'') && path[start..at].trim().is_empty() {
+            quote = Some(c);
+        }
+        if within || c != '.' {
+            continue;
+        }
         let place = Place {
             document,
             start: short(start),
-            end: short(start + name.len()),
+            end: short(at),
         };
-        start += name.len() + 1;
-        let name = name.trim().to_owned();
+        let name = unquoted(path[start..at].trim()).to_owned();
         keys.push(Key { name, place });
+        start = at + 1;
     }
     keys
+}
+
+fn unquoted(name: &str) -> &str {
+    let inside = |quote| name.strip_prefix(quote)?.strip_suffix(quote);
+    inside('"').or_else(|| inside('\'')).unwrap_or(name)
 }
 
 /// Sets the node at the path `keys`.
@@ -258,6 +273,20 @@ mod tests {
         assert_eq!(filled("${B:-y}${A:-z}"), ("yx".to_owned(), 0));
         assert_eq!(filled("${B:-}"), (String::new(), 0));
         assert_eq!(filled("a $${A} $5"), ("a ${A} $5".to_owned(), 0));
+    }
+
+    #[test]
+    fn keys_in_quotes_may_hold_points_and_blanks() {
+        let names = |path: &str| -> Vec<String> {
+            segments(path, 1).into_iter().map(|key| key.name).collect()
+        };
+        assert_eq!(names("a.b . c"), ["a", "b", "c"]);
+        assert_eq!(names("a.\"b. c\".d"), ["a", "b. c", "d"]);
+        assert_eq!(names("a.'it\"s'"), ["a", "it\"s"]);
+        assert_eq!(names("a.it's.\"open.b"), ["a", "it's", "\"open.b"]);
+        assert_eq!(names("a."), ["a", ""]);
+        let place = segments("a.\"b\".c", 1)[2].place;
+        assert_eq!((place.start, place.end), (6, 7));
     }
 
     #[test]

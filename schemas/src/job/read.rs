@@ -5,6 +5,7 @@ use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::one_or_many::ONE_OR_MANY;
+use super::source::KEY_OR_ALL;
 use super::text::{Place, TEXT};
 use super::tree::{Key, Node, Value};
 
@@ -113,6 +114,10 @@ impl<'de> Deserializer<'de> for &'de Node {
             (TEXT, _) => self.deserialize_any(visitor),
             (ONE_OR_MANY, Value::List(_)) => self.deserialize_any(visitor),
             (ONE_OR_MANY, _) => visitor.visit_seq(SeqDeserializer::new(std::iter::once(self))),
+            (KEY_OR_ALL, Value::Table(_)) => self.deserialize_any(visitor),
+            (KEY_OR_ALL, _) => {
+                visitor.visit_map(MapDeserializer::new(std::iter::once(("key", self))))
+            }
             _ => visitor.visit_newtype_struct(self),
         }
     }

@@ -149,14 +149,25 @@ impl Form {
 
 /// Months and years have no exact length, and `M` is easily taken for minutes.
 fn exact(text: &str) -> Result<(), String> {
-    let units = text.split(|c: char| !c.is_ascii_alphabetic());
-    let vague = ["M", "month", "months", "y", "yr", "yrs", "year", "years"];
-    match units.into_iter().find(|unit| vague.contains(unit)) {
-        Some(unit) => Err(format!(
-            "`{unit}` in `{text}` has no exact length; use d (days) or w (weeks), and m for minutes"
-        )),
-        None => Ok(()),
-    }
+    let days = |unit: &&str| match *unit {
+        "M" => Some(0),
+        "mo" | "mon" | "mos" | "month" | "months" => Some(30),
+        "q" | "quarter" | "quarters" => Some(90),
+        "y" | "yr" | "yrs" | "year" | "years" => Some(365),
+        _ => None,
+    };
+    let mut units = text.split(|c: char| !c.is_ascii_alphabetic());
+    let Some((unit, days)) = units.find_map(|unit| Some((unit, days(&unit)?))) else {
+        return Ok(());
+    };
+    let count = text.trim().strip_suffix(unit).map(str::trim);
+    let instead = match count.and_then(|count| count.parse::<u64>().ok()) {
+        Some(count @ 1..1000) if days > 0 => format!("write `{}d`", count * days),
+        _ => "use d (days) or w (weeks), and m for minutes".to_owned(),
+    };
+    Err(format!(
+        "`{unit}` in `{text}` has no exact length; {instead}"
+    ))
 }
 
 /// The shape of the whole file and the shapes it names.
@@ -343,7 +354,10 @@ mod tests {
     #[test]
     fn vague_units_are_refused() {
         assert!(Form::Duration.check("1M").is_err());
-        assert!(Form::Window.check("1y").is_err());
+        let told = |text| Form::Window.check(text).unwrap_err();
+        assert!(told("1y").ends_with("no exact length; write `365d`"));
+        assert!(told("3 mo").ends_with("no exact length; write `90d`"));
+        assert!(told("1y 3d").contains("use d (days)"));
         assert!(Form::Duration.check("1h 30m").is_ok());
         assert!(Form::Window.check("0s").is_err());
     }

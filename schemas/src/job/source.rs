@@ -32,15 +32,20 @@ pub struct Source {
     /// Reject a row whose event time is further ahead of the newest one accepted before it: one row of the year 9999 would make all after it late. Longer than the longest silence to be expected, after which all rows would be rejected. The first row is always accepted. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_ahead: Option<Span>,
-    /// Drop rows whose id was seen before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Drop rows whose id was seen before. The key alone may stand for the whole: `dedupe = "event_id"`.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "key_or_all"
+    )]
+    #[schemars(schema_with = "key_or_all_schema")]
     pub dedupe: Option<Dedupe>,
     /// What must hold of every row; a row that breaks one, or for which it is null, goes to the `rejects` output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<Sql>,
     /// For a changelog: the columns that name a row of the table. The newest row of a key, by event time, is the one that holds. With it the source is a table of the same name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub key: Vec<Text>,
+    #[serde(default, skip_serializing_if = "<[Text]>::is_empty")]
+    pub key: OneOrMany<Text>,
     /// For a changelog: a row that satisfies this removes the table's row of its key. Default: no row does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_when: Option<Sql>,
@@ -91,11 +96,47 @@ impl Format {
 pub struct Dedupe {
     /// The column, or columns, that tell one event from another.
     pub key: OneOrMany<Text>,
-    /// How long an id is remembered, by event time. Use at least `lateness` and the longest time after which a sender repeats itself.
-    pub keep: Span,
+    /// How long an id is remembered, by event time. Use at least `lateness` and the longest time after which a sender repeats itself. Default: the job's lateness; a row that repeats an older one, time and all, is late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Span>,
     /// What a row with a known id and other content does. It is always counted as a conflict. Default: first.
     #[serde(default)]
     pub on_conflict: OnConflict,
+}
+
+impl Dedupe {
+    /// How long an id is remembered in a job of this lateness.
+    #[must_use]
+    pub fn keep(&self, lateness: Span) -> Span {
+        self.keep.unwrap_or(lateness)
+    }
+}
+
+/// The name by which the job file's reader is asked to see anything but a table as the table's `key`.
+pub(super) const KEY_OR_ALL: &str = "$tidegate::KeyOrAll";
+
+fn key_or_all<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Dedupe>, D::Error> {
+    struct KeyOrAll;
+    impl<'de> Visitor<'de> for KeyOrAll {
+        type Value = Dedupe;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a column, a list of columns or a table")
+        }
+        fn visit_newtype_struct<D: Deserializer<'de>>(self, from: D) -> Result<Dedupe, D::Error> {
+            Dedupe::deserialize(from)
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Dedupe, A::Error> {
+            Dedupe::deserialize(de::value::MapAccessDeserializer::new(map))
+        }
+    }
+    from.deserialize_newtype_struct(KEY_OR_ALL, KeyOrAll)
+        .map(Some)
+}
+
+fn key_or_all_schema(generator: &mut SchemaGenerator) -> Schema {
+    let key = generator.subschema_for::<OneOrMany<Text>>();
+    let all = generator.subschema_for::<Dedupe>();
+    json_schema!({ "anyOf": [key, all] })
 }
 
 /// Which of two rows with the same id and different content holds.
@@ -116,8 +157,7 @@ pub struct Table {
     /// The source, whose rows are versions of the table's rows.
     pub from: Text,
     /// The columns that name a row of the table.
-    #[schemars(length(min = 1))]
-    pub key: Vec<Text>,
+    pub key: OneOrMany<Text>,
     /// A row that satisfies this removes the table's row of its key. Default: no row does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_when: Option<Sql>,

@@ -49,7 +49,7 @@ fn summary(job: &Job) -> Result<String, Failure> {
     let whole = Whole::new(job)?;
     let mut text = headline(job);
     for (title, section) in [
-        ("Sources", sources::section(job)),
+        ("Sources", sources::section(&whole)),
         ("Outputs", outputs::section(&whole)),
         ("Semantics", semantics::section(job)),
         ("State, as it grows with the data", state::section(job)),
@@ -127,6 +127,43 @@ select = ["id", "asks_1h + 1 as next"]
     fn checked(job: &str) -> Result<String, String> {
         let job = load("t.toml", job.as_bytes(), &[], &|_| None).map_err(|e| e.to_string())?;
         summary(&job).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn inputs_that_are_not_there_yet_are_warned_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        std::fs::write(at("b.jsonl"), "").unwrap();
+        let job = |path: &str| JOB.replace("${EVENTS:-events.jsonl}", &at(path));
+        for (path, why) in [("a.jsonl", "no such file"), ("*.csv", "no file matches")] {
+            let text = checked(&job(path)).unwrap();
+            let warning = format!("warning: no input at `{}`: {why}", at(path));
+            assert!(text.contains(&warning), "{text}");
+        }
+        let text = checked(&job("*.jsonl")).unwrap();
+        assert!(!text.contains(&at("*.jsonl`")), "{text}");
+    }
+
+    #[test]
+    fn ids_are_remembered_for_the_lateness_where_nothing_else_is_said() {
+        let all = "dedupe = { key = \"id\", keep = \"1h\" }";
+        let text = checked(&JOB.replace(all, "dedupe = \"id\"")).unwrap();
+        assert!(
+            text.contains("within 10m (the lateness, by default)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("24 bytes for each row of the last 10m"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_ending_that_contradicts_the_format_is_warned_of() {
+        let warning = "warning: the path ends in .csv, and what is written there is parquet";
+        assert!(!checked(JOB).unwrap().contains("the path ends in"));
+        let text = checked(&JOB.replace("\"f.parquet\"", "\"f.csv\"")).unwrap();
+        assert!(text.contains(warning), "{text}");
     }
 
     #[test]

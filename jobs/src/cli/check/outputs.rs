@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use tidegate_schemas::job::{
-    Aggregate, ColumnKind, Features, Job, Mode, Output, OutputKind, Sink, Source, Until, Window,
+    Aggregate, ColumnKind, Features, Job, Mode, Output, OutputKind, Sink, SinkFormat, Source,
+    Until, Window,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -58,6 +59,12 @@ fn paragraph(whole: &Whole<'_>, lineage: &Lineage<'_>, output: &Output) -> Strin
     for (name, sink) in sinks {
         written = true;
         text.push_str(&format!("      -> {name}: {}\n", sink_line(sink)));
+        if let Some(ending) = other_ending(sink) {
+            text.push_str(&format!(
+                "         warning: the path ends in .{ending}, and what is written there is {}\n",
+                format_name(sink)
+            ));
+        }
         if !sink.select.is_empty()
             && let Some(schema) = whole.written.get(name)
         {
@@ -255,12 +262,28 @@ fn sink_line(sink: &Sink) -> String {
         Mode::Changes => "every change, with tick and diff",
         Mode::Upserts => "the newest version of each row, with version and status",
     };
-    let format = format!("{:?}", sink.format).to_lowercase();
+    let format = format_name(sink);
     let filter = sink
         .filter
         .as_ref()
         .map(|sql| format!(", where {}", sql.written()));
     format!("{format}, {place}, {mode}{}", filter.unwrap_or_default())
+}
+
+fn format_name(sink: &Sink) -> String {
+    format!("{:?}", sink.format).to_lowercase()
+}
+
+/// The ending of a sink's path, if files that end so are written in another format.
+fn other_ending(sink: &Sink) -> Option<&str> {
+    let (_, ending) = sink.path.as_ref()?.as_str().rsplit_once('.')?;
+    let usual = match ending {
+        "parquet" | "pq" => SinkFormat::Parquet,
+        "csv" | "tsv" => SinkFormat::Csv,
+        "jsonl" | "ndjson" | "json" => SinkFormat::Jsonl,
+        _ => return None,
+    };
+    (usual != sink.format).then_some(ending)
 }
 
 /// A type of a file's column, in the words of job files where there is one.

@@ -2,14 +2,21 @@
 
 use tidegate_schemas::job::{Format, Job, OnConflict, Source, Text};
 
+use super::whole::Whole;
 use crate::cli::sheet::Sheet;
+use crate::sources::nothing_to_read;
 
 /// One paragraph for each source, and the tables.
-pub(super) fn section(job: &Job) -> String {
-    job.sources
-        .iter()
-        .map(|(name, source)| paragraph(job, name, source))
-        .collect()
+pub(super) fn section(whole: &Whole<'_>) -> String {
+    let mut text = String::new();
+    for (name, source) in &whole.job.sources {
+        text.push_str(&paragraph(whole.job, name, source));
+        let plan = whole.plan.sources.iter().find(|plan| plan.name == *name);
+        if let Some(why) = plan.and_then(|plan| nothing_to_read(&plan.declared)) {
+            text.push_str(&format!("      warning: {why}\n"));
+        }
+    }
+    text
 }
 
 fn paragraph(job: &Job, name: &str, source: &Source) -> String {
@@ -57,9 +64,14 @@ fn paragraph(job: &Job, name: &str, source: &Source) -> String {
             OnConflict::Latest => "the last one corrects the others",
         };
         text.push_str(&format!(
-            "      of rows with the same {} within {}, {holds}\n",
+            "      of rows with the same {} within {}{}, {holds}\n",
             key.join(" and "),
-            dedupe.keep
+            dedupe.keep(job.job.lateness),
+            if dedupe.keep.is_none() {
+                " (the lateness, by default)"
+            } else {
+                ""
+            }
         ));
     }
     for table in job

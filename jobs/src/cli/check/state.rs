@@ -27,7 +27,7 @@ pub(super) fn section(job: &Job) -> String {
     ));
     for (name, source) in &job.sources {
         if let Some(dedupe) = &source.dedupe {
-            let keep = dedupe.keep;
+            let keep = dedupe.keep(job.job.lateness);
             lines.push(format!(
                 "ids of {name}: 24 bytes for each row of the last {keep}"
             ));

@@ -256,6 +256,7 @@ fn columns_that_do_not_fit_are_errors_naming_all_of_them() {
     let columns = vec![
         DeclaredColumn::new("kind", ColumnType::I64),
         DeclaredColumn::new("when", ColumnType::Rfc3339),
+        DeclaredColumn::new("nose", ColumnType::Text),
     ];
     let message = read(&some_events(3), columns).message();
     assert!(message.contains("rows.parquet` does not fit"), "{message}");
@@ -265,10 +266,11 @@ fn columns_that_do_not_fit_are_errors_naming_all_of_them() {
     );
     assert!(
         message.contains(
-            "column `when` (timestamp) is not in the file (it has `noise`, `kind`, `id`)"
+            "column `when` (timestamp) is not in the file (it has `noise`, `kind`, `id`);"
         ),
         "{message}"
     );
+    assert!(message.contains("; did you mean `noise`?"), "{message}");
     let twice = batch(vec![
         ("id", Arc::new(UInt64Array::from(vec![1])) as ArrayRef),
         ("id", Arc::new(UInt64Array::from(vec![2]))),

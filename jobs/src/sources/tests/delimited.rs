@@ -117,7 +117,9 @@ fn headers_that_do_not_fit_are_errors_that_say_what_is_there() {
     let heard = read(id_and_kind(), "ID,kind,kind\n1,a,b\n");
     let message = heard.message();
     assert!(
-        message.contains("column `id` is not in the header (`ID`, `kind`, `kind`)"),
+        message.contains(
+            "column `id` is not in the header (`ID`, `kind`, `kind`); did you mean `ID`?"
+        ),
         "{message}"
     );
     assert!(

@@ -189,3 +189,25 @@ fn a_long_first_line_is_begun_once() {
     assert_eq!(file.fill(&mut rows).unwrap(), Filled::End);
     assert_eq!(begun.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn a_file_without_rows_says_what_is_in_it() {
+    let said = |format: Format, text: &'static str| {
+        let columns = vec![DeclaredColumn::new("id", ColumnType::U8)];
+        let declared = Arc::new(Declared::new(vec!["-".into()], format, columns));
+        let input = Input::Decoded(Box::new(std::io::Cursor::new(text)));
+        let mut file = OpenFile::over(&declared, "-".into(), input);
+        let mut rows = Rows::new(&declared);
+        assert_eq!(file.fill(&mut rows).unwrap(), Filled::End);
+        file.instead_of_rows()
+    };
+    let csv = Format::Csv(CsvOptions::default());
+    assert_eq!(said(csv, ""), Some("it is empty"));
+    assert_eq!(said(csv, "id"), Some("no line follows its header"));
+    assert_eq!(said(csv, "id\n"), Some("no line follows its header"));
+    assert_eq!(said(csv, "id\n1"), None);
+    assert_eq!(said(csv, "id\nx\n"), None);
+    assert_eq!(said(Format::JsonLines, ""), Some("it is empty"));
+    assert_eq!(said(Format::JsonLines, "\n\n"), Some("its lines are blank"));
+    assert_eq!(said(Format::JsonLines, "{\"id\":1}"), None);
+}

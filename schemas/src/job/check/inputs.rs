@@ -74,7 +74,7 @@ impl Check<'_> {
                 self.column(key, name, &source.columns);
             }
             self.twice(dedupe.key.iter(), "column");
-            if dedupe.keep <= Span::ZERO {
+            if dedupe.keep.is_some_and(|keep| keep <= Span::ZERO) {
                 let path = ["source", name, "dedupe", "keep"];
                 self.tell_key(
                     &path,

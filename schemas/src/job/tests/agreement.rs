@@ -200,8 +200,8 @@ fn what_is_broken_is_not_missed_as_well() {
         &["unknown key `fromat` in `source.events`"],
     );
     expect(
-        &[("key = [\"segment\"]", "key = «\"segment\"")],
-        &["`source.limits.key` must be a list, not a text"],
+        &[("key = [\"segment\"]", "key = «7")],
+        &["`source.limits.key` must be a text, or a list, not a whole number"],
     );
     expect(
         &[("at_gap = \"new\"", "at_gap = «7")],

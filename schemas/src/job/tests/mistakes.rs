@@ -74,13 +74,10 @@ fn unknown_and_missing_keys_at_every_depth() {
         &["unknown key `ovner` in `job`"],
     );
     expect(
+        &[("dedupe = { key = ", "dedupe = «{ «kye = ")],
         &[
-            ("dedupe = { key", "dedupe = «{ key"),
-            (", keep = ", ", «kepp = "),
-        ],
-        &[
-            "`source.events.dedupe` needs the key `keep`",
-            "unknown key `kepp` in `source.events.dedupe`",
+            "`source.events.dedupe` needs the key `key`",
+            "unknown key `kye` in `source.events.dedupe`",
         ],
     );
     expect(

@@ -119,6 +119,29 @@ fn a_changelog_with_a_key_is_a_table() {
 }
 
 #[test]
+fn a_key_may_stand_alone() {
+    let dedupe = |written: &str| {
+        let all = "dedupe = { key = \"event_id\", keep = \"72h\" }";
+        let job = load_text(&example_with(all, written))?;
+        Ok::<_, Problems>(job.sources["events"].dedupe.clone().unwrap())
+    };
+    let alone = dedupe("dedupe = \"event_id\"").unwrap();
+    assert_eq!(alone, dedupe("dedupe = [\"event_id\"]").unwrap());
+    assert_eq!(alone, dedupe("dedupe = { key = \"event_id\" }").unwrap());
+    assert_eq!(alone.key[..], ["event_id"]);
+    assert!(alone.key[0].place().is_some());
+    assert_eq!(alone.keep(Span::hours(2)), Span::hours(2));
+    let told = dedupe("dedupe = \"event_di\"").unwrap_err().to_string();
+    assert!(told.contains("did you mean `event_id`?"), "{told}");
+    let told = dedupe("dedupe = 7").unwrap_err().to_string();
+    let words = "`source.events.dedupe` must be a text, or a list, or a table";
+    assert!(told.contains(words), "{told}");
+    let limits = example_with("key = [\"segment\"]", "key = \"segment\"");
+    let job = load_text(&limits).unwrap();
+    assert_eq!(job.all_tables()["limits"].key, ["segment"]);
+}
+
+#[test]
 fn texts_know_their_line_and_column() {
     let job = example();
     let when = &job.triggers["rescue"].when;

@@ -120,7 +120,7 @@ fn overrides_set_keys_and_entries_of_lists() {
     assert_eq!(job.sources["events"].path[0], "other/*.jsonl");
     assert_eq!(
         job.sources["events"].dedupe.as_ref().unwrap().keep,
-        Span::hours(1)
+        Some(Span::hours(1))
     );
     assert!(job.sources["events"].follow);
     assert_eq!(job.job.name, "7");
