@@ -56,7 +56,7 @@ pub struct Plan {
 }
 
 /// A source and what becomes of its rows.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct SourcePlan {
     /// Its name.
     pub name: String,
@@ -74,6 +74,24 @@ pub struct SourcePlan {
     pub feeds: Vec<(usize, FactsPlan)>,
     /// The tables whose changelog it is: the stage, and what a row means there.
     pub tables: Vec<(usize, TablePlan)>,
+}
+
+impl SourcePlan {
+    /// All expressions that are evaluated over its rows.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let expect = self.expect.iter().map(|(_, expression)| expression);
+        let facts = self.feeds.iter().map(|(_, facts)| facts);
+        let filters = facts.clone().flat_map(|facts| &facts.filters);
+        let tables = self.tables.iter().map(|(_, table)| table);
+        let words = tables
+            .clone()
+            .flat_map(|table| table.key.iter().chain(&table.columns));
+        let words = words.chain(facts.flat_map(|facts| &facts.words));
+        expect
+            .chain(filters.map(|filter| &filter.expression))
+            .chain(words.map(|word| &word.expression))
+            .chain(tables.filter_map(|table| table.delete_when.as_ref()))
+    }
 }
 
 /// A column in which every row must have a value.

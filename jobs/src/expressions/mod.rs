@@ -14,11 +14,13 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::BinaryExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -87,6 +89,7 @@ impl Planner {
         let simplifier = ExprSimplifier::new(simplify);
         let logical = simplifier.simplify(simplifier.coerce(logical, &df_schema)?)?;
         let physical = self.context.create_physical_expr(logical, &df_schema)?;
+        let physical = physical.transform_up(|part| Ok(checked(part)))?.data;
         let data_type = physical.data_type(schema)?;
         let columns: BTreeSet<usize> = collect_columns(&physical)
             .iter()
@@ -104,6 +107,17 @@ impl Planner {
             columns,
             only_text_column,
         })
+    }
+}
+
+/// The same part, which fails for whole numbers that overflow; left to itself, DataFusion wraps them around.
+fn checked(part: Arc<dyn PhysicalExpr>) -> Transformed<Arc<dyn PhysicalExpr>> {
+    match part.downcast_ref::<BinaryExpr>() {
+        Some(binary) => {
+            let checked = binary.clone().with_fail_on_overflow(true);
+            Transformed::yes(Arc::new(checked))
+        }
+        None => Transformed::no(part),
     }
 }
 
@@ -350,6 +364,21 @@ mod tests {
         assert_eq!(truths, expected.collect::<Vec<_>>());
         let empty = planner.plan("8 / n", &schema).unwrap();
         assert_eq!(empty.values(&batch.slice(0, 0)).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn whole_numbers_do_not_wrap_around() {
+        let batch = batch();
+        for sql in [
+            "n * 4611686018427387904",
+            "abs(1 + (n + 9223372036854775805))",
+        ] {
+            let plan = Planner::new().plan(sql, &batch.schema()).unwrap();
+            let (values, failures) = plan.computed(&batch).unwrap();
+            let rows: Vec<usize> = failures.iter().map(|failure| failure.row).collect();
+            assert_eq!(rows, [1, 2], "{sql}");
+            assert_eq!(values.null_count(), 2, "{sql}");
+        }
     }
 
     #[test]

@@ -199,3 +199,30 @@ impl FactsPlan {
             .map(|column| batch.schema_ref().field(column).name().clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn ids_read_as_they_came() {
+        let columns: [(&str, ArrayRef); 2] = [
+            ("n", Arc::new(Int64Array::from(vec![7, -1]))),
+            ("t", Arc::new(StringArray::from(vec!["T-1", "Zürich"]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        for (plan, expected) in [
+            (IdPlan::Ordinal, ["40", "41"]),
+            (IdPlan::Number(0), ["7", "-1"]),
+            (IdPlan::Hash(vec![1]), ["T-1", "Zürich"]),
+            (IdPlan::Hash(vec![1, 0]), ["T-1/7", "Zürich/-1"]),
+        ] {
+            let texts = plan.texts(&batch, 40).unwrap();
+            assert_eq!(texts.iter().flatten().collect::<Vec<_>>(), expected);
+        }
+    }
+}

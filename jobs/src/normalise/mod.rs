@@ -19,8 +19,6 @@ mod evaluation;
 mod layout;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod uncomputed;
 mod words;
 
 use std::sync::Arc;

@@ -49,6 +49,7 @@ pub use by_source::{Rejected, SourceAccount};
 use clock::Clock;
 use conductor::{Conductor, Line, RawSinks, Work};
 pub use error::RunError;
+pub(crate) use sound::unsound;
 pub(crate) use tables::table_rows;
 pub use watch::Watch;
 use worker::Outlet;

@@ -12,7 +12,7 @@ use crate::normalise::{Faults, numbers};
 ///
 /// # Errors
 /// When Arrow cannot bring columns into form.
-pub(super) fn unsound(plan: &SourcePlan, batch: &RecordBatch) -> Result<Faults, DataFusionError> {
+pub(crate) fn unsound(plan: &SourcePlan, batch: &RecordBatch) -> Result<Faults, DataFusionError> {
     let mut faults = Faults::default();
     let name = |column: usize| Some(batch.schema_ref().field(column).name().clone());
     let times = batch.column(plan.time);

@@ -11,7 +11,7 @@ use super::database::quoted;
 use super::error::VerifyError;
 use super::facts::Feeding;
 use super::ledger::{Ledger, Measure, time_unit};
-use super::raw::{KeyNames, RawRows};
+use super::raw::{FAILED, KeyNames, RawRows};
 use super::tables::Table;
 use super::triggers::Watched;
 use crate::compile::{Need, Plan, SourcePlan};
@@ -74,7 +74,7 @@ pub(super) fn feeding(
         }
         feeding.push(Feeding {
             name: source.name.clone(),
-            rows: RawRows::new(&source.declared, facts, keys),
+            rows: RawRows::new(source, facts, keys),
             time: time_of(source),
             expect,
             id: (facts.id.clone(), facts.tag),
@@ -84,19 +84,21 @@ pub(super) fn feeding(
     feeding
 }
 
-/// What must hold of the rows of a source.
+/// What must hold of the rows of a source; those that cannot be computed have been looked at.
 pub(super) fn expectations(job: &Job, source: &str) -> Vec<String> {
     let expect = job.sources.get(source).into_iter();
     let expect = expect.flat_map(|source| &source.expect);
-    expect.map(|sql| sql.as_str().to_owned()).collect()
+    expect
+        .map(|sql| format!("\"{FAILED}\" OR ({}\n)", sql.as_str()))
+        .collect()
 }
 
 /// That a row has what is needed of it.
 fn needed(source: &SourcePlan, need: &Need) -> String {
     let column = quoted(source.declared.schema().field(need.column).name());
     match need.bits {
-        None => format!("{column} IS NOT NULL"),
-        Some(most) => format!("{column} BETWEEN 0 AND {most}"),
+        None => format!("\"{FAILED}\" OR {column} IS NOT NULL"),
+        Some(most) => format!("\"{FAILED}\" OR {column} BETWEEN 0 AND {most}"),
     }
 }
 

@@ -2,12 +2,18 @@
 //!
 //! Rows come through [`crate::sources`], so that what a field means is decided in one place; what
 //! follows from the rows is not taken from anywhere else. Beside the columns that the job declares,
-//! a row has [`ARRIVAL`], [`KEY`] (a number for the key's name, which [`KeyNames`] knows), and [`ID`], or also [`NAMED`].
+//! a row has [`ARRIVAL`], [`KEY`] (a number for the key's name, which [`KeyNames`] knows), [`ID`],
+//! [`NAMED`] where that is shown, and [`FAILED`]: SQL over a whole table ends at the first row that it
+//! cannot be computed for, so such rows are found here, and of what they hold only what moves the clock is
+//! left.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array, UInt64Array,
+};
+use arrow::compute::{filter_record_batch, nullif};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::DataFusionError;
@@ -16,7 +22,9 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
 
 use super::database::ascending;
-use crate::normalise::{FactsPlan, IdPlan};
+use crate::compile::SourcePlan;
+use crate::normalise::{FactsPlan, Faults, IdPlan};
+use crate::runtime::unsound;
 use crate::sources::{self, Declared, Event, Lifetime, SourceBatch, SourceError};
 
 /// The number of the row in its source, rejects left out.
@@ -25,8 +33,11 @@ pub(super) const ARRIVAL: &str = "$arrival";
 pub(super) const KEY: &str = "$key";
 /// The event's id. 0 where rows are numbered, which needs to know which of them count.
 pub(super) const ID: &str = "$id";
-/// The id as a text, where an output of the entity shows it as one. 0 where rows are numbered.
+/// The id as a text, where an output of the entity shows it as one. It says nothing where rows are numbered.
 pub(super) const NAMED: &str = "$named";
+/// Whether an expression of the job cannot be computed for the row. Such a row is a reject: all else that
+/// it has is null, save its time.
+pub(super) const FAILED: &str = "$failed";
 
 /// The names of the keys, by number.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +87,7 @@ pub(super) type Failure = Arc<Mutex<Option<SourceError>>>;
 /// The rows of a source.
 #[derive(Clone, Debug)]
 pub(super) struct RawRows {
-    declared: Declared,
+    source: SourcePlan,
     schema: SchemaRef,
     facts: FactsPlan,
     keys: KeyNames,
@@ -85,21 +96,23 @@ pub(super) struct RawRows {
 }
 
 impl RawRows {
-    /// The rows of `declared` as they feed an entity. What a followed source has so far is all of it.
-    pub(super) fn new(declared: &Declared, facts: &FactsPlan, keys: &KeyNames) -> RawRows {
-        let mut declared = declared.clone();
-        declared.lifetime = Lifetime::Finite;
-        let schema = raw_schema(&declared);
+    /// The rows of `source` as they feed an entity. What a followed source has so far is all of it.
+    pub(super) fn new(source: &SourcePlan, facts: &FactsPlan, keys: &KeyNames) -> RawRows {
+        let mut source = source.clone();
+        source.declared.lifetime = Lifetime::Finite;
+        let schema = raw_schema(&source.declared);
         let added = [
             Field::new(ARRIVAL, DataType::Int64, false),
             Field::new(KEY, DataType::UInt32, true),
             Field::new(ID, DataType::UInt64, false),
         ];
         let named = (facts.named != 0).then(|| Field::new(NAMED, DataType::Utf8, true));
-        let added = added.into_iter().chain(named);
-        let fields = schema.fields().iter().map(|field| field.as_ref().clone());
+        let failed = Field::new(FAILED, DataType::Boolean, false);
+        let added = added.into_iter().chain(named).chain([failed]);
+        let fields = schema.fields().iter();
+        let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
         RawRows {
-            declared,
+            source,
             schema: Arc::new(Schema::new(fields.chain(added).collect::<Vec<_>>())),
             facts: facts.clone(),
             keys: keys.clone(),
@@ -139,7 +152,35 @@ impl RawRows {
         if self.facts.named != 0 {
             columns.push(Arc::new(self.facts.id.texts(batch, 0)?));
         }
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        let failed = self.failed(batch)?;
+        if failed.true_count() == 0 {
+            columns.push(Arc::new(failed));
+            return Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?);
+        }
+        let key = batch.num_columns() + 1;
+        for column in (0..batch.num_columns()).filter(|column| *column != self.source.time) {
+            columns[column] = nullif(&columns[column], &failed)?;
+        }
+        columns[key] = nullif(&columns[key], &failed)?;
+        columns.push(Arc::new(failed.clone()));
+        let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        // Those that would be rejected anyway move no clock.
+        let unsound = unsound(&self.source, batch)?;
+        let left = |row: usize| Some(!(failed.value(row) && unsound.has(row)));
+        Ok(filter_record_batch(
+            &rows,
+            &(0..batch.num_rows()).map(left).collect(),
+        )?)
+    }
+
+    /// The rows for which an expression of the job cannot be computed.
+    fn failed(&self, batch: &RecordBatch) -> Result<BooleanArray, DataFusionError> {
+        let mut faults = Faults::default();
+        for expression in self.source.expressions() {
+            faults.values(expression, batch)?;
+        }
+        let rows = 0..batch.num_rows();
+        Ok(rows.map(|row| Some(faults.has(row))).collect())
     }
 
     /// Reads everything and hands it to `give`, until that says that nobody listens.
@@ -147,7 +188,7 @@ impl RawRows {
         &self,
         mut give: impl FnMut(Result<RecordBatch, DataFusionError>) -> bool,
     ) -> Result<(), SourceError> {
-        let mut source = sources::open(self.declared.clone())?;
+        let mut source = sources::open(self.source.declared.clone())?;
         let mut arrived = 0;
         loop {
             match source.next()? {

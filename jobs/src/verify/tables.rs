@@ -80,7 +80,7 @@ impl Table {
             key,
             source: Feeding {
                 name: source.name.clone(),
-                rows: RawRows::new(&source.declared, &nobody, &KeyNames::default()),
+                rows: RawRows::new(source, &nobody, &KeyNames::default()),
                 time: time_of(source),
                 expect: expectations(job, &source.name),
                 id: (IdPlan::Ordinal, IdTag::new(0, 1)),

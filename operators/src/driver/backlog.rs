@@ -1,40 +1,38 @@
 //! The backlog: facts that wait for the watermark, in the blocks they came in.
 //!
 //! # State
-//! Per waiting fact an entry of 40 bytes, and its row in its block; a block is dropped with its last
+//! Per waiting fact an entry of 24 bytes, and its row in its block; a block is dropped with its last
 //! waiting fact.
 
 use std::sync::Arc;
 
-use tidegate_schemas::fact::{Fact, FactBlock};
+use tidegate_schemas::fact::{Fact, FactBlock, Head};
 use tidegate_schemas::time::EventTime;
 
-use super::agenda::{Agenda, Entry, time};
+use super::agenda::{Agenda, Entry};
 
-/// A fact that waits: where it is, and what, beside its time, it is sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A fact that waits: whose it is, and where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
-    pub(super) id: u64,
-    bits: u64,
     pub(super) slot: u32,
     block: u32,
-    /// Its row in the block, and above that whether it takes an equal fact back.
     row: u32,
 }
 
-/// The bit of a fact that takes an equal one back.
-const TAKES_BACK: u32 = 1 << 31;
+/// A fact of the key that is being stepped, with what it is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gathered {
+    at: EventTime,
+    id: u64,
+    block: u32,
+    row: u32,
+}
 
-impl Waiting {
-    /// Whether it takes an equal fact back.
+impl Gathered {
+    /// Facts of a key are in this order.
     #[inline]
-    pub(super) fn takes_back(&self) -> bool {
-        self.row & TAKES_BACK != 0
-    }
-
-    #[inline]
-    fn row(&self) -> usize {
-        (self.row & !TAKES_BACK) as usize
+    pub(super) fn place(&self) -> (EventTime, u64) {
+        (self.at, self.id)
     }
 }
 
@@ -42,6 +40,8 @@ impl Waiting {
 #[derive(Debug)]
 pub(super) struct Backlog {
     facts: Agenda<Waiting>,
+    /// Room that is kept from tick to tick.
+    released: Vec<Entry<Waiting>>,
     /// Blocks, and how many facts of each wait.
     blocks: Vec<(Arc<FactBlock>, u32)>,
     free: Vec<u32>,
@@ -51,6 +51,7 @@ impl Default for Backlog {
     fn default() -> Backlog {
         Backlog {
             facts: Agenda::new(),
+            released: Vec::new(),
             blocks: Vec::new(),
             free: Vec::new(),
         }
@@ -58,9 +59,15 @@ impl Default for Backlog {
 }
 
 impl Backlog {
-    /// Takes in a block, without the rows that were left out. `slots` has the slot of each of its keys;
-    /// how many facts each has is added there.
-    pub(super) fn add(&mut self, block: Arc<FactBlock>, slots: &mut [(u32, u32)]) {
+    /// Takes in a block, without the rows that were left out; those before `passed` do not wait and go
+    /// to `due`. `slots` has the slot of each of its keys; how many facts each has is added there.
+    pub(super) fn add(
+        &mut self,
+        block: Arc<FactBlock>,
+        slots: &mut [(u32, u32)],
+        passed: EventTime,
+        due: &mut Vec<Waiting>,
+    ) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.blocks.push((Arc::default(), 0));
             self.blocks.len() as u32 - 1
@@ -71,15 +78,16 @@ impl Backlog {
             count += 1;
             let (slot, facts) = &mut slots[head.key as usize];
             *facts += 1;
-            let takes_back = if head.diff < 0 { TAKES_BACK } else { 0 };
             let fact = Waiting {
-                id: head.id,
-                bits: head.bits,
                 slot: *slot,
                 block: index,
-                row: row | takes_back,
+                row,
             };
-            self.facts.push(head.at, fact);
+            if head.at < passed {
+                due.push(fact);
+            } else {
+                self.facts.push(head.at, fact);
+            }
         }
         match count {
             0 => self.free.push(index),
@@ -88,39 +96,73 @@ impl Backlog {
     }
 
     /// Moves the facts before the watermark to `due`; those of one moment stay in order of arrival.
-    pub(super) fn release(&mut self, watermark: EventTime, due: &mut Vec<Entry<Waiting>>) {
-        self.facts.drain_before(watermark, due);
+    pub(super) fn release(&mut self, watermark: EventTime, due: &mut Vec<Waiting>) {
+        self.released.clear();
+        self.facts.drain_before(watermark, &mut self.released);
+        due.extend(self.released.iter().map(|(_, fact)| *fact));
     }
 
     /// All facts that wait; those of one moment stay in order of arrival.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<Waiting>> {
-        self.facts.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.facts.iter().map(|(_, fact)| fact)
+    }
+
+    /// The head of a fact, as long as it is not done.
+    #[inline]
+    pub(super) fn head(&self, fact: &Waiting) -> &Head {
+        &self.blocks[fact.block as usize].0.heads[fact.row as usize]
     }
 
     /// What a fact is, as long as it is not done.
     #[inline]
-    pub(super) fn fact(&self, (at, fact): &Entry<Waiting>) -> Fact<'_> {
-        Fact {
-            at: time(*at),
-            id: fact.id,
-            bits: fact.bits,
-            words: self.blocks[fact.block as usize].0.words(fact.row()),
-        }
+    pub(super) fn fact(&self, fact: &Gathered) -> Fact<'_> {
+        self.blocks[fact.block as usize].0.fact(fact.row as usize)
+    }
+
+    /// What a fact that waits is.
+    pub(super) fn waiting(&self, fact: &Waiting) -> Fact<'_> {
+        self.blocks[fact.block as usize].0.fact(fact.row as usize)
     }
 
     /// Brings a fact nearer to the processor.
     #[inline]
     pub(super) fn touch(&self, fact: &Waiting) -> u64 {
         let block = &self.blocks[fact.block as usize].0;
-        let words = block.words(fact.row());
+        let words = block.words(fact.row as usize);
+        let ends = words.first().zip(words.last());
+        block.heads[fact.row as usize].id ^ ends.map_or(0, |(first, last)| (first ^ last) as u64)
+    }
+
+    /// Brings the words of a fact nearer to the processor.
+    #[inline]
+    pub(super) fn touch_words(&self, fact: &Gathered) -> u64 {
+        let words = self.blocks[fact.block as usize].0.words(fact.row as usize);
         let ends = words.first().zip(words.last());
         ends.map_or(0, |(first, last)| (first ^ last) as u64)
     }
 
+    /// Facts of one key with what they are sorted by; answers whether one takes another back.
+    #[inline]
+    pub(super) fn gather(&self, facts: &[Waiting], into: &mut Vec<Gathered>) -> bool {
+        into.clear();
+        let mut takes_back = false;
+        into.extend(facts.iter().map(|fact| {
+            let head = self.head(fact);
+            takes_back |= head.diff < 0;
+            Gathered {
+                at: head.at,
+                id: head.id,
+                block: fact.block,
+                row: fact.row,
+            }
+        }));
+        takes_back
+    }
+
     /// These facts have been dealt with.
-    pub(super) fn done(&mut self, facts: &[Entry<Waiting>]) {
-        for run in facts.chunk_by(|(_, a), (_, b)| a.block == b.block) {
-            let index = run[0].1.block;
+    pub(super) fn done(&mut self, facts: &[Waiting]) {
+        for run in facts.chunk_by(|a, b| a.block == b.block) {
+            let index = run[0].block;
             let (block, left) = &mut self.blocks[index as usize];
             *left -= run.len() as u32;
             if *left == 0 {
@@ -132,19 +174,16 @@ impl Backlog {
 
     /// Lets facts of one key that were taken back meet their other halves; both go. Of two versions
     /// of a fact the older one is taken back.
-    #[inline]
-    pub(super) fn take_back(&self, facts: &mut Vec<Entry<Waiting>>) {
-        if !facts.iter().any(|(_, fact)| fact.takes_back()) {
-            return;
-        }
-        let mut kept: Vec<Entry<Waiting>> = Vec::with_capacity(facts.len());
-        for (at, fact) in facts.drain(..) {
-            if !fact.takes_back() {
-                kept.push((at, fact));
+    pub(super) fn take_back(&self, facts: &mut Vec<Gathered>) {
+        let mut kept: Vec<Gathered> = Vec::with_capacity(facts.len());
+        for fact in facts.drain(..) {
+            let block = &self.blocks[fact.block as usize].0;
+            if block.heads[fact.row as usize].diff > 0 {
+                kept.push(fact);
                 continue;
             }
-            let same = |(t, other): &Entry<Waiting>| *t == at && other.id == fact.id;
-            let versions = kept.iter().rev().take_while(|entry| same(entry)).count();
+            let same = |other: &&Gathered| other.place() == fact.place();
+            let versions = kept.iter().rev().take_while(same).count();
             if versions > 0 {
                 kept.remove(kept.len() - versions);
             }

@@ -239,7 +239,10 @@ impl<L: Logic> Driver<L> {
                 if !tables.is_empty() {
                     keys.tables(logic, &tables);
                 }
-                facts.into_iter().for_each(|block| keys.facts(block));
+                let passed = watermark.unwrap_or(EventTime::MIN);
+                facts
+                    .into_iter()
+                    .for_each(|block| keys.facts(block, passed));
                 if let Some(watermark) = watermark {
                     keys.advance(logic, watermark, settled);
                 }

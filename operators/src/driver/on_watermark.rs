@@ -5,7 +5,7 @@
 //!
 //! # State
 //! Per key: its slot and the logic's state, until the logic forgets it. Per waiting fact: its row in
-//! its block and a reference of 40 bytes; a block is dropped with its last waiting fact. What waits is
+//! its block and an entry of 24 bytes; a block is dropped with its last waiting fact. What waits is
 //! bounded by the lateness.
 
 use std::hint::black_box;
@@ -18,7 +18,7 @@ use tidegate_schemas::time::EventTime;
 
 use super::AHEAD;
 use super::agenda::{Agenda, Entry, time};
-use super::backlog::{Backlog, Waiting};
+use super::backlog::{Backlog, Gathered, Waiting};
 use super::by_slot::{sort_by_slot, sort_mostly_sorted};
 use super::kept::{RecentFact, fact_from, fact_to};
 use super::save::Shards;
@@ -35,11 +35,12 @@ pub(super) struct OnWatermark<L: Logic> {
     backlog: Backlog,
     /// Room that is kept from tick to tick.
     slots: Vec<(u32, u32)>,
-    due: Vec<Entry<Waiting>>,
-    order: Vec<(u32, u32)>,
-    spare: Vec<(u32, u32)>,
-    group: Vec<Entry<Waiting>>,
-    late: Vec<Entry<Waiting>>,
+    /// Facts of this tick that need not wait.
+    passed: Vec<Waiting>,
+    due: Vec<Waiting>,
+    spare: Vec<Waiting>,
+    group: Vec<Gathered>,
+    late: Vec<Gathered>,
     due_timers: Vec<Entry<u32>>,
 }
 
@@ -50,8 +51,8 @@ impl<L: Logic> OnWatermark<L> {
             timers: Agenda::new(),
             backlog: Backlog::default(),
             slots: Vec::new(),
+            passed: Vec::new(),
             due: Vec::new(),
-            order: Vec::new(),
             spare: Vec::new(),
             group: Vec::new(),
             late: Vec::new(),
@@ -59,15 +60,17 @@ impl<L: Logic> OnWatermark<L> {
         }
     }
 
-    /// Takes in a block.
-    pub(super) fn facts(&mut self, block: Arc<FactBlock>) {
+    /// Takes in a block of a tick whose watermark is `watermark`: most facts of a replay are before it
+    /// when they come.
+    pub(super) fn facts(&mut self, block: Arc<FactBlock>, watermark: EventTime) {
         if block.is_empty() {
             return;
         }
         self.slots.clear();
         let slots = self.store.slots_of(&block).into_iter();
         self.slots.extend(slots.map(|slot| (slot, 0)));
-        self.backlog.add(block, &mut self.slots);
+        self.backlog
+            .add(block, &mut self.slots, watermark, &mut self.passed);
         for (slot, facts) in self.slots.iter().filter(|(_, facts)| *facts > 0) {
             self.store.get_mut(*slot).waiting += facts;
         }
@@ -98,20 +101,20 @@ impl<L: Logic> OnWatermark<L> {
     fn step_facts(&mut self, logic: &L, watermark: EventTime, out: &mut Outputs) {
         self.due.clear();
         self.backlog.release(watermark, &mut self.due);
-        self.order.clear();
-        let places = self.due.iter().zip(0..);
-        self.order
-            .extend(places.map(|((_, fact), place)| (fact.slot, place)));
-        sort_by_slot(&mut self.order, &mut self.spare);
+        // What has waited came first.
+        self.due.append(&mut self.passed);
+        sort_by_slot(&mut self.due, &mut self.spare, |fact| fact.slot);
         let (mut start, mut touched) = (0, 0);
-        while start < self.order.len() {
+        while start < self.due.len() {
             if start + AHEAD > touched {
-                let end = (start + 3 * AHEAD).min(self.order.len());
+                let end = (start + 3 * AHEAD).min(self.due.len());
                 self.touch(start.max(touched)..end);
                 touched = end;
             }
-            let slot = self.order[start].0;
-            let same = self.order[start..].iter().take_while(|(s, _)| *s == slot);
+            let slot = self.due[start].slot;
+            let same = self.due[start..]
+                .iter()
+                .take_while(|fact| fact.slot == slot);
             let end = start + same.count();
             self.step_key(logic, slot, start..end, watermark, out);
             start = end;
@@ -122,9 +125,8 @@ impl<L: Logic> OnWatermark<L> {
     /// Reads a little of each of these facts and of their keys.
     fn touch(&self, range: Range<usize>) {
         let mut sum = 0;
-        for (slot, place) in &self.order[range] {
-            let (_, fact) = &self.due[*place as usize];
-            sum ^= self.backlog.touch(fact) ^ self.store.touch(*slot);
+        for fact in &self.due[range] {
+            sum ^= self.backlog.touch(fact) ^ self.store.touch(fact.slot);
         }
         black_box(sum);
     }
@@ -138,12 +140,11 @@ impl<L: Logic> OnWatermark<L> {
         out: &mut Outputs,
     ) {
         let facts = range.len() as u32;
-        self.group.clear();
-        let places = self.order[range].iter();
-        self.group
-            .extend(places.map(|(_, place)| self.due[*place as usize]));
-        sort_mostly_sorted(&mut self.group, &mut self.late, |(at, fact)| (*at, fact.id));
-        self.backlog.take_back(&mut self.group);
+        let takes_back = self.backlog.gather(&self.due[range], &mut self.group);
+        sort_mostly_sorted(&mut self.group, &mut self.late, Gathered::place);
+        if takes_back {
+            self.backlog.take_back(&mut self.group);
+        }
         let (slot, name) = self.store.get_with_name(index);
         slot.waiting -= facts;
         let quiet = slot.timer;
@@ -152,7 +153,7 @@ impl<L: Logic> OnWatermark<L> {
         let facts = group.iter().enumerate().map(|(place, fact)| {
             if place % AHEAD == 0 {
                 let ahead = group.iter().skip(place + AHEAD).take(AHEAD);
-                black_box(ahead.fold(0, |sum, (_, fact)| sum ^ backlog.touch(fact)));
+                black_box(ahead.fold(0, |sum, fact| sum ^ backlog.touch_words(fact)));
             }
             backlog.fact(fact)
         });
@@ -210,18 +211,18 @@ impl<L: Logic> OnWatermark<L> {
 
     /// Writes every key, and its facts that wait, to its shard.
     pub(super) fn save(&self, logic: &L, shards: &mut Shards) {
-        let mut waiting: Vec<&Entry<Waiting>> = self.backlog.iter().collect();
+        let mut waiting: Vec<&Waiting> = self.backlog.iter().collect();
         // Stable, so that those of one moment stay in order of arrival.
-        waiting.sort_by_key(|(at, fact)| (fact.slot, *at));
+        waiting.sort_by_key(|fact| (fact.slot, self.backlog.head(fact).at));
         let mut waiting = waiting.into_iter().peekable();
         for (index, slot) in self.store.iter() {
             let to = shards.of(slot.shard());
             to.text(self.store.name_of(slot));
             logic.encode(&slot.state, to);
             to.unsigned(u128::from(slot.waiting));
-            while let Some(entry) = waiting.next_if(|(_, fact)| fact.slot == index) {
-                to.bool(entry.1.takes_back());
-                fact_to(self.backlog.fact(entry), to);
+            while let Some(fact) = waiting.next_if(|fact| fact.slot == index) {
+                to.bool(self.backlog.head(fact).diff < 0);
+                fact_to(self.backlog.waiting(fact), to);
             }
         }
     }
@@ -263,7 +264,7 @@ impl<L: Logic> OnWatermark<L> {
                 block.push(head, &words);
             }
         }
-        self.facts(Arc::new(block));
+        self.facts(Arc::new(block), EventTime::MIN);
         for index in loaded {
             let wake = logic.wake(&self.store.get_mut(index).state);
             self.rest(index, wake);

@@ -175,6 +175,35 @@ fn crates_know_only_those_below_them() {
     }
 }
 
+/// The fuzzers are built by another compiler and by hand only: what they include must not outgrow them in silence.
+#[test]
+fn the_fuzzers_know_every_package_of_the_sources() {
+    let known = dependencies("tests/fuzz");
+    let unknown: BTreeSet<String> = dependencies("jobs")
+        .difference(&known)
+        .map(|name| name.replace('-', "_"))
+        .collect();
+    assert!(unknown.contains("datafusion"));
+    let mut found = Vec::new();
+    for source in sources("jobs/src/sources")
+        .iter()
+        .filter(|source| !source.is_test())
+    {
+        for (number, line) in source.code() {
+            let used = unknown
+                .iter()
+                .filter(|package| line.contains("::") && speaks(line, package));
+            found.extend(
+                used.map(|package| format!("{}:{number}: {package}", source.path.display())),
+            );
+        }
+    }
+    none(
+        found,
+        "packages of the sources that tests/fuzz/Cargo.toml does not have",
+    );
+}
+
 #[test]
 fn every_file_begins_by_saying_what_it_is_for() {
     let silent = |source: &Source| {

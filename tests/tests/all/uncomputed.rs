@@ -301,6 +301,8 @@ fn they_are_rejects_and_the_answers_are_as_without_them() {
     let rejects = rejects(&place, "out/unlimited.jsonl");
     assert_eq!(rejects.len(), 1);
     assert!(rejects.iter().all(|(_, reason)| reason.starts_with(&told)));
+    let verified = place.tidegate(["verify", "job.toml"]).run().code(0);
+    assert!(verified.stdout.contains("known"), "{verified}");
     let most = job(&place, &["replay", "--max-rejects", "5"], "jsonl", 2);
     most.run().code(1).says(&["--max-rejects 5"]);
 }

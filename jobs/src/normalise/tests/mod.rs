@@ -1,6 +1,8 @@
 //! Normalising against a plain loop over the rows, for every kind of column, plan and number of
 //! workers.
 
+mod uncomputed;
+
 use std::collections::BTreeSet;
 
 use arrow::array::{

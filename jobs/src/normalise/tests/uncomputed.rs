@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tidegate_operators::parcel::Content;
 
-use super::*;
+use super::super::*;
 use crate::expressions::Planner;
 
 /// The batch's columns are `a`, `b`, and the texts `t`, which are numbers or not.
