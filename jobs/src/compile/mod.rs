@@ -11,6 +11,7 @@ mod advice;
 mod conditions;
 mod drift;
 mod features;
+mod ids;
 mod outputs;
 mod overwrites;
 mod sessions;
