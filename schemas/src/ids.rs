@@ -11,6 +11,7 @@
 //! nothing of the old one is needed any more, it is dropped whole and the young one becomes the old.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::names::Texts;
@@ -67,15 +68,37 @@ struct Generations {
 #[derive(Debug)]
 struct Generation {
     /// Where each text begins in `bytes`, and how long it is.
-    places: HashMap<u64, (usize, usize)>,
+    places: HashMap<u64, (usize, usize), BuildHasherDefault<Mix>>,
     bytes: String,
     newest: EventTime,
+}
+
+/// The hash of an id, which mostly is one already: the high bits are folded onto the low ones.
+#[derive(Debug, Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    #[inline]
+    fn write_u64(&mut self, id: u64) {
+        let wide = u128::from(id ^ self.0) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = wide as u64 ^ (wide >> 64) as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes
+            .iter()
+            .for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Default for Generation {
     fn default() -> Generation {
         Generation {
-            places: HashMap::new(),
+            places: HashMap::default(),
             bytes: String::new(),
             newest: EventTime::MIN,
         }
@@ -88,12 +111,15 @@ impl Generation {
         Some(&self.bytes[start..start + length])
     }
 
-    fn insert(&mut self, id: u64, text: &str) {
-        self.places.entry(id).or_insert_with(|| {
-            let start = self.bytes.len();
-            self.bytes.push_str(text);
+    /// Adds a text unless its id has one. Answers the one it has then.
+    fn insert(&mut self, id: u64, text: &str) -> &str {
+        let Generation { places, bytes, .. } = self;
+        let (start, length) = *places.entry(id).or_insert_with(|| {
+            let start = bytes.len();
+            bytes.push_str(text);
             (start, text.len())
         });
+        &bytes[start..start + length]
     }
 }
 
@@ -123,11 +149,8 @@ impl Ids {
         let Generations { young, old, .. } = &mut *generations;
         for (id, at, text) in ids {
             young.newest = young.newest.max(at);
-            match old.get(id) {
-                Some(first) => young.insert(id, first),
-                None => young.insert(id, text),
-            }
-            if let Some(first) = young.get(id).filter(|first| *first != text) {
+            let first = young.insert(id, old.get(id).unwrap_or(text));
+            if first != text {
                 clashes.push(Clash {
                     first: first.to_owned(),
                     other: text.to_owned(),
