@@ -21,9 +21,9 @@ use crate::runtime::{self, Options, Watch};
 pub(super) struct Running {
     #[command(flatten)]
     pub(super) job: JobFile,
-    /// How many workers. Default: one for each processor.
-    #[arg(long, value_name = "N")]
-    pub(super) workers: Option<NonZeroUsize>,
+    /// How many workers, up to 256. Default: one for each processor.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) workers: Option<u16>,
     /// Write only these sinks, and compute only what they need. May be repeated.
     #[arg(long, value_name = "SINK", value_delimiter = ',')]
     pub(super) only: Vec<String>,
@@ -60,7 +60,7 @@ impl Running {
     /// How many workers are meant.
     pub(super) fn workers(&self) -> usize {
         let all = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        self.workers.map_or_else(all, NonZeroUsize::get)
+        self.workers.map_or_else(all, usize::from)
     }
 
     /// Carries the plan out, shows how it gets on, and gives account of it.

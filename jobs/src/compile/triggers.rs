@@ -210,10 +210,10 @@ impl Compiler<'_> {
                 .map_or(Kind::Int, |program| program.result().kind()),
             visible: segment.is_some(),
         });
-        let when = self.condition(&sight.registers, &trigger.when)?;
+        let when = self.verdict(&sight.registers, &trigger.when)?;
         let clear_when = match &trigger.clear_when {
             None => None,
-            Some(sql) => Some(self.condition(&sight.registers, sql)?),
+            Some(sql) => Some(self.verdict(&sight.registers, sql)?),
         };
         Some(Conditions {
             segment,
@@ -304,6 +304,27 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+
+    /// A condition that must be true or false.
+    fn verdict(&mut self, registers: &[Register], sql: &Sql) -> Option<Program> {
+        let program = self.condition(registers, sql)?;
+        if program.result() == Type::Bool {
+            return Some(program);
+        }
+        let message = format!(
+            "`{}` must be true or false, and is {}: compare it with something",
+            sql.written(),
+            match program.result() {
+                Type::Bool => "that",
+                Type::Int => "a whole number",
+                Type::Float => "a number",
+                Type::Text => "a text",
+                Type::Time => "a time",
+            }
+        );
+        self.problem(sql.place(), message);
+        None
     }
 
     fn condition_problem(&mut self, sql: &Sql, registers: &[Register], error: &str) {

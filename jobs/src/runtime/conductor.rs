@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::error::RunError;
 use super::reader::Word;
 use super::watch::Watch;
-use crate::sinks::{SinkError, SinkSender};
+use crate::sinks::{SinkError, SinkHandle, SinkSender};
 
 /// What a worker is told.
 pub(super) enum Work {
@@ -48,8 +48,12 @@ pub(super) struct RawSinks {
 }
 
 /// Brings rows from the sources to the workers.
-pub(super) struct Conductor {
+pub(super) struct Conductor<'a> {
     pub(super) lines: Vec<Line>,
+    /// When one of them fails the run is over, even if no row comes any more.
+    pub(super) sinks: &'a [SinkHandle],
+    /// Whether a worker listens no longer: it has failed.
+    pub(super) deaf: bool,
     pub(super) clock: Clock,
     pub(super) watch: Arc<Watch>,
     pub(super) raw: Vec<RawSinks>,
@@ -67,14 +71,19 @@ pub(super) struct Conductor {
 /// How often the clock is looked at when nothing comes.
 const PULSE: Duration = Duration::from_millis(100);
 
-impl Conductor {
-    /// Works until these sources have ended or the run is stopped.
+impl Conductor<'_> {
+    /// Works until these sources have ended, the run is stopped, or somebody who is needed has failed.
+    /// Answers whether the sources have ended: if not, nobody should wait for them.
     pub(super) fn conduct(
         &mut self,
         from: &Receiver<(usize, Word)>,
         mut open: usize,
-    ) -> Result<(), RunError> {
-        while open > 0 && !self.watch.is_stopped() {
+    ) -> Result<bool, RunError> {
+        while open > 0 {
+            if self.watch.is_stopped() || self.deaf || self.sinks.iter().any(SinkHandle::has_failed)
+            {
+                return Ok(false);
+            }
             match from.recv_timeout(PULSE) {
                 Ok((source, Word::Rows(rows))) => self.rows(source, rows)?,
                 Ok((_, Word::Idle)) | Err(RecvTimeoutError::Timeout) => self.pulse(),
@@ -86,7 +95,7 @@ impl Conductor {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Says the last word: the watermark as it is when all sources have ended.
@@ -127,7 +136,7 @@ impl Conductor {
         self.watch.set_clock(watermark, self.clock.newest());
         if !rows.times.is_empty() {
             // Not by the tick: in a live run that is the time, and batches may come in step with it.
-            self.lines[self.turn].send(Work::Rows(self.tick, rows));
+            self.deaf |= !self.lines[self.turn].send(Work::Rows(self.tick, rows));
             self.turn = (self.turn + 1) % self.lines.len();
         }
         self.complete(watermark);
@@ -180,7 +189,7 @@ impl Conductor {
         self.sent = watermark;
         self.texts.ids().at_watermark(self.tick, watermark);
         for line in &self.lines {
-            line.send(Work::Tick(self.tick, watermark));
+            self.deaf |= !line.send(Work::Tick(self.tick, watermark));
         }
     }
 }

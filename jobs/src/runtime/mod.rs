@@ -140,6 +140,8 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     let crew = Crew::start(&shared, options.workers, &mut outputs)?;
     let mut conductor = Conductor {
         lines: crew.lines,
+        sinks: &outputs.handles,
+        deaf: false,
         clock: Clock::new(shared.sources.len(), lateness, idle_timeout),
         watch: Arc::clone(watch),
         raw: std::mem::take(&mut outputs.raw),
@@ -400,7 +402,7 @@ fn read_all(
     opened: Vec<Box<dyn Source>>,
     lateness: Span,
     stretch: Stretch,
-    conductor: &mut Conductor,
+    conductor: &mut Conductor<'_>,
 ) -> Result<(), RunError> {
     let is_first = |source: &SourcePlan| {
         source.feeds.is_empty() && source.declared.lifetime == Lifetime::Finite
@@ -432,16 +434,14 @@ fn read_all(
             }));
         }
         drop(to);
-        let conducted = conductor.conduct(&from, count);
-        drop(from);
-        if conducted.is_ok() && !shared.watch.is_stopped() {
-            for reader in readers {
-                if reader.join().is_err() {
-                    return Err(RunError::Start("a source's thread has died".to_owned()));
-                }
+        if !conductor.conduct(&from, count)? {
+            return Ok(());
+        }
+        for reader in readers {
+            if reader.join().is_err() {
+                return Err(RunError::Start("a source's thread has died".to_owned()));
             }
         }
-        conducted?;
     }
     Ok(())
 }

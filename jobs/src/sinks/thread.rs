@@ -168,6 +168,12 @@ impl SinkHandle {
         self.shared.written.load(Ordering::Relaxed)
     }
 
+    /// Whether the sink has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.shared.failure.get().is_some()
+    }
+
     /// Why the sink failed, if it has.
     #[must_use]
     pub fn failure(&self) -> Option<SinkError> {

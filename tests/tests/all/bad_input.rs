@@ -467,3 +467,25 @@ fn a_job_file_with_mistakes_tells_all_of_them_with_their_places() {
         .code(2)
         .says(&["events"]);
 }
+
+#[test]
+fn a_condition_that_is_no_truth_is_a_mistake() {
+    let place = Place::new();
+    for (key, sql, found) in [
+        ("when", "contacts_24h", "a whole number"),
+        ("clear_when", "'x'", "a text"),
+    ] {
+        let call = place.tidegate(["check", "jobs/catalog/repeat-contact-rescue.toml"]);
+        let ended = call
+            .set(&format!("trigger.rescue.{key}"), sql)
+            .run()
+            .code(2);
+        ended.says(&[&format!("`{sql}` must be true or false, and is {found}")]);
+    }
+    let call = place.tidegate(["run", "jobs/catalog/repeat-contact-rescue.toml"]);
+    call.arg("--workers")
+        .arg("9999")
+        .run()
+        .code(2)
+        .says(&["9999 is not in 1..=256"]);
+}

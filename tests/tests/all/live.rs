@@ -115,6 +115,23 @@ fn an_intervention_comes_while_the_input_is_still_open_and_a_signal_ends_the_run
 }
 
 #[test]
+fn a_sink_that_fails_ends_the_run_although_the_input_goes_on() {
+    let place = Place::new();
+    let call = interventions(&place, "run")
+        .set("source.events.path", "-")
+        .set(
+            "sink.interventions.select",
+            "[\"10 / (contacts_24h - 3) as q\"]",
+        );
+    let mut running = Running::start(call);
+    running.write(&(contact(1) + &contact(2)));
+    running.write(&contact(3));
+    // Nothing more comes, and the input stays open.
+    let ended = running.end().code(2);
+    ended.says(&["10 / (contacts_24h - 3)", "sink.interventions"]);
+}
+
+#[test]
 fn a_replay_that_is_interrupted_leaves_no_results() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let place = Place::new();
