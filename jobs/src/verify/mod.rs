@@ -14,7 +14,7 @@
 //! Current values, triggers that look at every change or at open sessions, who is held out, drift, and
 //! late and rejected rows; results on the standard output whose file was not named; columns of keys
 //! with so many rows that joining them would take too long. All that is named in the report, and
-//! never counted as equal.
+//! never counted as equal. A result that could be compared and is not there does not agree.
 //!
 //! # Assumptions
 //! The run has read all of its input to the end. A row that was late only because its source had been
@@ -100,7 +100,7 @@ pub fn verify(job: &Job, options: &VerifyOptions) -> Result<VerifyReport, Verify
     for sink in &plan.sinks {
         match looked_for(job, &plan, sink, options) {
             Ok(result) => by_stage.entry(result.stage).or_default().push(result),
-            Err(unchecked) => report.unchecked.push(unchecked),
+            Err(gap) => gap.tell(&plan, sink, &mut report),
         }
     }
     for (stage, results) in by_stage {
@@ -123,6 +123,7 @@ pub fn verify(job: &Job, options: &VerifyOptions) -> Result<VerifyReport, Verify
         }
     }
     report.outputs.sort_by(|a, b| a.sink.cmp(&b.sink));
+    report.missing.sort_by(|a, b| a.what.cmp(&b.what));
     report.unchecked.sort_by(|a, b| a.what.cmp(&b.what));
     Ok(report)
 }
@@ -136,27 +137,46 @@ struct Claim<'a> {
     files: Vec<PathBuf>,
 }
 
+/// Why a result cannot be compared.
+enum Gap {
+    /// It should be there and is not.
+    Missing(String),
+    /// It is not looked at.
+    Unchecked(String),
+}
+
+impl Gap {
+    fn tell(self, plan: &Plan, sink: &SinkPlan, report: &mut VerifyReport) {
+        let name = match sink.feed {
+            Feed::Output { stage, output } => plan.stages[stage].outputs[output].name.as_str(),
+            Feed::Late(_) | Feed::Rejects(_) => "raw rows",
+        };
+        let (list, why) = match self {
+            Gap::Missing(why) => (&mut report.missing, why),
+            Gap::Unchecked(why) => (&mut report.unchecked, why),
+        };
+        list.push(Unchecked {
+            what: format!("{} ({name})", sink.spec.name),
+            rows: None,
+            why,
+        });
+    }
+}
+
 /// Where the result of a sink is, or why it is not compared.
 fn looked_for<'a>(
     job: &Job,
     plan: &'a Plan,
     sink: &'a SinkPlan,
     options: &VerifyOptions,
-) -> Result<Claim<'a>, Unchecked> {
-    let unchecked = |what: &str, why: &str| Unchecked {
-        what: format!("{} ({what})", sink.spec.name),
-        rows: None,
-        why: why.to_owned(),
-    };
+) -> Result<Claim<'a>, Gap> {
+    let unchecked = |why: &str| Gap::Unchecked(why.to_owned());
     let Feed::Output { stage, output } = sink.feed else {
-        return Err(unchecked(
-            "raw rows",
-            "late and rejected rows are not computed again",
-        ));
+        return Err(unchecked("late and rejected rows are not computed again"));
     };
     let name = plan.stages[stage].outputs[output].name.as_str();
     if let Some(why) = not_computed(job, name) {
-        return Err(unchecked(name, why));
+        return Err(unchecked(why));
     }
     let from_pipe = plan.sources.iter().find(|source| {
         let feeds = source.feeds.iter().any(|(to, _)| *to == stage);
@@ -169,11 +189,11 @@ fn looked_for<'a>(
             "source `{}` is the standard input, which is gone",
             source.name
         );
-        return Err(unchecked(name, &why));
+        return Err(Gap::Unchecked(why));
     }
     let files = match options.results.get(&sink.spec.name) {
         Some(given) => given.clone(),
-        None => written::files(&sink.spec).map_err(|why| unchecked(name, &why))?,
+        None => written::files(&sink.spec)?,
     };
     Ok(Claim {
         sink,

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct VerifyReport {
     /// The results that were compared.
     pub outputs: Vec<OutputReport>,
+    /// Results that should be there and are not.
+    pub missing: Vec<Unchecked>,
     /// Outputs and sinks that were not looked at, and why.
     pub unchecked: Vec<Unchecked>,
 }
@@ -82,18 +84,38 @@ pub struct Unchecked {
 }
 
 impl VerifyReport {
-    /// Whether no row was found that does not agree. What was not compared does not count, so look at
-    /// [`VerifyReport::is_complete`] too.
+    /// Whether no result is missing and no row was found that does not agree. What was not compared
+    /// does not count, so look at [`VerifyReport::is_complete`] too.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.outputs.iter().all(OutputReport::agrees)
+        self.missing.is_empty() && self.outputs.iter().all(OutputReport::agrees)
     }
 
     /// Whether everything was compared.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let complete = |output: &OutputReport| output.unchecked.is_empty();
-        self.unchecked.is_empty() && self.outputs.iter().all(complete)
+        self.missing.is_empty() && self.unchecked.is_empty() && self.outputs.iter().all(complete)
+    }
+
+    /// How many results agree, do not, are missing, and were not checked.
+    fn verdict(&self) -> String {
+        let agreeing = self.outputs.iter().filter(|output| output.agrees()).count();
+        let counts = [
+            (self.outputs.len() - agreeing, "DOES NOT AGREE"),
+            (self.missing.len(), "missing"),
+            (self.unchecked.len(), "not checked"),
+        ];
+        let mut verdict = match self.outputs.len() + self.missing.len() {
+            0 => "nothing was compared".to_owned(),
+            _ => format!("{agreeing} agree"),
+        };
+        for (count, what) in counts {
+            if count > 0 {
+                verdict.push_str(&format!(", {count} {what}"));
+            }
+        }
+        verdict
     }
 }
 
@@ -110,10 +132,13 @@ impl fmt::Display for VerifyReport {
         for output in &self.outputs {
             writeln!(f, "{output}")?;
         }
+        for missing in &self.missing {
+            writeln!(f, "{} DOES NOT AGREE: {}", missing.what, missing.why)?;
+        }
         for unchecked in &self.unchecked {
             writeln!(f, "not checked: {unchecked}")?;
         }
-        Ok(())
+        writeln!(f, "{}", self.verdict())
     }
 }
 

@@ -13,32 +13,35 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::Gap;
 use super::error::VerifyError;
 use crate::sinks::{Format, Mode, Place, SinkSpec};
 
-/// The files of a sink's result. `Err` says why there are none.
-pub(super) fn files(spec: &SinkSpec) -> Result<Vec<PathBuf>, String> {
+/// The files of a sink's result. A result in parts has none when no row was written.
+pub(super) fn files(spec: &SinkSpec) -> Result<Vec<PathBuf>, Gap> {
     let Place::Path(path) = &spec.place else {
-        return Err("it was written to the standard output: name the file that it went to".into());
+        return Err(Gap::Unchecked(
+            "it was written to the standard output: name the file that it went to".into(),
+        ));
     };
     let whole = Path::new(path);
-    let found = match path.split_once("{part}") {
-        Some((before, after)) => parts(before, after),
-        None if whole.is_dir() => {
+    match path.split_once("{part}") {
+        Some((before, after)) => Ok(parts(before, after)),
+        None if whole.is_dir() || path.ends_with('/') => {
             let directory = path.trim_end_matches('/');
-            parts(
+            Ok(parts(
                 &format!("{directory}/part-"),
                 &format!(".{}", spec.format.ending()),
-            )
+            ))
         }
-        None if whole.is_file() => vec![whole.to_owned()],
-        None => Vec::new(),
-    };
-    match found.is_empty() {
-        true => Err(format!(
-            "there is no result at {path}: run the job first, or name the file"
-        )),
-        false => Ok(found),
+        None if whole.is_file() => Ok(vec![whole.to_owned()]),
+        None if whole.exists() => Err(Gap::Unchecked(format!(
+            "{path} is no file that can be read again: name the file that it went to"
+        ))),
+        None => Err(Gap::Missing(format!(
+            "there is no result at {path}: run the job with this sink first, name the file that \
+             it went to, or verify other sinks only"
+        ))),
     }
 }
 

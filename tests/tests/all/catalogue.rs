@@ -74,6 +74,22 @@ fn results_agree_with_sql_over_the_raw_rows() {
 }
 
 #[test]
+fn a_result_that_is_gone_and_a_test_that_is_not_there_are_no_success() {
+    let place = Place::new();
+    let job = "jobs/catalog/wiki-sessions.toml";
+    place.tidegate(["run", job, "--quiet"]).run().code(0);
+    std::fs::remove_file(place.path("out/wiki-sessions/bounces.csv")).unwrap();
+    let ended = place.tidegate(["verify", job]).run().code(1);
+    let told = "bounces (sessions.visit) DOES NOT AGREE: there is no result at";
+    assert!(ended.stdout.contains(told), "{ended}");
+    let last = "2 agree, 1 missing, 1 not checked\n";
+    assert!(ended.stdout.ends_with(last), "{ended}");
+    let misspelt = place.tidegate(["test", job, "--only", "tpyo"]).run();
+    let misspelt = misspelt.code(2);
+    misspelt.says(&["no test has `tpyo` in its name; there are:"]);
+}
+
+#[test]
 fn at_gap_can_be_set_from_outside() {
     let place = Place::new();
     let run = ["run", "jobs/catalog/wiki-sessions.toml", "--only", "visits"];

@@ -54,7 +54,8 @@ fn paragraph(job: &Job, name: &str, source: &Source) -> String {
     }
     if let Some(ahead) = source.max_ahead {
         text.push_str(&format!(
-            "      rejected when more than {ahead} ahead of the newest row before it\n"
+            "      rejected when more than {ahead} ahead of the newest row before it; \
+             verify compares nothing of such a job\n"
         ));
     }
     if let Some(dedupe) = &source.dedupe {

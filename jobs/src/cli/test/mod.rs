@@ -50,7 +50,12 @@ impl Test {
         logging::start(Loudness::Quiet, &ProgressBar::hidden());
         let job = self.job.load()?;
         let is_meant = |name: &str| self.only.as_ref().is_none_or(|text| name.contains(text));
-        let cases = job.tests.iter().filter(|case| is_meant(case.name.as_str()));
+        let cases = job.tests.iter();
+        let mut cases = cases.filter(|case| is_meant(case.name.as_str())).peekable();
+        if let (Some(text), None) = (&self.only, cases.peek()) {
+            let names = job.tests.iter().map(|case| case.name.written());
+            return Err(Failure::usage(nothing_of(text, names)));
+        }
         let (mut held, mut failed) = (0, 0);
         for case in cases {
             let failures = Bench::new(&job, case, self.seed).failures();
@@ -65,6 +70,18 @@ impl Test {
             0 => Ok(()),
             _ => Err(Failure::found()),
         }
+    }
+}
+
+/// That no case has this text in its name, and which names there are.
+fn nothing_of<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.is_empty() {
+        true => format!("no test has `{text}` in its name: the job file has no [[test]]"),
+        false => format!(
+            "no test has `{text}` in its name; there are:\n  {}",
+            names.join("\n  ")
+        ),
     }
 }
 
@@ -84,7 +101,7 @@ fn told(name: &str, failures: &BTreeSet<String>) -> String {
 
 fn summary(held: usize, failed: usize) -> String {
     match (held, failed) {
-        (0, 0) => "no cases\n".to_owned(),
+        (0, 0) => "the job file has no [[test]], so nothing was tested\n".to_owned(),
         (held, 0) => format!("{held} ok\n"),
         (held, failed) => format!("{held} ok, {failed} failed\n"),
     }
@@ -102,6 +119,9 @@ mod tests {
             told("gap", &failures),
             "FAILED  gap\n        sessions.visit:\n          - x\n"
         );
+        let nothing = nothing_of("day", ["gap", "two weeks"].into_iter());
+        let told = "no test has `day` in its name; there are:\n  gap\n  two weeks";
+        assert_eq!(nothing, told);
         assert_eq!(summary(2, 0), "2 ok\n");
         assert_eq!(summary(2, 1), "2 ok, 1 failed\n");
     }

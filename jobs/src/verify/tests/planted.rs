@@ -238,12 +238,20 @@ where = "gap_1m > 2"
     let report = verify(&small.job, &options).unwrap();
     let unchecked: Vec<&str> = report.unchecked.iter().map(|u| u.what.as_str()).collect();
     let named = [
-        "absent (sessions.visit)",
         "current (current.training)",
         "late (raw rows)",
         "unsure (features.training)",
     ];
     assert_eq!(unchecked, named, "{report}");
+    assert_eq!(report.missing.len(), 1, "{report}");
+    assert_eq!(report.missing[0].what, "absent (sessions.visit)");
+    assert!(!report.agrees(), "{report}");
+    let text = report.to_string();
+    assert!(text.contains("absent (sessions.visit) DOES NOT AGREE: there is no result at"));
+    assert!(
+        text.ends_with("\n1 agree, 1 missing, 3 not checked\n"),
+        "{text}"
+    );
     let [training] = &report.outputs[..] else {
         panic!("{report}")
     };
@@ -258,6 +266,28 @@ where = "gap_1m > 2"
         training.unchecked.iter().any(|u| u.what == "column gap_1m"),
         "{report}"
     );
+
+    fs::remove_dir_all(small.path("parts")).unwrap();
+    let report = small.verify();
+    let mut outputs = report.outputs.iter();
+    let training = outputs.find(|output| output.sink == "training").unwrap();
+    assert!(training.expected > 0, "{report}");
+    assert_eq!(training.missing, training.expected, "{report}");
+}
+
+#[test]
+fn a_result_in_parts_without_a_row_has_no_part_and_agrees() {
+    let sink = r#"
+[sink.none]
+from = "sessions.visit"
+format = "jsonl"
+path = "DIR/none-{part}.jsonl"
+where = "rows > 1000000"
+"#;
+    let small = Small::new(&format!("{EVERY_OP}{sink}"), PLAIN, 46, 100);
+    let report = small.run(1, Firing::OnWatermark).verify();
+    assert!(report.agrees() && report.is_complete(), "{report}");
+    assert!(report.to_string().ends_with("\n1 agree\n"), "{report}");
 }
 
 #[test]
