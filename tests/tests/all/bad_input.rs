@@ -473,7 +473,7 @@ fn a_condition_that_is_no_truth_is_a_mistake() {
     let place = Place::new();
     for (key, sql, found) in [
         ("when", "contacts_24h", "a whole number"),
-        ("clear_when", "'x'", "a text"),
+        ("clear_when", "last_topic_7d", "a text"),
     ] {
         let call = place.tidegate(["check", "jobs/catalog/repeat-contact-rescue.toml"]);
         let ended = call
