@@ -47,6 +47,8 @@ pub struct Entity {
     changes: Cell<u64>,
     /// Room for the registers.
     registers: RefCell<Vec<i64>>,
+    /// The moment of which the registers were foretold last.
+    foretold: Cell<Option<EventTime>>,
 }
 
 impl Entity {
@@ -75,6 +77,7 @@ impl Entity {
             tables: RefCell::new(Tables::new(widths)),
             changes: Cell::new(1),
             registers: RefCell::default(),
+            foretold: Cell::default(),
         }
     }
 
@@ -98,9 +101,7 @@ impl Entity {
         if !wanted.any(|(trigger, state)| trigger.wants(state, at)) {
             return;
         }
-        more.watched.set(Watched::default());
         let registers = &mut *self.registers.borrow_mut();
-        let tables = &*self.tables.borrow();
         registers.clear();
         for (features, (state, index)) in
             self.features.iter().zip(more.features.iter_mut().zip(0..))
@@ -117,6 +118,13 @@ impl Entity {
         for (sessions, state) in self.others.iter().zip(&more.others) {
             sessions.values(state, at, registers);
         }
+        self.judge(more, at, registers, out);
+    }
+
+    /// Evaluates the triggers that want it over the registers as of `at`.
+    fn judge(&self, more: &mut More, at: EventTime, registers: &mut Vec<i64>, out: &mut Outputs) {
+        more.watched.set(Watched::default());
+        let tables = &*self.tables.borrow();
         for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
             if trigger.wants(state, at) {
                 registers.truncate(trigger.spec().inputs);
@@ -413,10 +421,26 @@ impl Logic for Entity {
         follow.any(|(trigger, told)| {
             let mut affect = rows.iter().filter(|row| trigger.affected(told, row));
             affect.any(|row| {
-                !self.foretell(state, more, row.at, registers)
-                    || trigger.turns_by_tables(told, row.at, registers, tables, key)
+                let foretold = self.foretell(state, more, row.at, registers);
+                self.foretold.set(foretold.then_some(row.at));
+                !foretold || trigger.turns_by_tables(told, row.at, registers, tables, key)
             })
         })
+    }
+
+    fn turn(&self, state: &mut State, out: &mut Outputs) {
+        let (Some(at), Some(more)) = (self.foretold.take(), &mut state.more) else {
+            return;
+        };
+        let session = self.session.as_ref().map(|s| s.wake(&state.session));
+        let is_next = match self.wake_more(more).sooner(session.unwrap_or(Wake::Forget)) {
+            Wake::At(due) => due > at,
+            Wake::Idle => true,
+            Wake::Forget => false,
+        };
+        if is_next && self.watch(more) == Some(at) {
+            self.judge(more, at, &mut self.registers.borrow_mut(), out);
+        }
     }
 
     fn settle_tables(&self, watermark: EventTime) {

@@ -147,6 +147,11 @@ pub trait Logic: 'static {
         rows.iter().any(|row| self.affected(state, row))
     }
 
+    /// May do at once what the timers up to the moment of table rows would. It comes right behind a yes of
+    /// [`Logic::stirs`], for that state or a copy of it; timers are run behind it in any case.
+    #[inline]
+    fn turn(&self, _state: &mut Self::State, _out: &mut Outputs) {}
+
     /// No moment before `watermark` will be looked at again: table versions may be dropped.
     fn settle_tables(&self, _watermark: EventTime) {}
 
