@@ -99,7 +99,7 @@ fn what_is_as_in_the_line_before_is_written_again() {
     let row = |row: usize| {
         let text = (row % 3 != 2).then(|| texts[row % texts.len()]);
         let number = (row % 5 != 4).then_some((row / 3) as i64);
-        (text, number, row / 2 % 2 == 0)
+        (text, number, (row / 2).is_multiple_of(2))
     };
     let rows: Vec<_> = (0..60).map(row).collect();
     let columns: [(&str, ArrayRef); 4] = [
