@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use tidegate_operators::features::Features;
+use tidegate_operators::features::spec::{Nulls, Op};
 use tidegate_schemas::fact::Seen;
 use tidegate_schemas::job::{OutputKind, Place, Sql};
 use tidegate_schemas::rows::{Kind, OutputSchema};
@@ -37,10 +38,38 @@ pub(super) struct StageBuilder {
     pub(super) sources: Vec<String>,
     filters: Vec<FilterKey>,
     words: Vec<WordKey>,
+    /// By word: the bit that says whether there is a value, if somebody asks for it.
+    present: Vec<(usize, u8)>,
     pub(super) plan: StagePlan,
 }
 
 impl StageBuilder {
+    /// Lets columns of every value of a measure ask for a bit, as those with a filter do: then a row's
+    /// bits tell whether features look at it at all. Bits that filters have left are taken from the
+    /// top.
+    fn ask_for_presence(&mut self) {
+        let columns = self.plan.features.iter_mut().flat_map(|f| &mut f.features);
+        let of_all = columns.filter(|column| {
+            column.filter.is_none()
+                && column.nulls == Nulls::Skip
+                && !matches!(column.op, Op::Ratio { .. })
+        });
+        for column in of_all {
+            let Some(word) = column.of.as_ref().map(|of| of.word) else {
+                continue;
+            };
+            let known = self.present.iter().find(|(of, _)| *of == word);
+            let bit = known.map_or(63 - self.present.len() as u8, |(_, bit)| *bit);
+            if known.is_none() {
+                if usize::from(bit) <= self.filters.len() {
+                    return;
+                }
+                self.present.push((word, bit));
+            }
+            column.filter = Some(bit);
+        }
+    }
+
     /// Adds an output and answers its index.
     pub(super) fn output(&mut self, schema: OutputSchema) -> usize {
         self.plan.outputs.push(schema);
@@ -75,6 +104,7 @@ impl Compiler<'_> {
             sources: self.sources_of(entity),
             filters: Vec::new(),
             words: Vec::new(),
+            present: Vec::new(),
             plan: StagePlan {
                 name: entity.unwrap_or_default().to_owned(),
                 dedupe: None,
@@ -96,6 +126,7 @@ impl Compiler<'_> {
         if self.plan.sinks.len() == sinks {
             return;
         }
+        stage.ask_for_presence();
         self.dedupe(&mut stage);
         self.feed(&stage, entity);
         self.plan.stages.push(stage.plan);
@@ -227,10 +258,12 @@ impl Compiler<'_> {
                     && let Some(expression) = self.expression(name, &word.sql, &word.text)
                 {
                     let text = word.sql.written().to_owned();
+                    let present = stage.present.iter().find(|(of, _)| *of == index);
                     plan.words.push(Word {
                         expression,
                         index,
                         kind: word.kind,
+                        present: present.map(|(_, bit)| *bit),
                         text,
                     });
                 }

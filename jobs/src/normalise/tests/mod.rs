@@ -157,6 +157,7 @@ fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<Seen>) -> FactsPlan
         expression: expression(text),
         index,
         kind,
+        present: None,
         text: text.to_owned(),
     };
     FactsPlan {
@@ -347,6 +348,7 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
             expression: Planner::new().plan(sql, &schema).unwrap(),
             index: 0,
             kind: WordKind::Fixed(1),
+            present: None,
             text: "n".to_owned(),
         }],
         stride: 1,
@@ -398,6 +400,7 @@ fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
                 expression: Planner::new().plan(sql, &schema).unwrap(),
                 index: 0,
                 kind: WordKind::Int,
+                present: None,
                 text: sql.to_owned(),
             }],
             stride: 1,
