@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use tidegate_operators::features::Features;
-use tidegate_operators::features::spec::{Nulls, Op};
 use tidegate_schemas::fact::Seen;
 use tidegate_schemas::job::{OutputKind, Place, Sql};
 use tidegate_schemas::rows::{Kind, OutputSchema};
 use tidegate_schemas::time::TimeUnit;
 
 use super::ids::named;
+use super::presence::ask_for_presence;
 use super::source::unit_of;
 use super::{Compiler, Feed, Need, SinkPlan, StagePlan};
 use crate::normalise::{FactsPlan, Filter, IdPlan, IdTag, Word, WordKind};
@@ -44,32 +44,6 @@ pub(super) struct StageBuilder {
 }
 
 impl StageBuilder {
-    /// Lets columns of every value of a measure ask for a bit, as those with a filter do: then a row's
-    /// bits tell whether features look at it at all. Bits that filters have left are taken from the
-    /// top.
-    fn ask_for_presence(&mut self) {
-        let columns = self.plan.features.iter_mut().flat_map(|f| &mut f.features);
-        let of_all = columns.filter(|column| {
-            column.filter.is_none()
-                && column.nulls == Nulls::Skip
-                && !matches!(column.op, Op::Ratio { .. })
-        });
-        for column in of_all {
-            let Some(word) = column.of.as_ref().map(|of| of.word) else {
-                continue;
-            };
-            let known = self.present.iter().find(|(of, _)| *of == word);
-            let bit = known.map_or(63 - self.present.len() as u8, |(_, bit)| *bit);
-            if known.is_none() {
-                if usize::from(bit) <= self.filters.len() {
-                    return;
-                }
-                self.present.push((word, bit));
-            }
-            column.filter = Some(bit);
-        }
-    }
-
     /// Adds an output and answers its index.
     pub(super) fn output(&mut self, schema: OutputSchema) -> usize {
         self.plan.outputs.push(schema);
@@ -126,7 +100,7 @@ impl Compiler<'_> {
         if self.plan.sinks.len() == sinks {
             return;
         }
-        stage.ask_for_presence();
+        stage.present = ask_for_presence(&mut stage.plan.features, stage.filters.len());
         self.dedupe(&mut stage);
         self.feed(&stage, entity);
         self.plan.stages.push(stage.plan);
