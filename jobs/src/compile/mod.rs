@@ -17,6 +17,7 @@ mod overwrites;
 mod sessions;
 mod source;
 mod stage;
+mod tables;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
