@@ -18,6 +18,7 @@ mod presence;
 mod sessions;
 mod source;
 mod stage;
+mod tables;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
