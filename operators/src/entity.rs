@@ -36,8 +36,13 @@ pub struct Entity {
     /// All sessions but the first.
     others: Vec<Sessions>,
     triggers: Vec<Trigger>,
+    /// A fact with none of these bits matters to the first session alone; `None`: every fact may
+    /// matter.
+    matters: Option<u64>,
     /// Whether every fact matters to more than the first session.
     always: bool,
+    /// Whether the first session looks at words.
+    reads: bool,
     /// Whether a trigger wants to be evaluated at changes.
     follows: bool,
     /// Whether such a trigger looks rows up: it wants to be evaluated when they change, too.
@@ -67,7 +72,9 @@ impl Entity {
         let session = sessions.next();
         let others: Vec<Sessions> = sessions.collect();
         Entity {
+            matters: matters(&features, &triggers).filter(|_| others.is_empty()),
             always: !others.is_empty() || triggers.iter().any(at_changes),
+            reads: session.as_ref().is_some_and(Sessions::reads),
             follows: triggers.iter().any(at_changes),
             watches: triggers.iter().any(|t| at_changes(t) && looks_up(t)),
             features,
@@ -81,8 +88,13 @@ impl Entity {
         }
     }
 
-    /// Whether a fact matters to more than the first session.
+    /// Whether a fact with these bits may matter to more than the first session.
     #[inline]
+    fn may_matter(&self, bits: u64) -> bool {
+        self.matters.is_none_or(|matters| bits & matters != 0)
+    }
+
+    /// Whether a fact that may matter does.
     fn concerns_more(&self, fact: &Fact<'_>) -> bool {
         self.always
             || self.features.iter().any(|features| features.concerns(fact))
@@ -264,6 +276,20 @@ impl Entity {
     }
 }
 
+/// Facts with none of these bits matter to none of these; `None`: any fact may.
+fn matters(features: &[Features], triggers: &[Trigger]) -> Option<u64> {
+    let seen = features.iter().map(|features| {
+        let seen = features.seen()?;
+        seen.words.is_empty().then_some(seen.bits)
+    });
+    let anchors = triggers.iter().map(|trigger| {
+        let bit = trigger.spec().anchor?;
+        Some(1 << bit)
+    });
+    seen.chain(anchors)
+        .try_fold(0, |all, bits| Some(all | bits?))
+}
+
 /// What is kept of one key.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -309,9 +335,14 @@ impl Logic for Entity {
     type State = State;
 
     #[inline]
+    fn reads(&self, bits: u64) -> bool {
+        self.reads || self.may_matter(bits)
+    }
+
+    #[inline]
     fn on_fact(&self, state: &mut State, fact: &Fact<'_>, out: &mut Outputs) {
         self.evaluate_passed(state, fact.at, out);
-        if state.more.is_some() || self.concerns_more(fact) {
+        if self.may_matter(fact.bits) && (state.more.is_some() || self.concerns_more(fact)) {
             let more = state.more.get_or_insert_with(|| More::new(self));
             self.more_on_fact(more, fact, out);
         }

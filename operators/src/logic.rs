@@ -114,6 +114,13 @@ pub trait Logic: 'static {
     /// What is kept per key. The default state is that of a key that was never seen.
     type State: Default + Clone + 'static;
 
+    /// Whether the words of a fact with these bits may be looked at: drivers bring such words nearer to
+    /// the processor before they step.
+    #[inline]
+    fn reads(&self, _bits: u64) -> bool {
+        true
+    }
+
     /// A fact of the key, in (time, id) order.
     fn on_fact(&self, state: &mut Self::State, fact: &Fact<'_>, out: &mut Outputs);
 

@@ -12,10 +12,12 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr as Logical, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use tidegate_operators::program::{Arithmetic, Comparison, Expr, Program, Type};
+use tidegate_schemas::job::Sql;
 use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::EventTime;
 
+use super::{Compiler, advice};
 use crate::expressions::Planner;
 
 /// A value that conditions can read.
@@ -31,8 +33,66 @@ pub(super) struct Register {
     pub(super) visible: bool,
 }
 
+impl Compiler<'_> {
+    /// A condition of any type; what is wrong with it becomes a problem.
+    pub(super) fn condition(&mut self, registers: &[Register], sql: &Sql) -> Option<Program> {
+        match plan(&self.planner, &self.plan.names, registers, sql.as_str()) {
+            Ok(program) => Some(program),
+            Err(error) => {
+                self.condition_problem(sql, registers, &error);
+                None
+            }
+        }
+    }
+
+    /// A condition that must be true or false.
+    pub(super) fn verdict(&mut self, registers: &[Register], sql: &Sql) -> Option<Program> {
+        let program = self.condition(registers, sql)?;
+        if program.result() == Type::Bool {
+            return Some(program);
+        }
+        let message = format!(
+            "`{}` must be true or false, and is {}: compare it with something",
+            sql.written(),
+            match program.result() {
+                Type::Bool => "that",
+                Type::Int => "a whole number",
+                Type::Float => "a number",
+                Type::Text => "a text",
+                Type::Time => "a time",
+            }
+        );
+        self.problem(sql.place(), message);
+        None
+    }
+
+    /// Tells what DataFusion, or the translation, said of a condition.
+    pub(super) fn condition_problem(&mut self, sql: &Sql, registers: &[Register], error: &str) {
+        let names: Vec<&str> = registers
+            .iter()
+            .filter(|register| register.visible)
+            .map(|register| register.name.as_str())
+            .collect();
+        let unknown = advice::unknown_name(error).unwrap_or_default();
+        let mut features = self.job.features.values();
+        let help = match features
+            .any(|features| features.carry.iter().any(|name| *name == *unknown))
+        {
+            true => format!(
+                "`{unknown}` is carried, and conditions see what is computed and tables: add \
+                 {{ name = \"its_{unknown}\", op = \"last\", of = \"{unknown}\", windows = \"lifetime\" }}"
+            ),
+            false => advice::advice(sql.as_str(), error, &names),
+        };
+        let error = error.split(". Valid fields are").next().unwrap_or(error);
+        let message = format!("in `{}`: {error}", sql.written());
+        let problem = self.job.origin.problem(sql.place(), message);
+        self.push(problem.help(help));
+    }
+}
+
 /// Plans one condition over registers.
-pub(super) fn plan(
+fn plan(
     planner: &Planner,
     names: &Names,
     registers: &[Register],

@@ -14,9 +14,11 @@ mod features;
 mod ids;
 mod outputs;
 mod overwrites;
+mod presence;
 mod sessions;
 mod source;
 mod stage;
+mod tables;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};

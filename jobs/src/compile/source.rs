@@ -8,6 +8,7 @@ use tidegate_schemas::job::{ColumnKind, Format, OutputKind, Source};
 use tidegate_schemas::time::TimeUnit;
 
 use super::{Compiler, SourcePlan};
+use crate::sinks::arrow_unit;
 use crate::sources::{
     ColumnType, CsvOptions, Declared, DeclaredColumn, Format as RowFormat, Lifetime,
 };
@@ -248,14 +249,5 @@ fn column_type(kind: &ColumnKind) -> ColumnType {
         ColumnKind::Timestamp(unit) => ColumnType::Epoch(arrow_unit(*unit)),
         ColumnKind::TimestampRfc3339 => ColumnType::Rfc3339,
         ColumnKind::TimestampFormat(format) => ColumnType::TimeFormat(format.clone()),
-    }
-}
-
-fn arrow_unit(unit: TimeUnit) -> ArrowUnit {
-    match unit {
-        TimeUnit::Second => ArrowUnit::Second,
-        TimeUnit::Millisecond => ArrowUnit::Millisecond,
-        TimeUnit::Microsecond => ArrowUnit::Microsecond,
-        TimeUnit::Nanosecond => ArrowUnit::Nanosecond,
     }
 }

@@ -4,24 +4,15 @@ use std::collections::BTreeSet;
 
 use tidegate_operators::program::{Program, Type};
 use tidegate_operators::triggers::{HoldOut, KeyPart, Lookup, TEXTS, TriggerSpec};
-use tidegate_schemas::job::{EvaluateAt, Mode, OutputKind, Sink, Sql, Text, Trigger};
+use tidegate_schemas::job::{EvaluateAt, Mode, OutputKind, Sink, Text, Trigger};
 use tidegate_schemas::names::stable_hash;
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 use tidegate_schemas::time::{Span, TimeUnit};
 
-use super::advice;
+use super::Compiler;
 use super::conditions::{self, Register};
 use super::features::Registers;
-use super::stage::{StageBuilder, word_kind};
-use super::{Compiler, TablePlan};
-use crate::normalise::{Word, WordKind};
-
-/// A table as conditions see it.
-struct TableColumns {
-    index: usize,
-    key: Vec<OutputColumn>,
-    columns: Vec<OutputColumn>,
-}
+use super::stage::StageBuilder;
 
 /// The registers of a trigger and what is behind them.
 struct Sight {
@@ -296,60 +287,6 @@ impl Compiler<'_> {
         self.filter(stage, &from, Some(features.at.as_ref()?))
     }
 
-    fn condition(&mut self, registers: &[Register], sql: &Sql) -> Option<Program> {
-        match conditions::plan(&self.planner, &self.plan.names, registers, sql.as_str()) {
-            Ok(program) => Some(program),
-            Err(error) => {
-                self.condition_problem(sql, registers, &error);
-                None
-            }
-        }
-    }
-
-    /// A condition that must be true or false.
-    fn verdict(&mut self, registers: &[Register], sql: &Sql) -> Option<Program> {
-        let program = self.condition(registers, sql)?;
-        if program.result() == Type::Bool {
-            return Some(program);
-        }
-        let message = format!(
-            "`{}` must be true or false, and is {}: compare it with something",
-            sql.written(),
-            match program.result() {
-                Type::Bool => "that",
-                Type::Int => "a whole number",
-                Type::Float => "a number",
-                Type::Text => "a text",
-                Type::Time => "a time",
-            }
-        );
-        self.problem(sql.place(), message);
-        None
-    }
-
-    fn condition_problem(&mut self, sql: &Sql, registers: &[Register], error: &str) {
-        let names: Vec<&str> = registers
-            .iter()
-            .filter(|register| register.visible)
-            .map(|register| register.name.as_str())
-            .collect();
-        let unknown = advice::unknown_name(error).unwrap_or_default();
-        let mut features = self.job.features.values();
-        let help = match features
-            .any(|features| features.carry.iter().any(|name| *name == *unknown))
-        {
-            true => format!(
-                "`{unknown}` is carried, and conditions see what is computed and tables: add \
-                 {{ name = \"its_{unknown}\", op = \"last\", of = \"{unknown}\", windows = \"lifetime\" }}"
-            ),
-            false => advice::advice(sql.as_str(), error, &names),
-        };
-        let error = error.split(". Valid fields are").next().unwrap_or(error);
-        let message = format!("in `{}`: {error}", sql.written());
-        let problem = self.job.origin.problem(sql.place(), message);
-        self.push(problem.help(help));
-    }
-
     /// The key of a table must be of the type of what it is looked up by.
     fn check_keys(
         &mut self,
@@ -390,106 +327,6 @@ impl Compiler<'_> {
                 self.problem(place, message);
             }
         }
-    }
-
-    /// The table of the stage with this name, made when it is new to it.
-    fn table(
-        &mut self,
-        stage: &mut StageBuilder,
-        name: &str,
-        entity_key: &str,
-    ) -> Option<TableColumns> {
-        let tables = self.job.all_tables();
-        let table = tables.get(name)?;
-        let source = table.source.to_owned();
-        let keys: Vec<_> = table.key.to_vec();
-        let delete_when = table.delete_when.cloned();
-        let mut key = Vec::new();
-        let mut key_columns = Vec::new();
-        for column in &keys {
-            let index = self.column(&source, column.as_str(), column.place())?;
-            let (mut word, mut shown) = self.table_word(&source, index, key.len())?;
-            if column.as_str() == entity_key {
-                (word.kind, shown.kind) = (WordKind::Text, Kind::Text);
-            }
-            key.push(word);
-            key_columns.push(shown);
-        }
-        let view = self.views.get(&source)?;
-        let others: Vec<usize> = (0..view.schema.fields().len())
-            .filter(|index| *index != view.time)
-            .filter(|index| {
-                !keys
-                    .iter()
-                    .any(|key| *key == view.schema.field(*index).name().as_str())
-            })
-            .collect();
-        let mut columns = Vec::new();
-        let mut shown_columns = Vec::new();
-        for index in others {
-            let Some((word, shown)) = self.table_word(&source, index, columns.len()) else {
-                continue;
-            };
-            columns.push(word);
-            shown_columns.push(shown);
-        }
-        let delete_when = match &delete_when {
-            None => None,
-            Some(sql) => Some(self.truth(&source, sql)?),
-        };
-        let at = self.plan.stages.len();
-        let widths = (key.len(), columns.len());
-        let view = self.views.get_mut(&source)?;
-        let known = view.plan.tables.iter().find(|(of, plan)| {
-            *of == at && plan.columns.len() == columns.len() && plan.key.len() == key.len()
-        });
-        let index = match known {
-            Some((_, plan)) => plan.table,
-            None => {
-                let index = stage.plan.tables.len();
-                stage.plan.tables.push(widths);
-                view.plan.tables.push((
-                    at,
-                    TablePlan {
-                        table: index,
-                        key,
-                        columns,
-                        delete_when,
-                    },
-                ));
-                index
-            }
-        };
-        Some(TableColumns {
-            index,
-            key: key_columns,
-            columns: shown_columns,
-        })
-    }
-
-    /// A column of a changelog as a word of the table's rows.
-    fn table_word(
-        &mut self,
-        source: &str,
-        column: usize,
-        index: usize,
-    ) -> Option<(Word, OutputColumn)> {
-        let view = self.views.get_mut(source)?;
-        view.used.insert(column);
-        let field = view.schema.field(column);
-        let name = field.name().clone();
-        let (kind, shown) = word_kind(field.data_type(), None)?;
-        let text = format!("\"{name}\"");
-        let expression = self.expression(source, &Sql::from(text.as_str()), &text)?;
-        Some((
-            Word {
-                expression,
-                index,
-                kind,
-                text: name.clone(),
-            },
-            OutputColumn { name, kind: shown },
-        ))
     }
 }
 

@@ -17,6 +17,7 @@
 //! [`Sink`] is the plain object; [`SinkHandle`] runs one on a thread of its own, fed by any number of
 //! workers through a bounded channel.
 
+mod columns;
 mod csv;
 pub mod error;
 mod json;
@@ -34,6 +35,7 @@ mod thread;
 mod time_text;
 mod writer;
 
+pub(crate) use columns::{arrow_schema, arrow_type, arrow_unit, bar_fields, item_field};
 pub use error::{Attempt, Problem, SinkError};
 pub(crate) use select::{Rule, Select};
 pub(crate) use shape::mode_fields;

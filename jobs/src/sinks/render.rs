@@ -11,77 +11,15 @@ use arrow::array::{
     TimestampSecondArray, UInt64Array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit as ArrowUnit};
+use arrow::datatypes::SchemaRef;
 use hashbrown::HashMap;
 use tidegate_schemas::fact::{NULL, present_float};
 use tidegate_schemas::names::{Names, Texts};
 use tidegate_schemas::rows::{Column, Kind, OutputSchema, Rows};
 use tidegate_schemas::time::TimeUnit;
 
+use super::columns::{arrow_schema, bar_fields, item_field};
 use super::error::Problem;
-
-/// The Arrow schema of an output: the key, if there is one, then the columns.
-///
-/// | kind | Arrow type | null |
-/// |---|---|---|
-/// | key | Utf8 | never |
-/// | `Int` | Int64 | yes |
-/// | `Id` | UInt64 | never |
-/// | `IdText` | Utf8 | never |
-/// | `Fixed`, `Float`, `Span` (seconds) | Float64 | yes |
-/// | `Bool` | Boolean | yes |
-/// | `Text` | Utf8 | yes |
-/// | `Time` | Timestamp in its unit, no zone (UTC) | yes |
-/// | `List` | List of its kind | never; the list may be empty and may hold nulls |
-/// | `Histogram` | List of Struct (`value`, `count` Int64) | as `List` |
-#[must_use]
-pub fn arrow_schema(output: &OutputSchema) -> SchemaRef {
-    let key = output
-        .key
-        .iter()
-        .map(|name| Field::new(name, DataType::Utf8, false));
-    let columns = output.columns.iter().map(|column| {
-        let always = matches!(
-            column.kind,
-            Kind::Id { .. } | Kind::IdText | Kind::List(_) | Kind::Histogram(_)
-        );
-        Field::new(&column.name, arrow_type(&column.kind), !always)
-    });
-    Arc::new(Schema::new(key.chain(columns).collect::<Vec<_>>()))
-}
-
-fn arrow_type(kind: &Kind) -> DataType {
-    match kind {
-        Kind::Int => DataType::Int64,
-        Kind::Id { .. } => DataType::UInt64,
-        Kind::Fixed { .. } | Kind::Float | Kind::Span => DataType::Float64,
-        Kind::Bool => DataType::Boolean,
-        Kind::Text | Kind::IdText => DataType::Utf8,
-        Kind::Time(unit) => DataType::Timestamp(arrow_unit(*unit), None),
-        Kind::List(item) => DataType::List(item_field(arrow_type(item))),
-        Kind::Histogram(value) => DataType::List(item_field(DataType::Struct(bar_fields(value)))),
-    }
-}
-
-fn arrow_unit(unit: TimeUnit) -> ArrowUnit {
-    match unit {
-        TimeUnit::Second => ArrowUnit::Second,
-        TimeUnit::Millisecond => ArrowUnit::Millisecond,
-        TimeUnit::Microsecond => ArrowUnit::Microsecond,
-        TimeUnit::Nanosecond => ArrowUnit::Nanosecond,
-    }
-}
-
-fn item_field(item: DataType) -> Arc<Field> {
-    Arc::new(Field::new_list_field(item, true))
-}
-
-fn bar_fields(value: &Kind) -> Fields {
-    Fields::from(vec![
-        Field::new("value", arrow_type(value), true),
-        Field::new("count", DataType::Int64, false),
-    ])
-}
 
 /// Turns the rows of one output into record batches.
 ///

@@ -204,7 +204,7 @@ pub(super) fn query_failure<T>(
 
 /// The columns must be those of the plan, in name and type.
 fn checked(schema: &OutputSchema, expected: Expected) -> Result<Expected, VerifyError> {
-    let planned = crate::sinks::render::arrow_schema(schema);
+    let planned = crate::sinks::arrow_schema(schema);
     let found = expected
         .columns
         .iter()

@@ -7,8 +7,7 @@ use arrow::compute::filter;
 use tidegate_schemas::rows::Kind;
 
 use super::error::VerifyError;
-use super::shown::type_of;
-use crate::sinks::Rule;
+use crate::sinks::{Rule, arrow_type};
 
 /// Which values of a column are not known, and why.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +77,7 @@ impl Computed {
     /// A column of which nothing is known.
     pub(super) fn unknown(kind: &Kind, rows: usize, why: String) -> Computed {
         Computed {
-            values: new_null_array(&type_of(kind), rows),
+            values: new_null_array(&arrow_type(kind), rows),
             unknown: Unknown::All(why),
             size: None,
         }

@@ -8,14 +8,13 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, take};
-use arrow::datatypes::{
-    DataType, Decimal128Type, Field, Fields, Int64Type, TimeUnit as Unit, UInt64Type,
-};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type, UInt64Type};
 use tidegate_schemas::job::Empty;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::TimeUnit;
 
 use super::error::VerifyError;
+use crate::sinks::{arrow_type, bar_fields, item_field};
 
 fn shape(what: impl ToString) -> VerifyError {
     VerifyError::Shape(what.to_string())
@@ -49,40 +48,6 @@ pub(super) fn empty_whole(empty: Empty) -> Option<i128> {
     }
 }
 
-/// The Arrow type of values of a kind.
-pub(super) fn type_of(kind: &Kind) -> DataType {
-    match kind {
-        Kind::Int => DataType::Int64,
-        Kind::Id { .. } => DataType::UInt64,
-        Kind::Fixed { .. } | Kind::Float | Kind::Span => DataType::Float64,
-        Kind::Bool => DataType::Boolean,
-        Kind::Text | Kind::IdText => DataType::Utf8,
-        Kind::Time(unit) => DataType::Timestamp(arrow_unit(*unit), None),
-        Kind::List(item) => DataType::List(item_field(type_of(item))),
-        Kind::Histogram(value) => DataType::List(item_field(DataType::Struct(bar_fields(value)))),
-    }
-}
-
-fn arrow_unit(unit: TimeUnit) -> Unit {
-    match unit {
-        TimeUnit::Second => Unit::Second,
-        TimeUnit::Millisecond => Unit::Millisecond,
-        TimeUnit::Microsecond => Unit::Microsecond,
-        TimeUnit::Nanosecond => Unit::Nanosecond,
-    }
-}
-
-fn item_field(item: DataType) -> Arc<Field> {
-    Arc::new(Field::new_list_field(item, true))
-}
-
-fn bar_fields(value: &Kind) -> Fields {
-    Fields::from(vec![
-        Field::new("value", type_of(value), true),
-        Field::new("count", DataType::Int64, false),
-    ])
-}
-
 /// Whole numbers as values of a kind: fixed-point numbers, microseconds, truths.
 pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, VerifyError> {
     let narrow = |by: i128, times: i128| -> Int64Array {
@@ -113,7 +78,7 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
                 TimeUnit::Microsecond => narrow(1, 1),
                 TimeUnit::Nanosecond => narrow(1, 1_000),
             };
-            cast(&counted, &type_of(kind)).map_err(shape)?
+            cast(&counted, &arrow_type(kind)).map_err(shape)?
         }
         Kind::Id { .. } | Kind::IdText | Kind::Text | Kind::List(_) | Kind::Histogram(_) => {
             return Err(shape(format!("whole numbers shown as {kind:?}")));
@@ -124,9 +89,9 @@ pub(super) fn shown(kind: &Kind, words: &[Option<i128>]) -> Result<ArrayRef, Ver
 /// A column that SQL answers with, texts or whole numbers, as values of a kind.
 pub(super) fn values(kind: &Kind, array: &ArrayRef) -> Result<ArrayRef, VerifyError> {
     match kind {
-        Kind::Text | Kind::IdText | Kind::Float => cast(array, &type_of(kind)).map_err(shape),
+        Kind::Text | Kind::IdText | Kind::Float => cast(array, &arrow_type(kind)).map_err(shape),
         Kind::Id { shown } => {
-            let ids = cast(array, &type_of(kind)).map_err(shape)?;
+            let ids = cast(array, &arrow_type(kind)).map_err(shape)?;
             let ids = ids.as_primitive::<UInt64Type>();
             Ok(Arc::new(ids.unary::<_, UInt64Type>(|id| id & shown)))
         }

@@ -14,7 +14,8 @@ use super::expected::Computed;
 use super::facts::FACTS;
 use super::features::{Anchors, Until, frame, histogram, newest_first, picked};
 use super::shares::Shares;
-use super::shown::{Owners, bars, empty_whole, shown, type_of, wholes};
+use super::shown::{Owners, bars, empty_whole, shown, wholes};
+use crate::sinks::arrow_type;
 
 /// A column at anchors.
 pub(super) fn column(anchors: &Anchors<'_>, wanted: &Wanted) -> Result<Computed, VerifyError> {
@@ -119,12 +120,12 @@ pub(super) fn nothing(owners: &Owners, wanted: &Wanted) -> Result<ArrayRef, Veri
         }
         Kind::Float => Ok(wanted.float(std::iter::repeat_n(None, rows))),
         Kind::Text | Kind::Id { .. } | Kind::IdText => {
-            Ok(new_null_array(&type_of(&wanted.kind), rows))
+            Ok(new_null_array(&arrow_type(&wanted.kind), rows))
         }
         kind => shown(kind, &vec![empty_whole(wanted.empty); rows]),
     }
 }
 
 fn no_rows(kind: &Kind) -> ArrayRef {
-    new_empty_array(&type_of(kind))
+    new_empty_array(&arrow_type(kind))
 }

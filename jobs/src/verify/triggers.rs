@@ -22,7 +22,7 @@ use super::features::Anchors;
 use super::sessions::key_names;
 use super::shown::{Owners, id_column, shown, wholes};
 use super::tables::Table;
-use crate::sinks::render::arrow_schema;
+use crate::sinks::arrow_schema;
 
 /// Features that a trigger looks at.
 pub(super) struct Watched {

@@ -7,7 +7,7 @@ use crate::answers::Answers;
 use crate::program::{Ended, Place};
 use crate::rows;
 
-const JOB: &str = r#"
+pub(crate) const JOB: &str = r#"
 [job]
 name = "bad"
 event_time = "ts"
@@ -57,7 +57,7 @@ path = "out/late.jsonl"
 "#;
 
 /// A place with the job in it.
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let place = Place::new();
     place.file("job.toml", JOB);
     place
@@ -419,73 +419,4 @@ fn a_reader_that_goes_away_is_no_failure() {
     drop(child.stdout.take());
     let ended = child.wait_with_output().expect("it ends");
     Ended::of("a pipe that nobody reads".to_owned(), ended).code(0);
-}
-
-#[test]
-fn a_job_file_with_mistakes_tells_all_of_them_with_their_places() {
-    let place = place();
-    let wrong = JOB
-        .replace("gap = \"30m\"", "gap = \"30m\"\ngaap = \"30m\"")
-        .replace("of = \"n\", windows", "of = \"m\", windows")
-        .replace("sessions.visit\"", "sessions.visits\"");
-    place.file("wrong.toml", wrong);
-    let ended = place.tidegate(["check", "wrong.toml"]).run().code(2);
-    assert!(ended.stderr.contains("wrong.toml:"), "{ended}");
-    for said in ["unknown key `gaap`", "did you mean", "sessions.visit"] {
-        assert!(ended.stderr.contains(said), "{said}: {ended}");
-    }
-    place.file(
-        "wrong.toml",
-        JOB.replace("of = \"n\", windows", "of = \"m\", windows"),
-    );
-    place
-        .tidegate(["check", "wrong.toml"])
-        .run()
-        .code(2)
-        .says(&["wrong.toml:20:", "`m`"]);
-    place.file("wrong.toml", b"[job]\nname = \"\xff\"");
-    place
-        .tidegate(["check", "wrong.toml"])
-        .run()
-        .code(2)
-        .says(&["UTF-8"]);
-    place
-        .tidegate(["check", "missing.toml"])
-        .run()
-        .code(2)
-        .says(&["missing.toml"]);
-    place.tidegate(["run"]).run().code(2);
-    place
-        .tidegate(["run", "job.toml", "--only", "nowhere"])
-        .run()
-        .code(2)
-        .says(&["nowhere", "known"]);
-    place
-        .tidegate(["run", "job.toml"])
-        .set("source.event.path", "x")
-        .run()
-        .code(2)
-        .says(&["events"]);
-}
-
-#[test]
-fn a_condition_that_is_no_truth_is_a_mistake() {
-    let place = Place::new();
-    for (key, sql, found) in [
-        ("when", "contacts_24h", "a whole number"),
-        ("clear_when", "last_topic_7d", "a text"),
-    ] {
-        let call = place.tidegate(["check", "jobs/catalog/repeat-contact-rescue.toml"]);
-        let ended = call
-            .set(&format!("trigger.rescue.{key}"), sql)
-            .run()
-            .code(2);
-        ended.says(&[&format!("`{sql}` must be true or false, and is {found}")]);
-    }
-    let call = place.tidegate(["run", "jobs/catalog/repeat-contact-rescue.toml"]);
-    call.arg("--workers")
-        .arg("9999")
-        .run()
-        .code(2)
-        .says(&["9999 is not in 1..=256"]);
 }

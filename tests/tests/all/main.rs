@@ -3,6 +3,7 @@
 mod admission;
 mod answers;
 mod bad_input;
+mod bad_jobs;
 mod catalogue;
 mod house;
 mod invariance;

@@ -5,6 +5,7 @@
 mod agreement;
 mod mistakes;
 mod mutations;
+mod ops;
 mod outside;
 
 use super::*;
