@@ -9,7 +9,7 @@
 //! sent one for each tick that moves it).
 //!
 //! # Emits
-//! One [`Emission`] per tick that has rows, at that tick. Its rows, added up over all ticks, are what
+//! An [`Emission`] per tick that has rows, at that tick, or several if there are many. Their rows, added up over all ticks, are what
 //! the logic puts out over the set of facts, each key's in (time, id) order, up to the watermark
 //! (or, on arrival, up to each key's newest fact).
 //!
@@ -62,7 +62,7 @@ pub enum Firing {
     OnWatermark,
 }
 
-/// The rows of one tick of one worker.
+/// Rows of one tick of one worker.
 #[derive(Clone, Debug, Default)]
 pub struct Emission {
     /// The tick.
@@ -142,9 +142,10 @@ impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
                         break;
                     }
                     let (capability, arrivals) = entry.remove();
-                    if let Some(emission) = driver.tick(*capability.time(), arrivals) {
-                        output.session(&capability).give(emission);
-                    }
+                    let mut session = output.session(&capability);
+                    driver.tick(*capability.time(), arrivals, |emission| {
+                        session.give(emission)
+                    });
                 }
             }
         })
@@ -216,8 +217,8 @@ impl<L: Logic> Driver<L> {
     }
 
     /// Works off one tick: tables first, so that facts meet the thresholds of their own time; then
-    /// facts; then the watermark.
-    pub fn tick(&mut self, tick: Tick, arrivals: Arrivals) -> Option<Emission> {
+    /// facts; then the watermark. `emit` gets the rows.
+    pub fn tick(&mut self, tick: Tick, arrivals: Arrivals, mut emit: impl FnMut(Emission)) {
         let Arrivals {
             facts,
             tables,
@@ -227,7 +228,14 @@ impl<L: Logic> Driver<L> {
         let (keys, bytes) = match &mut self.keys {
             Keys::OnArrival(keys) => {
                 if !tables.is_empty() {
-                    keys.tables(logic, &tables, live);
+                    keys.tables(logic, &tables, live, |live| {
+                        let settled = settled.take();
+                        emit(Emission {
+                            tick,
+                            live,
+                            settled,
+                        });
+                    });
                 }
                 keys.facts(logic, &facts, live);
                 if let Some(watermark) = watermark {
@@ -250,13 +258,13 @@ impl<L: Logic> Driver<L> {
             }
         };
         self.gauge.hold(&mut self.held, (keys as u64, bytes as u64));
-        if live.is_empty() && settled.is_empty() {
-            return None;
+        if !live.is_empty() || !settled.is_empty() {
+            let (live, settled) = (live.take(), settled.take());
+            emit(Emission {
+                tick,
+                live,
+                settled,
+            });
         }
-        Some(Emission {
-            tick,
-            live: live.take(),
-            settled: settled.take(),
-        })
     }
 }

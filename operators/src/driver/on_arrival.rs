@@ -34,6 +34,9 @@ use crate::codec::{CodecError, Reader};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 
+/// So many rows of an output are handed on before all keys have been gone through.
+const PIECE: usize = if cfg!(test) { 3 } else { 1 << 16 };
+
 /// Where a fact of this tick is.
 #[derive(Clone, Copy, Debug)]
 struct Arrived {
@@ -143,8 +146,15 @@ impl<L: Logic> OnArrival<L> {
 
     /// Takes in rows of broadcast tables: every key whose answers they alter is answered as of their
     /// time. Others are left alone: what the rows mean for them is found just as well when the
-    /// watermark comes there, or the next fact.
-    pub(super) fn tables(&mut self, logic: &L, rows: &[TableRow], live: &mut Outputs) {
+    /// watermark comes there, or the next fact. `full` gets what is in `live` whenever that is much: a table
+    /// may concern every key, and one large piece of memory that grows costs more than several.
+    pub(super) fn tables(
+        &mut self,
+        logic: &L,
+        rows: &[TableRow],
+        live: &mut Outputs,
+        mut full: impl FnMut(Vec<Rows>),
+    ) {
         let times = || rows.iter().map(|row| row.at);
         let first = times().min().unwrap_or(EventTime::MAX);
         // Just behind the last change, so that what happens at its very moment is answered too.
@@ -182,6 +192,9 @@ impl<L: Logic> OnArrival<L> {
             // the rows before all facts that are older than these have settled.
             let wake = wake.sooner(Wake::At(recent.settles()));
             self.wait(index, wake);
+            if live.rows.iter().any(|rows| rows.len() >= PIECE) {
+                full(live.take());
+            }
         }
     }
 

@@ -226,10 +226,10 @@ fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, 
             tables: Vec::new(),
             watermark: Some(*watermark),
         };
-        if let Some(emission) = driver.tick(tick as u64, arrivals) {
+        driver.tick(tick as u64, arrivals, |emission| {
             add(&mut live, &emission.live);
             add(&mut settled, &emission.settled);
-        }
+        });
     }
     (live, settled, gauge.keys())
 }

@@ -350,10 +350,10 @@ fn play(parts: &Parts, steps: &[Step], firing: Firing) -> (Collection, Collectio
             tables: step.tables.clone(),
             watermark: Some(step.watermark),
         };
-        if let Some(emission) = driver.tick(tick as u64, arrivals) {
+        driver.tick(tick as u64, arrivals, |emission| {
             add(&mut live, &emission.live);
             add(&mut settled, &emission.settled);
-        }
+        });
     }
     (live, settled, gauge.keys())
 }

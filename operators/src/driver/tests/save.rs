@@ -47,10 +47,10 @@ impl Crew {
                 tables: step.tables.clone(),
                 watermark: Some(step.watermark),
             };
-            if let Some(emission) = driver.tick(tick, arrivals) {
+            driver.tick(tick, arrivals, |emission| {
                 add(&mut live, &emission.live);
                 add(&mut settled, &emission.settled);
-            }
+            });
         }
         (live, settled)
     }
