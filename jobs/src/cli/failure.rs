@@ -168,7 +168,7 @@ impl From<io::Error> for Failure {
 fn sink_code(error: &SinkError) -> u8 {
     match &error.problem {
         Problem::Settings { .. } | Problem::Select { .. } | Problem::TakenBack { .. } => USAGE,
-        Problem::File { .. } => OUTPUT,
+        Problem::File { .. } | Problem::Uncomputed { .. } => OUTPUT,
         Problem::Encode { .. }
         | Problem::Shape { .. }
         | Problem::UnknownCode { .. }

@@ -33,7 +33,7 @@ use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::OutputSchema;
 use tidegate_schemas::time::Span;
 
-use crate::expressions::{Expression, Planner};
+use crate::expressions::{Expression, Planner, cause};
 use crate::normalise::{FactsPlan, Word};
 use crate::sinks::SinkSpec;
 use crate::sources::Declared;
@@ -330,17 +330,11 @@ impl<'a> Compiler<'a> {
         error: &DataFusionError,
         names: &[String],
     ) -> Problem {
-        let text = error.strip_backtrace();
-        let text = text.split(". Valid fields are").next().unwrap_or(&text);
-        let text = text.split("Did you mean").next().unwrap_or(text).trim();
-        let message = format!("in `{}`, over the rows of {source}: {text}", sql.written());
+        let error = cause(error);
+        let message = format!("in `{}`, over the rows of {source}: {error}", sql.written());
         let problem = self.job.origin.problem(sql.place(), message);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        problem.help(advice::advice(
-            sql.as_str(),
-            &error.strip_backtrace(),
-            &names,
-        ))
+        problem.help(advice::advice(sql.as_str(), &error, &names))
     }
 
     /// The columns of each source that something reads.
