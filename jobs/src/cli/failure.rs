@@ -134,6 +134,7 @@ impl From<RunError> for Failure {
             RunError::Sink(sink) if sink.is_broken_pipe() => return Failure::unread(),
             RunError::Sink(sink) => sink_code(sink),
             RunError::Source { error, .. } => source_code(error),
+            RunError::Collision { .. } => INPUT,
             RunError::Rows { .. } | RunError::Start(_) | RunError::Balance(_) => INTERNAL,
         };
         match code {

@@ -294,7 +294,7 @@ impl Translator<'_> {
         Ok(match of.ok_or_else(unknown)? {
             Type::Text => {
                 let text = value.try_as_str().flatten().ok_or_else(unknown)?;
-                Expr::Text(self.names.code(text))
+                Expr::Text(self.names.code(text).map_err(|error| error.to_string())?)
             }
             Type::Bool => Expr::Bool(matches!(value, ScalarValue::Boolean(Some(true)))),
             Type::Int => match value.cast_to(&DataType::Int64) {

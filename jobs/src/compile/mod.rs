@@ -29,7 +29,7 @@ use tidegate_operators::features::spec::FeaturesSpec;
 use tidegate_operators::sessions::SessionsSpec;
 use tidegate_operators::triggers::TriggerSpec;
 use tidegate_schemas::job::{self, Job, OnConflict, Output, OutputKind, Problem, Problems, Sql};
-use tidegate_schemas::names::Names;
+use tidegate_schemas::names::{Names, code_of};
 use tidegate_schemas::rows::OutputSchema;
 use tidegate_schemas::time::Span;
 
@@ -276,6 +276,14 @@ impl<'a> Compiler<'a> {
         if !self.problems.0.contains(&problem) {
             self.problems.0.push(problem);
         }
+    }
+
+    /// The code of a text of the job file; one that another text has becomes a problem.
+    fn code(&mut self, text: &str, place: Option<job::Place>) -> i64 {
+        self.plan.names.code(text).unwrap_or_else(|collision| {
+            self.problem(place, collision.to_string());
+            code_of(text)
+        })
     }
 
     /// Plans an expression over the rows of a source; what is wrong with it becomes a problem.

@@ -343,10 +343,7 @@ impl Feeder {
     fn rows(&mut self, tick: Tick, rows: &Admitted, stages: &mut [Stage]) -> Result<(), RunError> {
         let shared = Arc::clone(&self.shared);
         let source = &shared.sources[rows.source];
-        let unfit = |error| RunError::Rows {
-            source_name: source.name.clone(),
-            error,
-        };
+        let unfit = |error| RunError::of_rows(&source.name, error);
         let mut lot = self.lot(rows, Faults::default()).map_err(unfit)?;
         // A row that cannot become a fact of one entity becomes none of another: it is a reject.
         if !lot.faults.is_empty() && source.feeds.len() + source.tables.len() > 1 {
