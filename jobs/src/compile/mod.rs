@@ -251,6 +251,7 @@ impl<'a> Compiler<'a> {
         self.stage(None);
         self.raw_sinks();
         self.refuse_overwriting();
+        self.refuse_sharing();
         self.close_sources();
     }
 
