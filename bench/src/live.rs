@@ -1,7 +1,7 @@
 //! A program that is fed while it runs: rows in on standard input, lines out on standard output, each with the time it came.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{Read, Write},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
         Arc,
@@ -15,6 +15,9 @@ use crate::{
     error::Error,
     process::{self, CommandLine},
 };
+
+/// So many bytes are read at once: what a pipe holds.
+const PIECE: usize = 64 * 1024;
 
 /// A running program.
 pub struct Live {
@@ -45,7 +48,7 @@ impl Live {
         let lines = Arc::new(AtomicUsize::new(0));
         let stdout = child.stdout.take().map(|stdout| {
             let lines = Arc::clone(&lines);
-            thread::spawn(move || listen(BufReader::new(stdout), &lines))
+            thread::spawn(move || listen(stdout, &lines))
         });
         let stderr = child.stderr.take().map(process::collect);
         Ok(Live {
@@ -166,20 +169,40 @@ impl Drop for Live {
     }
 }
 
-fn listen(mut from: impl BufRead, lines: &AtomicUsize) -> Vec<Said> {
-    let mut said = Vec::new();
-    let mut line = Vec::new();
+/// Reads lines until there are no more. What is read is only put aside until then, so that the listener takes little of the
+/// processors that the program runs on, however much it says at once.
+fn listen(mut from: impl Read, lines: &AtomicUsize) -> Vec<Said> {
+    let mut piece = vec![0; PIECE];
+    let mut text = Vec::new();
+    let mut reads = Vec::new();
     // An error ends the listening as the end of output does: the exit status tells what happened.
-    while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+    while let Ok(length) = from.read(&mut piece)
+        && length > 0
+    {
         let at = Instant::now();
-        line.pop_if(|last| *last == b'\n');
-        said.push(Said {
-            at,
-            line: std::mem::take(&mut line),
-        });
-        lines.fetch_add(1, Ordering::Relaxed);
+        let piece = &piece[..length];
+        text.extend_from_slice(piece);
+        reads.push((text.len(), at));
+        let ends = piece.iter().filter(|byte| **byte == b'\n').count();
+        lines.fetch_add(ends, Ordering::Relaxed);
     }
-    said
+    lines_of(&text, &reads)
+}
+
+/// The lines of a text that was read in pieces: up to where, and when. A line was there when its end was.
+fn lines_of(text: &[u8], reads: &[(usize, Instant)]) -> Vec<Said> {
+    let (mut end, mut reads) = (0, reads.iter().peekable());
+    let line = |line: &[u8]| {
+        end += line.len();
+        while reads.next_if(|(until, _)| *until < end).is_some() {}
+        reads.peek().map(|(_, at)| Said {
+            at: *at,
+            line: line.strip_suffix(b"\n").unwrap_or(line).to_owned(),
+        })
+    };
+    text.split_inclusive(|byte| *byte == b'\n')
+        .filter_map(line)
+        .collect()
 }
 
 #[cfg(test)]
@@ -194,6 +217,20 @@ mod tests {
         let (said, _) = cat.end(Duration::from_secs(10)).unwrap();
         let lines: Vec<&[u8]> = said.iter().map(|s| s.line.as_slice()).collect();
         assert_eq!(lines, [b"one", b"two"]);
+    }
+
+    #[test]
+    fn a_line_was_there_when_its_end_was() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let said = lines_of(
+            b"a\nbc\nd\ne",
+            &[(1, at(1)), (6, at(2)), (7, at(3)), (8, at(4))],
+        );
+        let said: Vec<_> = said.iter().map(|said| (&*said.line, said.at)).collect();
+        let expected: [(&[u8], _); 4] =
+            [(b"a", at(2)), (b"bc", at(2)), (b"d", at(3)), (b"e", at(4))];
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -36,8 +36,13 @@ pub struct Entity {
     /// All sessions but the first.
     others: Vec<Sessions>,
     triggers: Vec<Trigger>,
+    /// A fact with none of these bits matters to the first session alone; `None`: every fact may
+    /// matter.
+    matters: Option<u64>,
     /// Whether every fact matters to more than the first session.
     always: bool,
+    /// Whether the first session looks at words.
+    reads: bool,
     /// Whether a trigger wants to be evaluated at changes.
     follows: bool,
     /// Whether such a trigger looks rows up: it wants to be evaluated when they change, too.
@@ -47,6 +52,8 @@ pub struct Entity {
     changes: Cell<u64>,
     /// Room for the registers.
     registers: RefCell<Vec<i64>>,
+    /// The moment of which the registers were foretold last.
+    foretold: Cell<Option<EventTime>>,
 }
 
 impl Entity {
@@ -65,7 +72,9 @@ impl Entity {
         let session = sessions.next();
         let others: Vec<Sessions> = sessions.collect();
         Entity {
+            matters: matters(&features, &triggers).filter(|_| others.is_empty()),
             always: !others.is_empty() || triggers.iter().any(at_changes),
+            reads: session.as_ref().is_some_and(Sessions::reads),
             follows: triggers.iter().any(at_changes),
             watches: triggers.iter().any(|t| at_changes(t) && looks_up(t)),
             features,
@@ -75,11 +84,17 @@ impl Entity {
             tables: RefCell::new(Tables::new(widths)),
             changes: Cell::new(1),
             registers: RefCell::default(),
+            foretold: Cell::default(),
         }
     }
 
-    /// Whether a fact matters to more than the first session.
+    /// Whether a fact with these bits may matter to more than the first session.
     #[inline]
+    fn may_matter(&self, bits: u64) -> bool {
+        self.matters.is_none_or(|matters| bits & matters != 0)
+    }
+
+    /// Whether a fact that may matter does.
     fn concerns_more(&self, fact: &Fact<'_>) -> bool {
         self.always
             || self.features.iter().any(|features| features.concerns(fact))
@@ -98,9 +113,7 @@ impl Entity {
         if !wanted.any(|(trigger, state)| trigger.wants(state, at)) {
             return;
         }
-        more.watched.set(Watched::default());
         let registers = &mut *self.registers.borrow_mut();
-        let tables = &*self.tables.borrow();
         registers.clear();
         for (features, (state, index)) in
             self.features.iter().zip(more.features.iter_mut().zip(0..))
@@ -117,6 +130,13 @@ impl Entity {
         for (sessions, state) in self.others.iter().zip(&more.others) {
             sessions.values(state, at, registers);
         }
+        self.judge(more, at, registers, out);
+    }
+
+    /// Evaluates the triggers that want it over the registers as of `at`.
+    fn judge(&self, more: &mut More, at: EventTime, registers: &mut Vec<i64>, out: &mut Outputs) {
+        more.watched.set(Watched::default());
+        let tables = &*self.tables.borrow();
         for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
             if trigger.wants(state, at) {
                 registers.truncate(trigger.spec().inputs);
@@ -256,6 +276,20 @@ impl Entity {
     }
 }
 
+/// Facts with none of these bits matter to none of these; `None`: any fact may.
+fn matters(features: &[Features], triggers: &[Trigger]) -> Option<u64> {
+    let seen = features.iter().map(|features| {
+        let seen = features.seen()?;
+        seen.words.is_empty().then_some(seen.bits)
+    });
+    let anchors = triggers.iter().map(|trigger| {
+        let bit = trigger.spec().anchor?;
+        Some(1 << bit)
+    });
+    seen.chain(anchors)
+        .try_fold(0, |all, bits| Some(all | bits?))
+}
+
 /// What is kept of one key.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -301,9 +335,14 @@ impl Logic for Entity {
     type State = State;
 
     #[inline]
+    fn reads(&self, bits: u64) -> bool {
+        self.reads || self.may_matter(bits)
+    }
+
+    #[inline]
     fn on_fact(&self, state: &mut State, fact: &Fact<'_>, out: &mut Outputs) {
         self.evaluate_passed(state, fact.at, out);
-        if state.more.is_some() || self.concerns_more(fact) {
+        if self.may_matter(fact.bits) && (state.more.is_some() || self.concerns_more(fact)) {
             let more = state.more.get_or_insert_with(|| More::new(self));
             self.more_on_fact(more, fact, out);
         }
@@ -413,10 +452,26 @@ impl Logic for Entity {
         follow.any(|(trigger, told)| {
             let mut affect = rows.iter().filter(|row| trigger.affected(told, row));
             affect.any(|row| {
-                !self.foretell(state, more, row.at, registers)
-                    || trigger.turns_by_tables(told, row.at, registers, tables, key)
+                let foretold = self.foretell(state, more, row.at, registers);
+                self.foretold.set(foretold.then_some(row.at));
+                !foretold || trigger.turns_by_tables(told, row.at, registers, tables, key)
             })
         })
+    }
+
+    fn turn(&self, state: &mut State, out: &mut Outputs) {
+        let (Some(at), Some(more)) = (self.foretold.take(), &mut state.more) else {
+            return;
+        };
+        let session = self.session.as_ref().map(|s| s.wake(&state.session));
+        let is_next = match self.wake_more(more).sooner(session.unwrap_or(Wake::Forget)) {
+            Wake::At(due) => due > at,
+            Wake::Idle => true,
+            Wake::Forget => false,
+        };
+        if is_next && self.watch(more) == Some(at) {
+            self.judge(more, at, &mut self.registers.borrow_mut(), out);
+        }
     }
 
     fn settle_tables(&self, watermark: EventTime) {

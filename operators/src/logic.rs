@@ -114,6 +114,13 @@ pub trait Logic: 'static {
     /// What is kept per key. The default state is that of a key that was never seen.
     type State: Default + Clone + 'static;
 
+    /// Whether the words of a fact with these bits may be looked at: drivers bring such words nearer to
+    /// the processor before they step.
+    #[inline]
+    fn reads(&self, _bits: u64) -> bool {
+        true
+    }
+
     /// A fact of the key, in (time, id) order.
     fn on_fact(&self, state: &mut Self::State, fact: &Fact<'_>, out: &mut Outputs);
 
@@ -146,6 +153,11 @@ pub trait Logic: 'static {
     fn stirs(&self, state: &Self::State, _key: &str, rows: &[TableRow]) -> bool {
         rows.iter().any(|row| self.affected(state, row))
     }
+
+    /// May do at once what the timers up to the moment of table rows would. It comes right behind a yes of
+    /// [`Logic::stirs`], for that state or a copy of it; timers are run behind it in any case.
+    #[inline]
+    fn turn(&self, _state: &mut Self::State, _out: &mut Outputs) {}
 
     /// No moment before `watermark` will be looked at again: table versions may be dropped.
     fn settle_tables(&self, _watermark: EventTime) {}

@@ -81,6 +81,8 @@ pub struct Table {
     columns: usize,
     settled: EventTime,
     versions: HashMap<Key, Vec<Version>, WordHashing>,
+    /// No version is later.
+    newest: EventTime,
 }
 
 impl Table {
@@ -92,6 +94,7 @@ impl Table {
             columns,
             settled: EventTime::MIN,
             versions: HashMap::default(),
+            newest: EventTime::MIN,
         }
     }
 
@@ -105,8 +108,7 @@ impl Table {
     #[must_use]
     pub fn as_of(&self, key: &[i64], at: EventTime) -> Option<&[i64]> {
         let versions = self.versions.get(&Sought(key))?;
-        let end = versions.partition_point(|version| version.at <= at);
-        shown(&versions[..end])
+        shown(&versions[..up_to(versions, at)])
     }
 
     /// The first moment later than `after`, and not settled, at which `key` shows something else than
@@ -114,8 +116,11 @@ impl Table {
     #[must_use]
     pub fn next_change(&self, key: &[i64], after: EventTime) -> Option<EventTime> {
         let after = after.max(EventTime(self.settled.0.saturating_sub(1)));
+        if after >= self.newest {
+            return None;
+        }
         let versions = self.versions.get(&Sought(key))?;
-        let mut start = versions.partition_point(|version| version.at <= after);
+        let mut start = up_to(versions, after);
         let before = shown(&versions[..start]);
         while let Some(at) = versions.get(start).map(|version| version.at) {
             start += versions[start..].partition_point(|version| version.at <= at);
@@ -142,6 +147,7 @@ impl Table {
         let key = Key(SmallVec::from_slice(&change.key));
         let versions = self.versions.entry(key).or_default();
         add(versions, change);
+        self.newest = self.newest.max(change.at);
         if versions.is_empty() {
             self.versions.remove(&Sought(&change.key));
         }
@@ -209,6 +215,8 @@ impl Table {
                     })?,
                 });
             }
+            let newest = versions.last().map_or(EventTime::MIN, |version| version.at);
+            self.newest = self.newest.max(newest);
             self.versions.insert(Key(key.into_vec().into()), versions);
         }
         Ok(())
@@ -290,6 +298,19 @@ fn same_row(a: Option<&[i64]>, b: Option<&[i64]>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => same_words(a, b),
         (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+/// How many of the versions are not later than `at`. It is nearly always one of the newest that is asked for.
+#[inline]
+fn up_to(versions: &[Version], at: EventTime) -> usize {
+    let newest = versions.len().saturating_sub(4);
+    match versions[newest..]
+        .iter()
+        .rposition(|version| version.at <= at)
+    {
+        Some(place) => newest + place + 1,
+        None => versions[..newest].partition_point(|version| version.at <= at),
     }
 }
 

@@ -11,6 +11,7 @@ use tidegate_schemas::rows::{Kind, OutputSchema};
 use tidegate_schemas::time::TimeUnit;
 
 use super::ids::named;
+use super::presence::ask_for_presence;
 use super::source::unit_of;
 use super::{Compiler, Feed, Need, SinkPlan, StagePlan};
 use crate::normalise::{FactsPlan, Filter, IdPlan, IdTag, Word, WordKind};
@@ -37,6 +38,8 @@ pub(super) struct StageBuilder {
     pub(super) sources: Vec<String>,
     filters: Vec<FilterKey>,
     words: Vec<WordKey>,
+    /// By word: the bit that says whether there is a value, if somebody asks for it.
+    present: Vec<(usize, u8)>,
     pub(super) plan: StagePlan,
 }
 
@@ -75,6 +78,7 @@ impl Compiler<'_> {
             sources: self.sources_of(entity),
             filters: Vec::new(),
             words: Vec::new(),
+            present: Vec::new(),
             plan: StagePlan {
                 name: entity.unwrap_or_default().to_owned(),
                 dedupe: None,
@@ -96,6 +100,7 @@ impl Compiler<'_> {
         if self.plan.sinks.len() == sinks {
             return;
         }
+        stage.present = ask_for_presence(&mut stage.plan.features, stage.filters.len());
         self.dedupe(&mut stage);
         self.feed(&stage, entity);
         self.plan.stages.push(stage.plan);
@@ -227,10 +232,12 @@ impl Compiler<'_> {
                     && let Some(expression) = self.expression(name, &word.sql, &word.text)
                 {
                     let text = word.sql.written().to_owned();
+                    let present = stage.present.iter().find(|(of, _)| *of == index);
                     plan.words.push(Word {
                         expression,
                         index,
                         kind: word.kind,
+                        present: present.map(|(_, bit)| *bit),
                         text,
                     });
                 }

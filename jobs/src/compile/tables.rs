@@ -112,6 +112,7 @@ impl Compiler<'_> {
                 expression,
                 index,
                 kind,
+                present: None,
                 text: name.clone(),
             },
             OutputColumn { name, kind: shown },

@@ -3,6 +3,7 @@
 use arrow::buffer::BooleanBuffer;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
+use tidegate_schemas::fact::NULL;
 use tidegate_schemas::names::Names;
 
 use super::distinct::{Numbering, Numbers};
@@ -89,6 +90,17 @@ impl<'a> Evaluation<'a> {
     ) {
         for column in &self.columns {
             column.write(first, words, stride, faults);
+        }
+    }
+
+    /// Sets the bits that say which of these words have a value.
+    pub(super) fn presence(&self, words: &[i64], stride: usize, bits: &mut [u64]) {
+        for word in self.columns.iter().map(Column::word) {
+            if let Some(bit) = word.present {
+                for (bits, words) in bits.iter_mut().zip(words.chunks_exact(stride)) {
+                    *bits |= u64::from(words[word.index] != NULL) << bit;
+                }
+            }
         }
     }
 }

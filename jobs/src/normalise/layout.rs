@@ -42,6 +42,8 @@ pub struct Word {
     pub index: usize,
     /// How it reads.
     pub kind: WordKind,
+    /// The bit that rows have which have a value.
+    pub present: Option<u8>,
     /// How the job wrote it, for messages.
     pub text: String,
 }

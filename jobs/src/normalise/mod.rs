@@ -130,6 +130,7 @@ impl Normaliser {
                 named.extend(range.clone().filter(is_named));
             }
             evaluation.words(first, &mut words, stride, &mut faults);
+            evaluation.presence(&words, stride, bits);
             if self
                 .plan
                 .key

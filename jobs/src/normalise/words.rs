@@ -199,6 +199,11 @@ impl<'a> Column<'a> {
         })
     }
 
+    /// The word.
+    pub(super) fn word(&self) -> &'a Word {
+        self.word
+    }
+
     /// The word whose value in a row is what value `numbers` says of `count` values; those that do not
     /// fit are among the faults.
     pub(super) fn by_number(
@@ -281,9 +286,10 @@ impl<'a> Column<'a> {
         let values = &values[first..first + rows];
         match &self.nulls {
             None => {
-                let places = words[index..].iter_mut().step_by(stride);
-                for ((row, value), place) in values.iter().enumerate().zip(places) {
-                    *place = word_of(first + row, *value);
+                for ((row, value), words) in
+                    (values.iter().enumerate()).zip(words.chunks_exact_mut(stride))
+                {
+                    words[index] = word_of(first + row, *value);
                 }
             }
             Some(nulls) => {

@@ -192,6 +192,7 @@ impl Admission {
     fn judge(&mut self, times: &[EventTime], verdicts: &mut [Verdict]) -> Vec<(usize, String)> {
         let mut too_far = Vec::new();
         let mut newest = self.newest;
+        let mut oldest = newest.minus(self.lateness);
         let mut furthest = self.furthest_after(newest);
         for (row, (at, verdict)) in times.iter().zip(verdicts).enumerate() {
             if *verdict != Verdict::In {
@@ -199,7 +200,7 @@ impl Admission {
             }
             if *at < self.stretch.from || *at >= self.stretch.to {
                 *verdict = Verdict::Outside;
-            } else if *at < newest.minus(self.lateness) {
+            } else if *at < oldest {
                 *verdict = Verdict::Late;
                 let behind = Span(newest.0.saturating_sub(at.0));
                 self.furthest_behind = self.furthest_behind.max(behind);
@@ -209,6 +210,7 @@ impl Admission {
                 too_far.push((row, format!("{reason}: {at} after {newest}")));
             } else if *at > newest {
                 newest = *at;
+                oldest = newest.minus(self.lateness);
                 furthest = self.furthest_after(newest);
             }
         }

@@ -178,11 +178,16 @@ impl TextCache {
     fn texts(&mut self, column: &str, words: &[i64]) -> Result<StringArray, Problem> {
         let mut bytes = Vec::new();
         let mut ends = Vec::with_capacity(words.len());
-        for word in words {
-            if *word != NULL {
-                bytes.extend_from_slice(self.text(column, *word)?.as_bytes());
+        // Many rows on end say the same: their text is looked up once.
+        for same in words.chunk_by(|a, b| a == b) {
+            let text = match same[0] {
+                NULL => "",
+                code => self.text(column, code)?,
+            };
+            for _ in same {
+                bytes.extend_from_slice(text.as_bytes());
+                ends.push(bytes.len());
             }
-            ends.push(bytes.len());
         }
         let offsets = offsets(ends.into_iter())?;
         StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls(words))

@@ -99,32 +99,74 @@ pub(super) fn diffs(rows: &Rows) -> impl Iterator<Item = i32> {
     rows.heads.iter().map(|head| head.diff)
 }
 
-/// Whether a row may have an equal one of the other sign, by a sketch of key and time alone: an episode
-/// that closes is taken back at one time and comes again at another, and of such pairs there are many.
+/// Bits that say what has been seen of rows of each sign. What was seen with both may cancel.
+struct Sketch {
+    added: Vec<u64>,
+    taken: Vec<u64>,
+}
+
+impl Sketch {
+    fn new(rows: usize) -> Sketch {
+        let words = (rows / 8).next_power_of_two().max(64);
+        Sketch {
+            added: vec![0; words],
+            taken: vec![0; words],
+        }
+    }
+
+    fn place(&self, hash: u64) -> (usize, u64) {
+        let word = (hash >> 6) as usize % self.added.len();
+        (word, 1 << (hash % 64))
+    }
+
+    fn see(&mut self, hash: u64, diff: i32) {
+        let (word, bit) = self.place(hash);
+        match diff < 0 {
+            true => self.taken[word] |= bit,
+            false => self.added[word] |= bit,
+        }
+    }
+
+    fn has_both(&self, hash: u64) -> bool {
+        let (word, bit) = self.place(hash);
+        self.added[word] & self.taken[word] & bit != 0
+    }
+}
+
+/// Whether a row may have an equal one of the other sign, by sketches of time alone, then of key and time:
+/// an episode that closes is taken back at one time and comes again at another, and of such pairs there are
+/// many.
 fn may_cancel(blocks: &[Rows]) -> Vec<bool> {
     let hasher = DefaultHashBuilder::default();
-    let rows = || {
-        blocks.iter().flat_map(|rows| {
-            let heads = rows.heads.iter().enumerate();
-            heads.map(|(row, head)| {
-                (
-                    hasher.hash_one((rows.keys.get(row), head.at)),
-                    head.diff < 0,
-                )
-            })
-        })
-    };
-    let bits = (rows().count() * 8).next_power_of_two().max(64);
-    let place = |hash: u64| ((hash as usize % bits) / 64, 1u64 << (hash % 64));
-    let mut sketches = [vec![0u64; bits / 64], vec![0u64; bits / 64]];
-    let places: Vec<_> = rows()
-        .map(|(hash, negative)| (place(hash), negative))
-        .collect();
-    for ((word, bit), negative) in &places {
-        sketches[usize::from(*negative)][*word] |= bit;
+    let heads = || blocks.iter().flat_map(|rows| &rows.heads);
+    let mut times = Sketch::new(1 << 12);
+    for head in heads() {
+        times.see(hasher.hash_one(head.at), head.diff);
     }
-    let both = |(word, bit): (usize, u64)| sketches.iter().all(|sketch| sketch[word] & bit != 0);
-    places.into_iter().map(|(place, _)| both(place)).collect()
+    let mut may: Vec<bool> = heads()
+        .map(|head| times.has_both(hasher.hash_one(head.at)))
+        .collect();
+    let count = may.iter().filter(|may| **may).count();
+    if count == 0 {
+        return may;
+    }
+    let mut both = Sketch::new(count);
+    let rows = blocks
+        .iter()
+        .flat_map(|rows| (0..rows.len()).map(move |row| (rows, row)));
+    let hashed: Vec<_> = rows
+        .zip(&mut may)
+        .filter(|(_, may)| **may)
+        .map(|((rows, row), may)| {
+            let hash = hasher.hash_one((rows.keys.get(row), rows.heads[row].at));
+            both.see(hash, rows.heads[row].diff);
+            (hash, may)
+        })
+        .collect();
+    for (hash, may) in hashed {
+        *may = both.has_both(hash);
+    }
+    may
 }
 
 /// The differences that are left when equal rows cancel, one a row, in the order of the rows.
@@ -141,6 +183,9 @@ pub(super) fn net(blocks: &[Rows]) -> Option<Vec<i32>> {
     }
     let mut net: Vec<i32> = blocks.iter().flat_map(diffs).collect();
     let may_cancel = may_cancel(blocks);
+    if !may_cancel.contains(&true) {
+        return Some(net);
+    }
     // Each group keeps a stack of the rows that are not cancelled yet, linked through `below`.
     const BOTTOM: usize = usize::MAX;
     struct Top(usize);

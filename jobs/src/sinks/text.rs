@@ -1,13 +1,13 @@
 //! JSON lines and CSV on their way to a place, compressed if the file's ending asks for it.
 
 use std::io::{self, Write};
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread::{self, available_parallelism};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
+use crossbeam::channel::bounded;
 
 use super::error::{Attempt, Problem};
 use super::parts::Squeeze;
@@ -35,8 +35,11 @@ impl Lines {
 /// Lines are handed on when so many bytes wait.
 const FULL: usize = 256 * 1024;
 
-/// So many rows of a large batch are encoded at once by each thread.
-const SHARE: usize = 16 * 1024;
+/// A batch of more rows is encoded by several threads.
+const LARGE: usize = 16 * 1024;
+
+/// So many rows of it at once by each, which are a megabyte or less.
+const SHARE: usize = 4 * 1024;
 
 /// A text being written.
 #[derive(Debug)]
@@ -81,40 +84,43 @@ impl TextFile {
         })
     }
 
-    /// Adds rows. Of a large batch, as when a threshold changes for many, every processor encodes a share:
-    /// the workers wait for such rows to be out, not the rows for the workers.
+    /// Adds rows. Of a large batch, as when a threshold changes for many, every processor encodes a share
+    /// while another is written: the workers wait for such rows to be out, not the rows for the workers.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
         let rows = batch.num_rows();
-        if rows <= SHARE {
+        if rows <= LARGE {
             return self.append(batch);
         }
+        self.flush()?;
+        let (lines, path) = (self.lines, self.path.clone());
         let threads = available_parallelism().map_or(1, usize::from);
-        let mut shares = vec![Vec::new(); threads];
-        for start in (0..rows).step_by(SHARE * threads) {
-            let slices = (start..rows).step_by(SHARE);
-            let slices = slices.map(|start| batch.slice(start, SHARE.min(rows - start)));
-            let lines = self.lines;
-            thread::scope(|scope| {
-                let encoding = shares.iter_mut().zip(slices).map(|(share, slice)| {
-                    share.clear();
-                    scope.spawn(move || lines.append(&slice, share))
+        thread::scope(|scope| {
+            let encode = |thread: usize| {
+                let (to, encoded) = bounded(1);
+                let (give_back, spare) = bounded::<Vec<u8>>(1);
+                scope.spawn(move || {
+                    for start in (thread * SHARE..rows).step_by(SHARE * threads) {
+                        let mut share = spare.try_recv().unwrap_or_default();
+                        let slice = batch.slice(start, SHARE.min(rows - start));
+                        let ended = lines.append(&slice, &mut share).map(|()| share);
+                        if to.send(ended).is_err() {
+                            return;
+                        }
+                    }
                 });
-                let encoding: Vec<_> = encoding.collect();
-                let ended = encoding.into_iter().map(|thread| {
-                    let ended = thread.join();
-                    ended.unwrap_or_else(|panic| resume_unwind(panic))
-                });
-                ended.collect::<Result<Vec<()>, _>>()
-            })
-            .map_err(|e| Problem::arrow(&self.path, e))?;
-            self.flush()?;
-            for share in &mut shares {
-                std::mem::swap(&mut self.waiting, share);
+                (encoded, give_back)
+            };
+            let threads: Vec<_> = (0..threads).map(encode).collect();
+            let shares = rows.div_ceil(SHARE);
+            for (encoded, give_back) in threads.iter().cycle().take(shares) {
+                // A thread that panics ends this one as well.
+                let Ok(share) = encoded.recv() else { break };
+                self.waiting = share.map_err(|e| Problem::arrow(&path, e))?;
                 self.flush()?;
-                share.clear();
+                let _ = give_back.try_send(std::mem::take(&mut self.waiting));
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn append(&mut self, batch: &RecordBatch) -> Result<(), Problem> {

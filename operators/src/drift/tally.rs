@@ -53,6 +53,13 @@ struct Cell {
     in_reference: bool,
 }
 
+impl Cell {
+    #[inline]
+    fn holds(&self, at: EventTime) -> bool {
+        self.from <= at && at < self.until
+    }
+}
+
 impl Tally {
     /// Nothing counted yet.
     #[must_use]
@@ -73,24 +80,34 @@ impl Tally {
     /// # Panics
     /// When a monitor's column lies beyond the words of a fact.
     pub fn add(&mut self, block: &FactBlock) {
-        let present = block.heads.iter().enumerate();
-        for (row, head) in present.filter(|(_, head)| head.diff != 0) {
-            self.latest = match self.cells.get(self.latest) {
-                Some(cell) if cell.from <= head.at && head.at < cell.until => self.latest,
+        let mut row = 0;
+        while let Some(head) = block.heads.get(row) {
+            let cell = match self.cells.get(self.latest) {
+                Some(cell) if cell.holds(head.at) => *cell,
                 _ => self.find(head.at),
             };
-            let words = block.words(row);
+            // Rows mostly come in the order of their times: many in a row share a cell.
+            let rest = block.heads[row..].iter();
+            let run = row..row + rest.take_while(|head| cell.holds(head.at)).count();
             let first = self.latest * self.monitors.len();
             let tables = &mut self.tables[first..first + self.monitors.len()];
             for (monitor, table) in self.monitors.iter().zip(tables) {
-                let passes = monitor.filter.is_none_or(|bit| head.bits >> bit & 1 == 1);
-                let word = words[monitor.column];
-                if passes && word != NULL {
-                    table.add(word, i64::from(head.diff));
-                } else if passes && monitor.nulls == Nulls::Category {
-                    table.nulls += i64::from(head.diff);
+                for row in run.clone() {
+                    let head = &block.heads[row];
+                    let passes = monitor.filter.is_none_or(|bit| head.bits >> bit & 1 == 1);
+                    if head.diff == 0 || !passes {
+                        continue;
+                    }
+                    match block.words(row)[monitor.column] {
+                        NULL if monitor.nulls == Nulls::Category => {
+                            table.nulls += i64::from(head.diff);
+                        }
+                        NULL => {}
+                        word => table.add(word, i64::from(head.diff)),
+                    }
                 }
             }
+            row = run.end;
         }
     }
 
@@ -114,9 +131,9 @@ impl Tally {
         self.by_window.clear();
     }
 
-    /// The cell that holds `at`, made if there is none.
+    /// Goes to the cell that holds `at`, which is made if there is none.
     #[cold]
-    fn find(&mut self, at: EventTime) -> usize {
+    fn find(&mut self, at: EventTime) -> Cell {
         let cell = self.cell(at);
         let next = self.cells.len();
         let found = *self
@@ -130,7 +147,8 @@ impl Tally {
                 self.tables.resize_with(needed, Table::default);
             }
         }
-        found
+        self.latest = found;
+        cell
     }
 
     fn cell(&self, at: EventTime) -> Cell {
@@ -146,7 +164,8 @@ impl Tally {
     }
 }
 
-/// Counts by category: open addressing, linear probing, at most half full.
+/// Counts by category: open addressing, linear probing, at most a quarter full, so that a category is
+/// mostly where it is looked for first.
 #[derive(Clone, Debug)]
 struct Table {
     /// (category, count); [`NULL`] marks a free place. The length is a power of two.
@@ -156,7 +175,7 @@ struct Table {
 }
 
 const FREE: (i64, i64) = (NULL, 0);
-const FEWEST_PLACES: usize = 16;
+const FEWEST_PLACES: usize = 32;
 
 impl Default for Table {
     fn default() -> Table {
@@ -177,7 +196,7 @@ impl Table {
         if here.0 == NULL {
             here.0 = category;
             self.used += 1;
-            if self.used * 2 > self.places.len() {
+            if self.used * 4 > self.places.len() {
                 self.resize(self.places.len() * 2);
             }
         }
@@ -211,7 +230,7 @@ impl Table {
         for (category, count) in self.places.iter().filter(|(_, count)| *count != 0) {
             give(*category, *count);
         }
-        let needed = (self.used * 2).next_power_of_two().max(FEWEST_PLACES);
+        let needed = (self.used * 4).next_power_of_two().max(FEWEST_PLACES);
         if needed * 2 < self.places.len() {
             self.places = vec![FREE; needed];
         } else {

@@ -11,12 +11,43 @@ use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry};
 
+/// Where a fact is: its block and row, and whether its words will be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Spot {
+    block: u32,
+    /// The lowest bit is set if the words will be read.
+    row: u32,
+}
+
+impl Spot {
+    fn new(block: u32, row: u32, is_read: bool) -> Spot {
+        Spot {
+            block,
+            row: row << 1 | u32::from(is_read),
+        }
+    }
+
+    #[inline]
+    fn block(self) -> usize {
+        self.block as usize
+    }
+
+    #[inline]
+    fn row(self) -> usize {
+        (self.row >> 1) as usize
+    }
+
+    #[inline]
+    fn is_read(self) -> bool {
+        self.row & 1 == 1
+    }
+}
+
 /// A fact that waits: whose it is, and where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) slot: u32,
-    block: u32,
-    row: u32,
+    spot: Spot,
 }
 
 /// A fact of the key that is being stepped, with what it is sorted by.
@@ -24,8 +55,7 @@ pub(super) struct Waiting {
 pub(super) struct Gathered {
     at: EventTime,
     id: u64,
-    block: u32,
-    row: u32,
+    spot: Spot,
 }
 
 impl Gathered {
@@ -60,11 +90,13 @@ impl Default for Backlog {
 
 impl Backlog {
     /// Takes in a block, without the rows that were left out; those before `passed` do not wait and go
-    /// to `due`. `slots` has the slot of each of its keys; how many facts each has is added there.
+    /// to `due`. `slots` has the slot of each of its keys; how many facts each has is added there. The
+    /// words of facts with the bits that `reads` says will be read.
     pub(super) fn add(
         &mut self,
         block: Arc<FactBlock>,
         slots: &mut [(u32, u32)],
+        reads: impl Fn(u64) -> bool,
         passed: EventTime,
         due: &mut Vec<Waiting>,
     ) {
@@ -80,8 +112,7 @@ impl Backlog {
             *facts += 1;
             let fact = Waiting {
                 slot: *slot,
-                block: index,
-                row,
+                spot: Spot::new(index, row, reads(head.bits)),
             };
             if head.at < passed {
                 due.push(fact);
@@ -110,33 +141,38 @@ impl Backlog {
     /// The head of a fact, as long as it is not done.
     #[inline]
     pub(super) fn head(&self, fact: &Waiting) -> &Head {
-        &self.blocks[fact.block as usize].0.heads[fact.row as usize]
+        &self.blocks[fact.spot.block()].0.heads[fact.spot.row()]
     }
 
     /// What a fact is, as long as it is not done.
     #[inline]
     pub(super) fn fact(&self, fact: &Gathered) -> Fact<'_> {
-        self.blocks[fact.block as usize].0.fact(fact.row as usize)
+        self.blocks[fact.spot.block()].0.fact(fact.spot.row())
     }
 
     /// What a fact that waits is.
     pub(super) fn waiting(&self, fact: &Waiting) -> Fact<'_> {
-        self.blocks[fact.block as usize].0.fact(fact.row as usize)
+        self.blocks[fact.spot.block()].0.fact(fact.spot.row())
     }
 
     /// Brings a fact nearer to the processor.
     #[inline]
     pub(super) fn touch(&self, fact: &Waiting) -> u64 {
-        let block = &self.blocks[fact.block as usize].0;
-        let words = block.words(fact.row as usize);
-        let ends = words.first().zip(words.last());
-        block.heads[fact.row as usize].id ^ ends.map_or(0, |(first, last)| (first ^ last) as u64)
+        self.head(fact).id ^ self.touch_spot(fact.spot)
     }
 
     /// Brings the words of a fact nearer to the processor.
     #[inline]
     pub(super) fn touch_words(&self, fact: &Gathered) -> u64 {
-        let words = self.blocks[fact.block as usize].0.words(fact.row as usize);
+        self.touch_spot(fact.spot)
+    }
+
+    #[inline]
+    fn touch_spot(&self, spot: Spot) -> u64 {
+        if !spot.is_read() {
+            return 0;
+        }
+        let words = self.blocks[spot.block()].0.words(spot.row());
         let ends = words.first().zip(words.last());
         ends.map_or(0, |(first, last)| (first ^ last) as u64)
     }
@@ -152,8 +188,7 @@ impl Backlog {
             Gathered {
                 at: head.at,
                 id: head.id,
-                block: fact.block,
-                row: fact.row,
+                spot: fact.spot,
             }
         }));
         takes_back
@@ -161,13 +196,13 @@ impl Backlog {
 
     /// These facts have been dealt with.
     pub(super) fn done(&mut self, facts: &[Waiting]) {
-        for run in facts.chunk_by(|a, b| a.block == b.block) {
-            let index = run[0].block;
-            let (block, left) = &mut self.blocks[index as usize];
+        for run in facts.chunk_by(|a, b| a.spot.block == b.spot.block) {
+            let spot = run[0].spot;
+            let (block, left) = &mut self.blocks[spot.block()];
             *left -= run.len() as u32;
             if *left == 0 {
                 *block = Arc::default();
-                self.free.push(index);
+                self.free.push(spot.block);
             }
         }
     }
@@ -177,8 +212,8 @@ impl Backlog {
     pub(super) fn take_back(&self, facts: &mut Vec<Gathered>) {
         let mut kept: Vec<Gathered> = Vec::with_capacity(facts.len());
         for fact in facts.drain(..) {
-            let block = &self.blocks[fact.block as usize].0;
-            if block.heads[fact.row as usize].diff > 0 {
+            let block = &self.blocks[fact.spot.block()].0;
+            if block.heads[fact.spot.row()].diff > 0 {
                 kept.push(fact);
                 continue;
             }

@@ -125,6 +125,12 @@ impl<S> Recent<S> {
     pub(super) fn in_order(&self, at: EventTime) -> bool {
         at > self.instant && at >= self.timers
     }
+
+    /// When the first of what is recent settles.
+    pub(super) fn settles(&self) -> EventTime {
+        let first = self.facts.heads.first();
+        first.map_or(self.timers, |fact| fact.at.next())
+    }
 }
 
 #[derive(Clone, Debug, Default)]

@@ -242,7 +242,7 @@ impl<L: Logic> Driver<L> {
                 let passed = watermark.unwrap_or(EventTime::MIN);
                 facts
                     .into_iter()
-                    .for_each(|block| keys.facts(block, passed));
+                    .for_each(|block| keys.facts(logic, block, passed));
                 if let Some(watermark) = watermark {
                     keys.advance(logic, watermark, settled);
                 }

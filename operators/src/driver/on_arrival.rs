@@ -176,8 +176,12 @@ impl<L: Logic> OnArrival<L> {
             live.set_key(name);
             let recent = slot.state.recent(self.watermark);
             recent.timers = recent.timers.max(last);
-            run_timers(logic, &mut recent.head, last, live);
-            self.rest(logic, index);
+            logic.turn(&mut recent.head, live);
+            let wake = run_timers(logic, &mut recent.head, last, live);
+            // The base is as it was, and what it waited for is remembered. It need not be looked at for
+            // the rows before all facts that are older than these have settled.
+            let wake = wake.sooner(Wake::At(recent.settles()));
+            self.wait(index, wake);
         }
     }
 
@@ -268,18 +272,18 @@ impl<L: Logic> OnArrival<L> {
         let slot = self.store.get_mut(index);
         let wake = match &slot.state.recent {
             None => logic.wake(&slot.state.base),
-            Some(recent) => {
-                let settles = match recent.facts.heads.first() {
-                    Some(fact) => fact.at.next(),
-                    None => recent.timers,
-                };
-                // The head may have gone on to a later wish while the base still waits for its own.
-                logic
-                    .wake(&recent.head)
-                    .sooner(logic.wake(&slot.state.base))
-                    .sooner(Wake::At(settles))
-            }
+            // The head may have gone on to a later wish while the base still waits for its own.
+            Some(recent) => logic
+                .wake(&recent.head)
+                .sooner(logic.wake(&slot.state.base))
+                .sooner(Wake::At(recent.settles())),
         };
+        self.wait(index, wake);
+    }
+
+    /// Remembers that the key is due then, if it is not due before, or drops it.
+    fn wait(&mut self, index: u32, wake: Wake) {
+        let slot = self.store.get_mut(index);
         match wake {
             Wake::At(at) if at < slot.timer => {
                 slot.timer = at;

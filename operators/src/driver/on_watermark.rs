@@ -62,15 +62,16 @@ impl<L: Logic> OnWatermark<L> {
 
     /// Takes in a block of a tick whose watermark is `watermark`: most facts of a replay are before it
     /// when they come.
-    pub(super) fn facts(&mut self, block: Arc<FactBlock>, watermark: EventTime) {
+    pub(super) fn facts(&mut self, logic: &L, block: Arc<FactBlock>, watermark: EventTime) {
         if block.is_empty() {
             return;
         }
         self.slots.clear();
         let slots = self.store.slots_of(&block).into_iter();
         self.slots.extend(slots.map(|slot| (slot, 0)));
-        self.backlog
-            .add(block, &mut self.slots, watermark, &mut self.passed);
+        let reads = |bits| logic.reads(bits);
+        let (slots, passed) = (&mut self.slots, &mut self.passed);
+        self.backlog.add(block, slots, reads, watermark, passed);
         for (slot, facts) in self.slots.iter().filter(|(_, facts)| *facts > 0) {
             self.store.get_mut(*slot).waiting += facts;
         }
@@ -264,7 +265,7 @@ impl<L: Logic> OnWatermark<L> {
                 block.push(head, &words);
             }
         }
-        self.facts(Arc::new(block), EventTime::MIN);
+        self.facts(logic, Arc::new(block), EventTime::MIN);
         for index in loaded {
             let wake = logic.wake(&self.store.get_mut(index).state);
             self.rest(index, wake);

@@ -298,6 +298,11 @@ impl Plan {
         }
     }
 
+    /// Whether only the bits of facts are looked at.
+    pub(super) fn only_counts(&self) -> bool {
+        self.counts.is_some()
+    }
+
     /// The inline words of a new session, if its columns need no box.
     fn inline(&self) -> Option<&[i64; INLINE]> {
         match self.runs {

@@ -165,6 +165,12 @@ impl Sessions {
         &self.spec
     }
 
+    /// Whether the words of facts are looked at.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        !self.plan.only_counts()
+    }
+
     /// Adds the columns of the session that is open at `at`, one word each: for conditions.
     ///
     /// A session that is over at `at` is not open any more, even if no timer has said so yet. All

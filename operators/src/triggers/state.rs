@@ -23,8 +23,11 @@ pub struct State {
 pub(super) struct Open {
     pub(super) at: EventTime,
     pub(super) segment: i64,
-    pub(super) reasons: Box<[i64]>,
+    pub(super) reasons: Reasons,
 }
+
+/// The registers that explain an episode: a few mostly, and then without an allocation of their own.
+pub(super) type Reasons = SmallVec<[i64; 3]>;
 
 /// What the last evaluation looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +111,7 @@ impl State {
             Ok(Box::new(Open {
                 at: from.time("an episode's time")?,
                 segment: from.word("an episode's segment")?,
-                reasons: words(from, reasons, "an episode's reasons")?,
+                reasons: SmallVec::from_slice(&words(from, reasons, "an episode's reasons")?),
             }))
         })?;
         let anchors = (0..from.length("anchors")?)

@@ -33,6 +33,11 @@ struct Row {
 const FILTERS: [&str; 4] = ["kind = 'a'", "number > 5", "key = '1'", "amount is null"];
 const STRIDE: usize = 6;
 
+/// Whether a bit says that this word has a value.
+fn has_presence(word: usize) -> bool {
+    [1, 4, 5].contains(&word)
+}
+
 impl Row {
     fn random(random: &mut SmallRng, id: u64) -> Row {
         let nulls = random.random_range(0..3) == 0;
@@ -60,7 +65,10 @@ impl Row {
             self.amount.is_none(),
         ];
         let bits = truths.iter().enumerate();
-        bits.map(|(bit, truth)| u64::from(*truth) << bit).sum()
+        let bits: u64 = bits.map(|(bit, truth)| u64::from(*truth) << bit).sum();
+        let words = self.words().into_iter().enumerate();
+        let present = words.filter(|(index, word)| has_presence(*index) && *word != NULL);
+        bits | present.map(|(index, _)| 1 << (40 + index)).sum::<u64>()
     }
 
     /// The words: one that nothing fills, a fixed-point number, a text, one of the key, a whole
@@ -157,6 +165,7 @@ fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<Seen>) -> FactsPlan
         expression: expression(text),
         index,
         kind,
+        present: has_presence(index).then_some(40 + index as u8),
         text: text.to_owned(),
     };
     FactsPlan {
@@ -347,6 +356,7 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
             expression: Planner::new().plan(sql, &schema).unwrap(),
             index: 0,
             kind: WordKind::Fixed(1),
+            present: None,
             text: "n".to_owned(),
         }],
         stride: 1,
@@ -398,6 +408,7 @@ fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
                 expression: Planner::new().plan(sql, &schema).unwrap(),
                 index: 0,
                 kind: WordKind::Int,
+                present: None,
                 text: sql.to_owned(),
             }],
             stride: 1,

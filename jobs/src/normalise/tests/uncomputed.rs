@@ -38,6 +38,7 @@ fn plan(schema: &Arc<Schema>) -> FactsPlan {
                 expression: expression(sql),
                 index,
                 kind: WordKind::Int,
+                present: None,
                 text: (*sql).to_owned(),
             })
             .collect(),

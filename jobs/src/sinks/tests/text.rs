@@ -94,6 +94,32 @@ fn csv_tells_null_from_empty_and_quotes_what_it_must() {
 }
 
 #[test]
+fn what_is_as_in_the_line_before_is_written_again() {
+    let texts = ["a", "a", "b", "b", "\"", "\"", "\"", "a"];
+    let row = |row: usize| {
+        let text = (row % 3 != 2).then(|| texts[row % texts.len()]);
+        let number = (row % 5 != 4).then_some((row / 3) as i64);
+        (text, number, (row / 2).is_multiple_of(2))
+    };
+    let rows: Vec<_> = (0..60).map(row).collect();
+    let columns: [(&str, ArrayRef); 4] = [
+        ("text", Arc::new(rows.iter().map(|row| row.0).collect::<StringArray>())),
+        ("n", Arc::new(rows.iter().map(|row| row.1).collect::<Int64Array>())),
+        ("never", Arc::new(StringArray::new_null(rows.len()))),
+        ("open", Arc::new(rows.iter().map(|row| Some(row.2)).collect::<BooleanArray>())),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let lines = String::from_utf8(file(&batch, "o.jsonl", Format::Jsonl)).expect("text");
+    let json = |value: &dyn Fn() -> Option<String>| value().unwrap_or_else(|| "null".to_owned());
+    let expected = rows.iter().map(|(text, n, open)| {
+        let text = json(&|| text.map(|text| format!("{text:?}")));
+        let n = json(&|| n.map(|n| n.to_string()));
+        format!("{{\"text\":{text},\"n\":{n},\"never\":null,\"open\":{open}}}\n")
+    });
+    assert_eq!(lines, expected.collect::<String>());
+}
+
+#[test]
 fn large_batches_are_the_same_lines_in_the_same_order() {
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100_003));
     let batch = RecordBatch::try_from_iter([("n", numbers)]).expect("a batch");
