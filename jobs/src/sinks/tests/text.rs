@@ -103,10 +103,19 @@ fn what_is_as_in_the_line_before_is_written_again() {
     };
     let rows: Vec<_> = (0..60).map(row).collect();
     let columns: [(&str, ArrayRef); 4] = [
-        ("text", Arc::new(rows.iter().map(|row| row.0).collect::<StringArray>())),
-        ("n", Arc::new(rows.iter().map(|row| row.1).collect::<Int64Array>())),
+        (
+            "text",
+            Arc::new(rows.iter().map(|row| row.0).collect::<StringArray>()),
+        ),
+        (
+            "n",
+            Arc::new(rows.iter().map(|row| row.1).collect::<Int64Array>()),
+        ),
         ("never", Arc::new(StringArray::new_null(rows.len()))),
-        ("open", Arc::new(rows.iter().map(|row| Some(row.2)).collect::<BooleanArray>())),
+        (
+            "open",
+            Arc::new(rows.iter().map(|row| Some(row.2)).collect::<BooleanArray>()),
+        ),
     ];
     let batch = RecordBatch::try_from_iter(columns).expect("a batch");
     let lines = String::from_utf8(file(&batch, "o.jsonl", Format::Jsonl)).expect("text");
