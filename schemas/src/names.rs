@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::fact::NULL;
 use crate::ids::Ids;
@@ -123,6 +124,19 @@ impl Texts {
     }
 }
 
+/// Two categories that have one code: going on would mix them up in silence.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the texts `{known}` and `{text}` have the same 64-bit hash, and categories are told apart by it: \
+     give one of them another name, in the data or with `case` in the expressions that read it"
+)]
+pub struct Collision {
+    /// The one that came first.
+    pub known: String,
+    /// The other.
+    pub text: String,
+}
+
 /// The dictionary of codes, one a process, shared by all threads.
 ///
 /// # State
@@ -144,10 +158,9 @@ impl Names {
 
     /// The code of `text`, remembered for [`Names::text`].
     ///
-    /// # Panics
-    /// When two different texts share a hash (odds of one in 10^9 for 190,000 texts): going on
-    /// would mix up two categories in silence.
-    pub fn code(&self, text: &str) -> i64 {
+    /// # Errors
+    /// When two different texts share a hash (odds of one in 10^9 for 190,000 texts).
+    pub fn code(&self, text: &str) -> Result<i64, Collision> {
         let code = code_of(text);
         let known = self
             .texts
@@ -162,11 +175,13 @@ impl Names {
                 .expect("no thread panics while it holds the names");
             Arc::clone(texts.entry(code).or_insert_with(|| text.into()))
         });
-        assert!(
-            &*known == text,
-            "the categories `{known}` and `{text}` have the same 64-bit code"
-        );
-        code
+        match *known == *text {
+            true => Ok(code),
+            false => Err(Collision {
+                known: known.to_string(),
+                text: text.to_owned(),
+            }),
+        }
     }
 
     /// The text of a code, if any thread has coded it.
@@ -213,11 +228,23 @@ mod tests {
     #[test]
     fn codes_are_stable_and_can_be_read_back() {
         let names = Names::default();
-        let code = names.code("chat");
+        let code = names.code("chat").unwrap();
         assert_eq!(code, code_of("chat"));
         assert_eq!(names.text(code).as_deref(), Some("chat"));
         assert_eq!(names.text(1), None);
         // The hash is part of saved state: this value must never change.
         assert_eq!(stable_hash("chat"), xxhash_rust::xxh3::xxh3_64(b"chat"));
+    }
+
+    #[test]
+    fn texts_of_one_hash_are_named() {
+        let names = Names::default();
+        let [one, other] = ["pgkamhmpdnoancdo", "dbfidnmojloelnci"];
+        assert_eq!(code_of(one), code_of(other));
+        names.code(one).unwrap();
+        let collision = names.code(other).unwrap_err();
+        assert_eq!((&*collision.known, &*collision.text), (one, other));
+        // The first keeps its code.
+        assert_eq!(names.code(one), Ok(code_of(one)));
     }
 }

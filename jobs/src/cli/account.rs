@@ -9,7 +9,7 @@ use serde::Serialize;
 use tidegate_schemas::account::Account;
 
 use super::failure::Failure;
-use super::numbers::{bytes, grouped, per_second, took};
+use super::numbers::{bytes, grouped, per_second, span, took};
 use crate::runtime::{Firing, Options, Report, SourceAccount};
 
 /// The account of a run that has ended, as it is shown and written.
@@ -151,7 +151,7 @@ fn told(name: &str, source: &SourceAccount, counts: bool) -> String {
         ));
     }
     if late > rows / 2 {
-        let behind = source.furthest_behind;
+        let behind = span(source.furthest_behind);
         text.push_str(&format!(
             "\n  warning: most rows of {name} are late, up to {behind} behind the newest before them; \
              if it is not in the order of time, set job.lateness"
@@ -197,6 +197,7 @@ mod tests {
         let rejected = Rejected {
             rows: 1,
             first: "e.csv:7: it is null".to_owned(),
+            stands: (1, 7),
         };
         let events = SourceAccount {
             rows_in: 10_000,
@@ -250,7 +251,7 @@ mod tests {
         let source = SourceAccount {
             rows_in: 10,
             late: 9,
-            furthest_behind: Span(2 * 86_400_000_000),
+            furthest_behind: Span(2 * 86_400_000_000 + 5_123),
             ..SourceAccount::default()
         };
         assert_eq!(

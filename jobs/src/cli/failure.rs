@@ -134,6 +134,7 @@ impl From<RunError> for Failure {
             RunError::Sink(sink) if sink.is_broken_pipe() => return Failure::unread(),
             RunError::Sink(sink) => sink_code(sink),
             RunError::Source { error, .. } => source_code(error),
+            RunError::Collision { .. } => INPUT,
             RunError::Rows { .. } | RunError::Start(_) | RunError::Balance(_) => INTERNAL,
         };
         match code {
@@ -168,7 +169,7 @@ impl From<io::Error> for Failure {
 fn sink_code(error: &SinkError) -> u8 {
     match &error.problem {
         Problem::Settings { .. } | Problem::Select { .. } | Problem::TakenBack { .. } => USAGE,
-        Problem::File { .. } => OUTPUT,
+        Problem::File { .. } | Problem::Uncomputed { .. } => OUTPUT,
         Problem::Encode { .. }
         | Problem::Shape { .. }
         | Problem::UnknownCode { .. }

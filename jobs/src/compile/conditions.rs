@@ -8,9 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, TimeUnit as ArrowUnit};
 use datafusion::common::{DFSchema, DataFusionError, ScalarValue, TableReference};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr as Logical, Operator};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use tidegate_operators::program::{Arithmetic, Comparison, Expr, Program, Type};
 use tidegate_schemas::job::Sql;
 use tidegate_schemas::names::Names;
@@ -18,7 +16,7 @@ use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::EventTime;
 
 use super::{Compiler, advice};
-use crate::expressions::Planner;
+use crate::expressions::{Planner, cause};
 
 /// A value that conditions can read.
 #[derive(Clone, Debug)]
@@ -84,7 +82,6 @@ impl Compiler<'_> {
             ),
             false => advice::advice(sql.as_str(), error, &names),
         };
-        let error = error.split(". Valid fields are").next().unwrap_or(error);
         let message = format!("in `{}`: {error}", sql.written());
         let problem = self.job.origin.problem(sql.place(), message);
         self.push(problem.help(help));
@@ -98,16 +95,10 @@ fn plan(
     registers: &[Register],
     sql: &str,
 ) -> Result<Program, String> {
-    let schema = schema(registers).map_err(|e| text(&e))?;
-    let logical = planner.logical_over(sql, &schema).map_err(|e| text(&e))?;
-    let context = SimplifyContext::builder()
-        .with_schema(Arc::new(schema.clone()))
-        .build();
-    let simplifier = ExprSimplifier::new(context);
-    let coerced = simplifier
-        .coerce(logical.unalias(), &schema)
-        .map_err(|e| text(&e))?;
-    let logical = simplifier.simplify(coerced).map_err(|e| text(&e))?;
+    let schema = schema(registers).map_err(|e| cause(&e))?;
+    let logical = planner.logical_over(sql, &schema).map_err(|e| cause(&e))?;
+    let settled = planner.settled(logical.unalias(), &schema);
+    let logical = settled.map_err(|e| cause(&e))?;
     let translated = Translator { names, registers }.expr(&logical)?;
     let kinds: Vec<Kind> = registers
         .iter()
@@ -122,16 +113,12 @@ pub(super) fn register_of(
     registers: &[Register],
     sql: &str,
 ) -> Result<Option<usize>, String> {
-    let schema = schema(registers).map_err(|e| text(&e))?;
-    let logical = planner.logical_over(sql, &schema).map_err(|e| text(&e))?;
+    let schema = schema(registers).map_err(|e| cause(&e))?;
+    let logical = planner.logical_over(sql, &schema).map_err(|e| cause(&e))?;
     Ok(match logical.unalias() {
         Logical::Column(column) => find(registers, &column.name, column.relation.as_ref()),
         _ => None,
     })
-}
-
-fn text(error: &DataFusionError) -> String {
-    error.strip_backtrace()
 }
 
 fn schema(registers: &[Register]) -> Result<DFSchema, DataFusionError> {
@@ -307,7 +294,7 @@ impl Translator<'_> {
         Ok(match of.ok_or_else(unknown)? {
             Type::Text => {
                 let text = value.try_as_str().flatten().ok_or_else(unknown)?;
-                Expr::Text(self.names.code(text))
+                Expr::Text(self.names.code(text).map_err(|error| error.to_string())?)
             }
             Type::Bool => Expr::Bool(matches!(value, ScalarValue::Boolean(Some(true)))),
             Type::Int => match value.cast_to(&DataType::Int64) {

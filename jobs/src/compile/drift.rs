@@ -40,7 +40,7 @@ impl Compiler<'_> {
             let (text, _) = sql.split_alias();
             let text = text.to_owned();
             if let Some((column, _)) = self.word_of(stage, &from, sql, &text, None) {
-                let name = self.plan.names.code(&sql.column_name());
+                let name = self.code(&sql.column_name(), sql.place());
                 monitors.push(Monitor {
                     name,
                     column,

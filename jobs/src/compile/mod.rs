@@ -30,11 +30,11 @@ use tidegate_operators::features::spec::FeaturesSpec;
 use tidegate_operators::sessions::SessionsSpec;
 use tidegate_operators::triggers::TriggerSpec;
 use tidegate_schemas::job::{self, Job, OnConflict, Output, OutputKind, Problem, Problems, Sql};
-use tidegate_schemas::names::Names;
+use tidegate_schemas::names::{Names, code_of};
 use tidegate_schemas::rows::OutputSchema;
 use tidegate_schemas::time::Span;
 
-use crate::expressions::{Expression, Planner};
+use crate::expressions::{Expression, Planner, cause};
 use crate::normalise::{FactsPlan, Word};
 use crate::sinks::SinkSpec;
 use crate::sources::Declared;
@@ -252,6 +252,7 @@ impl<'a> Compiler<'a> {
         self.stage(None);
         self.raw_sinks();
         self.refuse_overwriting();
+        self.refuse_sharing();
         self.close_sources();
     }
 
@@ -277,6 +278,14 @@ impl<'a> Compiler<'a> {
         if !self.problems.0.contains(&problem) {
             self.problems.0.push(problem);
         }
+    }
+
+    /// The code of a text of the job file; one that another text has becomes a problem.
+    fn code(&mut self, text: &str, place: Option<job::Place>) -> i64 {
+        self.plan.names.code(text).unwrap_or_else(|collision| {
+            self.problem(place, collision.to_string());
+            code_of(text)
+        })
     }
 
     /// Plans an expression over the rows of a source; what is wrong with it becomes a problem.
@@ -331,17 +340,11 @@ impl<'a> Compiler<'a> {
         error: &DataFusionError,
         names: &[String],
     ) -> Problem {
-        let text = error.strip_backtrace();
-        let text = text.split(". Valid fields are").next().unwrap_or(&text);
-        let text = text.split("Did you mean").next().unwrap_or(text).trim();
-        let message = format!("in `{}`, over the rows of {source}: {text}", sql.written());
+        let error = cause(error);
+        let message = format!("in `{}`, over the rows of {source}: {error}", sql.written());
         let problem = self.job.origin.problem(sql.place(), message);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        problem.help(advice::advice(
-            sql.as_str(),
-            &error.strip_backtrace(),
-            &names,
-        ))
+        problem.help(advice::advice(sql.as_str(), &error, &names))
     }
 
     /// The columns of each source that something reads.

@@ -1,11 +1,35 @@
-//! Sinks that would write over what a source reads.
+//! Sinks that would write over what a source reads, or over each other.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Compiler;
 use crate::sinks::{Place, SinkSpec};
 
 impl Compiler<'_> {
+    /// No two sinks may write one file, however their paths spell it.
+    pub(super) fn refuse_sharing(&mut self) {
+        let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for index in 0..self.plan.sinks.len() {
+            let spec = &self.plan.sinks[index].spec;
+            let Some(file) = written(spec) else {
+                continue;
+            };
+            let name = spec.name.clone();
+            let path = self
+                .job
+                .sinks
+                .get(&name)
+                .and_then(|sink| sink.path.as_ref());
+            if let Some(other) = files.insert(file, name) {
+                let message = format!("the sink `{other}` writes to the same path");
+                let place = path.and_then(|path| path.place());
+                let problem = self.job.origin.problem(place, message);
+                self.push(problem.help("give each its own"));
+            }
+        }
+    }
+
     /// No sink may write a file that a source of the job reads, now or when it looks again.
     pub(super) fn refuse_overwriting(&mut self) {
         for index in 0..self.plan.sinks.len() {
@@ -82,8 +106,11 @@ fn resolved(path: &Path) -> PathBuf {
         Some(parent) if parent != Path::new("") => resolved(parent),
         _ => std::env::current_dir().unwrap_or_default(),
     };
-    path.file_name()
-        .map_or_else(|| parent.clone(), |name| parent.join(name))
+    match path.file_name() {
+        Some(name) => parent.join(name),
+        // It ends in `..`, behind a folder that is not there yet.
+        None => parent.parent().unwrap_or(&parent).to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +168,7 @@ path = "WRITTEN"
         for (read, written) in [
             ("in/a.csv", "in/a.csv"),
             ("in/a.csv", "in/../in/./a.csv"),
+            ("in/a.csv", "new/../in/a.csv"),
             ("in/a.csv", "link/a.csv"),
             ("in/*.csv", "in/a.csv"),
             ("in/*.csv", "link/new.csv"),

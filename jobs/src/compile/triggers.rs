@@ -56,7 +56,7 @@ impl Compiler<'_> {
         };
         let (reasons, shown) = self.reasons(trigger, &sight.registers);
         for text in TEXTS {
-            self.plan.names.code(text);
+            self.code(text, trigger.when.place());
         }
         let segment_kind = segment
             .as_ref()
@@ -77,7 +77,7 @@ impl Compiler<'_> {
             action: trigger
                 .action
                 .as_ref()
-                .map(|action| self.plan.names.code(action.as_str())),
+                .map(|action| self.code(action.as_str(), action.place())),
             reasons,
             firings: None,
             episodes: None,

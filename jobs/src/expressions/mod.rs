@@ -4,6 +4,8 @@
 //! batch cannot be evaluated, its halves are, and theirs, so that what is at fault is single rows and
 //! never their neighbours. (In a batch, `b <> 0 and a / b > 1` divides by a zero that no row divides by.)
 
+mod cause;
+mod constants;
 mod refused;
 
 use std::collections::BTreeSet;
@@ -15,14 +17,16 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, DataFusionError};
-use datafusion::logical_expr::Expr;
+use datafusion::common::{DFSchema, DataFusionError, ScalarValue};
 use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, Literal, NegativeExpr};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::{SessionConfig, SessionContext};
+
+pub(crate) use cause::cause;
 
 /// Plans expressions. One is enough for a whole job.
 pub struct Planner {
@@ -74,6 +78,31 @@ impl Planner {
         Ok(logical)
     }
 
+    /// The expression with its types settled and made as simple as can be.
+    ///
+    /// # Errors
+    /// Types that do not go together, and whole numbers that overflow whatever the row.
+    pub(crate) fn settled(&self, expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+        // Some functions (`coalesce`, `nvl`) exist only until they are simplified to others.
+        let simplify = SimplifyContext::builder()
+            .with_schema(Arc::new(schema.clone()))
+            .with_config_options(Arc::clone(self.context.state().config_options()))
+            .build();
+        let simplifier = ExprSimplifier::new(simplify);
+        let coerced = simplifier.coerce(expr, schema)?;
+        simplifier.simplify(constants::computed(self, &simplifier, coerced)?)
+    }
+
+    fn physical(
+        &self,
+        expr: Expr,
+        df_schema: &DFSchema,
+        schema: &SchemaRef,
+    ) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+        let physical = self.context.create_physical_expr(expr, df_schema)?;
+        Ok(physical.transform_up(|part| checked(part, schema))?.data)
+    }
+
     /// Plans `sql` over `schema`.
     ///
     /// # Errors
@@ -81,15 +110,8 @@ impl Planner {
     pub fn plan(&self, sql: &str, schema: &SchemaRef) -> Result<Expression, DataFusionError> {
         let df_schema = DFSchema::try_from(schema.as_ref().clone())?;
         let logical = self.logical_over(sql, &df_schema)?.unalias();
-        // Some functions (`coalesce`, `nvl`) exist only until they are simplified to others.
-        let simplify = SimplifyContext::builder()
-            .with_schema(Arc::new(df_schema.clone()))
-            .with_config_options(Arc::clone(self.context.state().config_options()))
-            .build();
-        let simplifier = ExprSimplifier::new(simplify);
-        let logical = simplifier.simplify(simplifier.coerce(logical, &df_schema)?)?;
-        let physical = self.context.create_physical_expr(logical, &df_schema)?;
-        let physical = physical.transform_up(|part| Ok(checked(part)))?.data;
+        let logical = self.settled(logical, &df_schema)?;
+        let physical = self.physical(logical, &df_schema, schema)?;
         let data_type = physical.data_type(schema)?;
         let columns: BTreeSet<usize> = collect_columns(&physical)
             .iter()
@@ -111,14 +133,26 @@ impl Planner {
 }
 
 /// The same part, which fails for whole numbers that overflow; left to itself, DataFusion wraps them around.
-fn checked(part: Arc<dyn PhysicalExpr>) -> Transformed<Arc<dyn PhysicalExpr>> {
-    match part.downcast_ref::<BinaryExpr>() {
-        Some(binary) => {
-            let checked = binary.clone().with_fail_on_overflow(true);
-            Transformed::yes(Arc::new(checked))
-        }
-        None => Transformed::no(part),
+fn checked(
+    part: Arc<dyn PhysicalExpr>,
+    schema: &SchemaRef,
+) -> Result<Transformed<Arc<dyn PhysicalExpr>>, DataFusionError> {
+    if let Some(binary) = part.downcast_ref::<BinaryExpr>() {
+        let checked = binary.clone().with_fail_on_overflow(true);
+        return Ok(Transformed::yes(Arc::new(checked)));
     }
+    let Some(negative) = part.downcast_ref::<NegativeExpr>() else {
+        return Ok(Transformed::no(part));
+    };
+    let data_type = negative.arg().data_type(schema)?;
+    if !data_type.is_integer() {
+        return Ok(Transformed::no(part));
+    }
+    let zero = Arc::new(Literal::new(ScalarValue::new_zero(&data_type)?));
+    let checked = BinaryExpr::new(zero, Operator::Minus, Arc::clone(negative.arg()));
+    Ok(Transformed::yes(Arc::new(
+        checked.with_fail_on_overflow(true),
+    )))
 }
 
 /// A row that an expression cannot be computed for.
@@ -263,10 +297,11 @@ impl Expression {
         };
         let place = self.place.as_ref().map(|place| format!(" ({place})"));
         format!(
-            "`{}`{} cannot be computed{read}: {}",
+            "`{}`{} cannot be computed{read}: {}; {}",
             self.sql,
             place.unwrap_or_default(),
-            error.strip_backtrace()
+            cause(error),
+            cause::remedy(error)
         )
     }
 }
@@ -286,8 +321,8 @@ pub(crate) fn truths_of(values: &ArrayRef) -> Result<BooleanArray, DataFusionErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::{Field, Schema};
+    use arrow::array::{AsArray, Int8Array, Int64Array, StringArray};
+    use arrow::datatypes::{Field, Int64Type, Schema};
 
     fn batch() -> RecordBatch {
         let schema = Schema::new(vec![
@@ -332,7 +367,7 @@ mod tests {
             error.contains("`6 / (n - 2) > 1` cannot be computed, where n = 2: "),
             "{error}"
         );
-        assert!(error.contains("Divide by zero"), "{error}");
+        assert!(error.contains("division by zero; divide by"), "{error}");
     }
 
     #[test]
@@ -355,7 +390,7 @@ mod tests {
         assert_eq!(
             failures[0].reason,
             "`8 / n` (sums.x.of, job.toml:7) cannot be computed, where n = 0: \
-             Arrow error: Divide by zero error"
+             division by zero; divide by `nullif(..., 0)` to get null"
         );
         // What a row's own values keep from being computed fails for no row.
         let plan = planner.plan("n <> 0 and 8 / n > 3", &schema).unwrap();
@@ -379,6 +414,38 @@ mod tests {
             assert_eq!(rows, [1, 2], "{sql}");
             assert_eq!(values.null_count(), 2, "{sql}");
         }
+        let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Int8, true)]));
+        let smallest: ArrayRef = Arc::new(Int8Array::from(vec![-127, -128]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![smallest]).unwrap();
+        let plan = Planner::new().plan("-s", &schema).unwrap();
+        let (values, failures) = plan.computed(&batch).unwrap();
+        assert_eq!(
+            values.as_ref(),
+            &Int8Array::from(vec![Some(127), None]) as &dyn Array
+        );
+        assert_eq!(failures.len(), 1);
+    }
+
+    #[test]
+    fn constants_that_overflow_are_refused_and_do_not_wrap_around() {
+        let schema = batch().schema();
+        for sql in [
+            "9223372036854775807 + 1 + n",
+            "n > coalesce(9223372036854775807, n) * 2",
+            "cast(127 as tinyint) + cast(abs(-1) as tinyint)",
+            "n = 0 or n > -9223372036854775807 - 2",
+        ] {
+            let planned = Planner::new().plan(sql, &schema);
+            let error = cause(&planned.expect_err(sql));
+            assert!(error.ends_with(" overflows"), "{sql}: {error}");
+        }
+        for (sql, expected) in [("n + 3 * 4 - -2", 15), ("n + abs(-2) * 2", 5)] {
+            let plan = Planner::new().plan(sql, &schema).unwrap();
+            let values = plan.values(&batch()).unwrap();
+            assert_eq!(values.as_primitive::<Int64Type>().value(0), expected);
+        }
+        // What only rows can know is left to them.
+        assert!(Planner::new().plan("n <> 0 or 1 / 0 > n", &schema).is_ok());
     }
 
     #[test]

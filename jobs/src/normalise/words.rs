@@ -186,7 +186,8 @@ impl<'a> Column<'a> {
             WordKind::Text => {
                 let (numbers, texts) = numbering.of(array)?;
                 let codes = texts.names.iter().map(|text| names.code(text));
-                let codes = codes.chain([NULL]).collect();
+                let codes = codes.chain([Ok(NULL)]).collect::<Result<_, _>>();
+                let codes = codes.map_err(|error| DataFusionError::External(Box::new(error)))?;
                 (Values::Numbered(numbers, codes), None)
             }
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tidegate_schemas::time::Span;
+use tidegate_schemas::time::{Span, Tick};
 
 use super::admit::Admitted;
 use crate::sources::Reject;
@@ -33,32 +33,46 @@ const OTHERS: &str = "other reasons";
 pub struct Rejected {
     /// How many.
     pub rows: u64,
-    /// Where the first of them that was seen stands, and what is wrong with it.
+    /// Where the first of them stands, and what is wrong with it.
     pub first: String,
+    /// The tick and the row of the first: workers tell theirs in any order.
+    #[serde(skip)]
+    pub(crate) stands: (Tick, u64),
 }
 
 impl SourceAccount {
-    /// Counts rows that were read.
-    pub(super) fn read(&mut self, rows: &Admitted) {
+    /// Counts rows that were read, and came at this tick.
+    pub(super) fn read(&mut self, tick: Tick, rows: &Admitted) {
         self.rows_in += rows.rows_in;
         self.late += rows.late.as_ref().map_or(0, |late| late.num_rows() as u64);
         self.furthest_behind = self.furthest_behind.max(rows.furthest_behind);
-        self.reject(&rows.rejects);
+        self.reject(tick, &rows.rejects);
     }
 
-    /// Counts rows that were rejected.
-    pub(super) fn reject(&mut self, rejects: &[Reject]) {
+    /// Counts rows that were rejected, and came at this tick.
+    pub(super) fn reject(&mut self, tick: Tick, rejects: &[Reject]) {
         self.rejected += rejects.len() as u64;
         for reject in rejects {
             let mut what = reject.column.as_deref().unwrap_or(&reject.reason);
             if self.reasons.len() >= REASONS && !self.reasons.contains_key(what) {
                 what = OTHERS;
             }
+            let stands = (tick, reject.row);
+            let first = || format!("{}:{}: {}", reject.file, reject.row, reject.reason);
             match self.reasons.get_mut(what) {
-                Some(known) => known.rows += 1,
+                Some(known) => {
+                    known.rows += 1;
+                    if stands < known.stands {
+                        (known.stands, known.first) = (stands, first());
+                    }
+                }
                 None => {
-                    let first = format!("{}:{}: {}", reject.file, reject.row, reject.reason);
-                    let rejected = Rejected { rows: 1, first };
+                    let (rows, first) = (1, first());
+                    let rejected = Rejected {
+                        rows,
+                        first,
+                        stands,
+                    };
                     self.reasons.insert(what.to_owned(), rejected);
                 }
             }
@@ -90,11 +104,30 @@ mod tests {
         };
         let mut account = SourceAccount::default();
         let rejects: Vec<Reject> = (1..=1_000).map(reject).collect();
-        account.reject(&rejects);
+        account.reject(1, &rejects);
         assert_eq!(account.rejected, 1_000);
         assert_eq!(account.reasons.len(), REASONS + 1);
         let (what, most) = account.most_frequent().unwrap();
         assert_eq!((what.as_str(), most.rows), (OTHERS, 1_000 - REASONS as u64));
         assert_eq!(most.first, "events.jsonl:65: `65` is not an object");
+    }
+
+    #[test]
+    fn the_first_is_the_first_in_the_file_whoever_tells_it_first() {
+        let reject = |row: u64| Reject {
+            file: "events.csv".into(),
+            row,
+            byte: 0,
+            column: Some("n".to_owned()),
+            reason: "it is null".to_owned(),
+            raw: String::new(),
+        };
+        let mut account = SourceAccount::default();
+        // Rows are counted from the beginning of their file: those of a later file come at a later tick.
+        for (tick, row) in [(3, 70), (4, 2), (3, 61), (2, 40), (3, 5)] {
+            account.reject(tick, &[reject(row)]);
+        }
+        let (_, most) = account.most_frequent().unwrap();
+        assert_eq!(most.first, "events.csv:40: it is null");
     }
 }

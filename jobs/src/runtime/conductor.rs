@@ -145,8 +145,8 @@ impl Conductor<'_> {
 
     fn account(&self, rows: &Admitted) {
         let late = rows.late.as_ref().map_or(0, |late| late.num_rows() as u64);
-        let watch = &self.watch;
-        watch.tell(&self.names[rows.source], |account| account.read(rows));
+        let (watch, tick) = (&self.watch, self.tick);
+        watch.tell(&self.names[rows.source], |account| account.read(tick, rows));
         watch.rows_in.fetch_add(rows.rows_in, Ordering::Relaxed);
         watch.late.fetch_add(late, Ordering::Relaxed);
         watch

@@ -2,6 +2,7 @@
 
 use datafusion::common::DataFusionError;
 use thiserror::Error;
+use tidegate_schemas::names::Collision;
 
 use crate::sinks::SinkError;
 use crate::sources::SourceError;
@@ -30,10 +31,36 @@ pub enum RunError {
         #[source]
         error: DataFusionError,
     },
+    /// Two texts of a source cannot be told apart.
+    #[error("source `{source_name}`: {collision}")]
+    Collision {
+        /// The source's name.
+        source_name: String,
+        /// Which two.
+        #[source]
+        collision: Collision,
+    },
     /// The job compiled to something that the operators refuse, or the workers could not be started.
     #[error("the job could not be started: {0}")]
     Start(String),
     /// Rows went missing on the way: an error of Tidegate's own.
     #[error("the account does not balance ({0}): this is a bug in tidegate, please report it")]
     Balance(tidegate_schemas::account::Account),
+}
+
+impl RunError {
+    /// Why the rows of a source could not be brought into form.
+    pub(super) fn of_rows(source: &str, error: DataFusionError) -> RunError {
+        let source_name = source.to_owned();
+        if let DataFusionError::External(inner) = error.find_root()
+            && let Some(collision) = inner.downcast_ref::<Collision>()
+        {
+            let collision = collision.clone();
+            return RunError::Collision {
+                source_name,
+                collision,
+            };
+        }
+        RunError::Rows { source_name, error }
+    }
 }

@@ -26,7 +26,6 @@ mod watch;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, Thread};
@@ -271,30 +270,25 @@ fn open_sinks(
     };
     for SinkPlan { spec, feed } in sinks {
         let settled = spec.mode == Mode::Final;
-        let name = spec.name.clone();
-        match feed {
+        let handle = match feed {
             Feed::Output { stage, output } => {
                 let input = SinkInput::Rows(stages[stage].plan.outputs[output].clone());
                 let (handle, senders) = SinkHandle::start(spec, input, Arc::clone(names), workers)?;
-                let rows = Arc::new(AtomicU64::new(0));
-                watch.add_sink(&name, Arc::clone(&rows));
                 for (outlets, sender) in outputs.outlets.iter_mut().zip(senders) {
-                    let rows = Arc::clone(&rows);
                     outlets.push(Outlet {
                         stage,
                         output,
                         settled,
                         sender,
-                        rows,
                     });
                 }
-                outputs.handles.push(handle);
+                handle
             }
             Feed::Late(source) => {
                 let input = SinkInput::Batches(sources[source].declared.schema());
                 let (handle, senders) = SinkHandle::start(spec, input, Arc::clone(names), 1)?;
                 outputs.raw[source].late.extend(senders);
-                outputs.handles.push(handle);
+                handle
             }
             Feed::Rejects(source) => {
                 let input = SinkInput::Batches(reject_schema());
@@ -304,9 +298,11 @@ fn open_sinks(
                 for (rejects, sender) in outputs.rejects.iter_mut().zip(senders) {
                     rejects[source].push(sender);
                 }
-                outputs.handles.push(handle);
+                handle
             }
-        }
+        };
+        watch.add_sink(handle.name(), handle.written());
+        outputs.handles.push(handle);
     }
     Ok(outputs)
 }

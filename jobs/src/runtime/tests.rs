@@ -49,6 +49,7 @@ path = "DIR/f.jsonl"
 from = "sessions.s"
 format = "jsonl"
 path = "DIR/s.jsonl"
+where = "rows > 1"
 
 [sink.late]
 from = "late.events"
@@ -96,7 +97,14 @@ fn answers(job: &str, batch_rows: usize, workers: usize, firing: Firing) -> (Acc
         firing,
         stretch: Stretch::ALL,
     };
-    let report = run(plan, &options, &Arc::new(Watch::default())).unwrap();
+    let watch = Arc::new(Watch::default());
+    let report = run(plan, &options, &watch).unwrap();
+    let written = report.sinks.iter().map(|(name, sink)| (name, sink.rows));
+    let watched = watch.sinks();
+    assert!(
+        written.eq(watched.iter().map(|(name, rows)| (name, *rows))),
+        "{watched:?}"
+    );
     let mut lines = Vec::new();
     for (name, sink) in &report.sinks {
         for file in &sink.files {

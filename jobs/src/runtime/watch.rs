@@ -112,7 +112,7 @@ impl Watch {
         self.parts().gauges.iter().map(|gauge| gauge.bytes()).sum()
     }
 
-    /// Rows that each sink was given so far, by name.
+    /// Rows that each sink has written so far, by name.
     #[must_use]
     pub fn sinks(&self) -> Vec<(String, u64)> {
         let count =

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, TryRecvError};
@@ -47,7 +47,6 @@ pub(super) struct Outlet {
     /// Whether the sink wants only what is final.
     pub(super) settled: bool,
     pub(super) sender: SinkSender,
-    pub(super) rows: Arc<AtomicU64>,
 }
 
 /// Builds the worker's dataflow and feeds it until there is no more work.
@@ -273,7 +272,6 @@ fn give(
     if rows.is_empty() {
         return;
     }
-    outlet.rows.fetch_add(rows.len() as u64, Ordering::Relaxed);
     let sent = if shared {
         outlet.sender.write(tick, &mut rows.clone())
     } else {
@@ -345,10 +343,7 @@ impl Feeder {
     fn rows(&mut self, tick: Tick, rows: &Admitted, stages: &mut [Stage]) -> Result<(), RunError> {
         let shared = Arc::clone(&self.shared);
         let source = &shared.sources[rows.source];
-        let unfit = |error| RunError::Rows {
-            source_name: source.name.clone(),
-            error,
-        };
+        let unfit = |error| RunError::of_rows(&source.name, error);
         let mut lot = self.lot(rows, Faults::default()).map_err(unfit)?;
         // A row that cannot become a fact of one entity becomes none of another: it is a reject.
         if !lot.faults.is_empty() && source.feeds.len() + source.tables.len() > 1 {
@@ -362,7 +357,7 @@ impl Feeder {
             let faults = lot.faults.into_list().into_iter();
             let rejects: Vec<Reject> = faults.map(|fault| rows.reject(fault)).collect();
             self.watch
-                .tell(&source.name, |account| account.reject(&rejects));
+                .tell(&source.name, |account| account.reject(tick, &rejects));
             let batch = reject_rows(&rejects).map_err(unfit)?;
             for sink in &mut self.rejects[rows.source] {
                 sink.write_batch(tick, batch.clone())?;

@@ -70,7 +70,7 @@ pub enum Problem {
         /// What to do.
         hint: String,
     },
-    /// An expression of `select` or `where` cannot be understood or computed.
+    /// An expression of `select` or `where` cannot be understood.
     #[error("{key}: {what}; {hint}")]
     Select {
         /// The sink's key in the job, `select[0]` being the first of its list.
@@ -79,6 +79,14 @@ pub enum Problem {
         what: String,
         /// What to do.
         hint: String,
+    },
+    /// An expression of `select` or `where` cannot be computed for a row.
+    #[error("{key}: {what}")]
+    Uncomputed {
+        /// As of [`Problem::Select`].
+        key: String,
+        /// The expression, the values that it read, what is wrong, and what to do.
+        what: String,
     },
     /// The file system said no.
     #[error("cannot {attempt} {}: {source}; {}", path.display(), hint(source.kind()))]

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
 
 use super::error::Problem;
-use crate::expressions::{Expression, Planner, truths_of};
+use crate::expressions::{Expression, Planner, cause, truths_of};
 
 /// A compiled `select`.
 #[derive(Debug)]
@@ -174,17 +174,15 @@ fn values(expression: &Expression, key: &str, batch: &RecordBatch) -> Result<Arr
     let Some(failure) = failures.into_iter().next() else {
         return Ok(values);
     };
-    Err(Problem::Select {
+    Err(Problem::Uncomputed {
         key: key.to_owned(),
         what: failure.reason,
-        hint: "guard the values it cannot take: `a / nullif(b, 0)` for `a / b`, `try_cast` for `cast`, or `case`"
-            .to_owned(),
     })
 }
 
 fn unfit(key: &str, error: &DataFusionError) -> Problem {
     Problem::Shape {
-        what: format!("{key}: {}", error.strip_backtrace()),
+        what: format!("{key}: {}", cause(error)),
     }
 }
 
@@ -301,7 +299,7 @@ impl<'a> Compiler<'a> {
         planner
             .plan(sql, self.input)
             .map(|expression| expression.told_as(text, None))
-            .map_err(|e| self.wrong(text, e.strip_backtrace(), self.columns()))
+            .map_err(|e| self.wrong(text, cause(&e), self.columns()))
     }
 
     fn columns(&self) -> String {

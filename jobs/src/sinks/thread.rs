@@ -38,7 +38,7 @@ enum Message {
 #[derive(Debug, Default)]
 struct Shared {
     failure: OnceLock<SinkError>,
-    written: AtomicU64,
+    written: Arc<AtomicU64>,
 }
 
 /// A running sink.
@@ -162,10 +162,10 @@ impl SinkHandle {
         &self.name
     }
 
-    /// Rows written so far.
+    /// Counts the rows written so far.
     #[must_use]
-    pub fn written(&self) -> u64 {
-        self.shared.written.load(Ordering::Relaxed)
+    pub fn written(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.written)
     }
 
     /// Whether the sink has failed.

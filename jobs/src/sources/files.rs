@@ -29,6 +29,8 @@ pub(super) struct Files {
     waiting: VecDeque<Found>,
     /// Bytes of all files found so far; none with standard input.
     total: Option<u64>,
+    /// The first folder inside a directory: its files are not read.
+    passed_over: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,7 @@ impl Files {
             seen: BTreeSet::new(),
             waiting: VecDeque::new(),
             total: Some(0),
+            passed_over: None,
         };
         for path in &declared.paths {
             let before = files.waiting.len();
@@ -129,8 +132,11 @@ impl Files {
                 let failed = |error| cannot_open(&directory.display().to_string(), error);
                 let mut files = Vec::new();
                 for entry in fs::read_dir(directory).map_err(failed)? {
-                    let path = entry.map_err(failed)?.path();
-                    if self.is_ours(&path) {
+                    let entry = entry.map_err(failed)?;
+                    let path = entry.path();
+                    if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                        self.pass_over(path);
+                    } else if self.is_ours(&path) {
                         files.push(path);
                     }
                 }
@@ -153,6 +159,28 @@ impl Files {
         found.retain(|path| !path.is_dir());
         found.sort();
         found.into_iter().try_for_each(|path| self.add(path))
+    }
+
+    /// A folder inside a directory, of which is told once.
+    fn pass_over(&mut self, folder: PathBuf) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        if self.passed_over.is_none() && !name.starts_with(['.', '_']) {
+            self.passed_over = Some(folder);
+            self.warning()
+                .iter()
+                .for_each(|told| tracing::warn!("{told}"));
+        }
+    }
+
+    /// That folders inside a directory are not read, if there are any.
+    fn warning(&self) -> Option<String> {
+        let folder = self.passed_over.as_ref()?;
+        let (inside, outside) = (folder.display(), folder.parent()?.display());
+        Some(format!(
+            "the folder `{inside}` is not read: of a directory only the files in it are; to read those of its folders, \
+             too, let `path` be [\"{outside}\", \"{outside}/*/*.{}\"]",
+            self.endings[0]
+        ))
     }
 
     /// Whether a file of a directory is one of this source: by its ending, a compression's ending aside.
@@ -210,10 +238,14 @@ fn missing(path: &str, problem: &str) -> SourceError {
     }
 }
 
-/// Why there is nothing to read where a source looks, if there is nothing. Standard input is not looked at.
+/// What a source should be warned of: that there is nothing to read where it looks, or that it passes over folders.
+/// Standard input is not looked at.
 #[must_use]
-pub fn nothing_to_read(declared: &Declared) -> Option<String> {
-    Files::new(declared).err().map(|error| error.to_string())
+pub fn warning(declared: &Declared) -> Option<String> {
+    match Files::new(declared) {
+        Ok(files) => files.warning(),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// What there is instead of a missing file.

@@ -40,9 +40,9 @@ mod times;
 pub use batch::{Position, Reject, RowNumbers, SourceBatch};
 pub use declare::{ColumnType, CsvOptions, Declared, DeclaredColumn, Format, Lifetime};
 pub use error::SourceError;
-pub use files::nothing_to_read;
-pub(crate) use foreign::contain;
+pub use files::warning;
 pub use foreign::panic_is_contained;
+pub(crate) use foreign::{arrow_cause, contain, parquet_cause};
 pub use parquet_columns::parquet_columns;
 
 /// A source that waits this long for something new says that it is idle.

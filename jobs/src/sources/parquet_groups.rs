@@ -21,7 +21,7 @@ use super::conform::{Misfits, conform};
 use super::declare::{Declared, DeclaredColumn, Lifetime};
 use super::error::SourceError;
 use super::files::{Files, Found, cannot_open};
-use super::foreign::contain;
+use super::foreign::{arrow_cause, contain, parquet_cause};
 use super::parquet_plan::{Planned, hinted, plan};
 use super::{Event, IDLE_AFTER, Progress, Source};
 
@@ -242,7 +242,7 @@ impl OpenFile {
         // The types as the file format has them; what the writer's Arrow types were makes no difference here.
         let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let plain = contain(|| {
-            ArrowReaderMetadata::load(&file, options()).map_err(|error| error.to_string())
+            ArrowReaderMetadata::load(&file, options()).map_err(|error| parquet_cause(&error))
         });
         let plain = plain.flatten().map_err(unreadable)?;
         let (plan, leaves) = plan(declared, &plain, name)?;
@@ -251,7 +251,7 @@ impl OpenFile {
             Arc::clone(plain.metadata()),
             options().with_schema(wanted),
         )
-        .map_err(|error| unreadable(error.to_string()))?;
+        .map_err(|error| unreadable(parquet_cause(&error)))?;
         let projection = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
         Ok(Self {
             name: Arc::clone(name),
@@ -281,7 +281,7 @@ impl OpenFile {
                     .row_group(self.group)
                     .num_rows()
                     .max(0) as u64;
-                let reader = contain(|| self.group_reader().map_err(|error| error.to_string()));
+                let reader = contain(|| self.group_reader().map_err(|error| parquet_cause(&error)));
                 self.reader = Some(reader.flatten().map_err(|problem| self.damaged(problem))?);
             }
             let read = contain(|| self.reader.as_mut().and_then(Iterator::next))
@@ -294,7 +294,7 @@ impl OpenFile {
                     self.left = self.left.saturating_sub(rows);
                     return Ok(Some((batch, first_row)));
                 }
-                Some(Err(error)) => return Err(self.damaged(error.to_string())),
+                Some(Err(error)) => return Err(self.damaged(arrow_cause(&error))),
                 None if self.left > 0 => {
                     return Err(self.damaged(format!("{} rows are missing", self.left)));
                 }

@@ -16,6 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::Gap;
 use super::error::VerifyError;
 use crate::sinks::{Format, Mode, Place, SinkSpec};
+use crate::sources::{arrow_cause, parquet_cause};
 
 /// The files of a sink's result. A result in parts has none when no row was written.
 pub(super) fn files(spec: &SinkSpec) -> Result<Vec<PathBuf>, Gap> {
@@ -83,7 +84,7 @@ pub(super) fn read(
         batches.extend(read.map_err(|problem| wrong(spec, path, problem))?);
     }
     let all = concat_batches(&schema, &batches);
-    all.map_err(|error| wrong(spec, &files[0], error.to_string()))
+    all.map_err(|error| wrong(spec, &files[0], arrow(error)))
 }
 
 fn wrong(spec: &SinkSpec, path: &Path, problem: String) -> VerifyError {
@@ -99,6 +100,10 @@ fn nullable(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter();
     let fields = fields.map(|field| field.as_ref().clone().with_nullable(true));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn arrow(error: ArrowError) -> String {
+    arrow_cause(&error)
 }
 
 fn text(error: impl ToString) -> String {
@@ -135,7 +140,7 @@ fn strictly(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
 
 fn parquet(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> {
     let file = File::open(path).map_err(text)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(text)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| parquet_cause(&e))?;
     let names: Vec<String> = builder
         .schema()
         .fields()
@@ -144,15 +149,19 @@ fn parquet(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> 
         .collect();
     same_names(schema, names.iter().map(String::as_str))?;
     let mut batches = Vec::new();
-    for batch in builder.with_batch_size(65_536).build().map_err(text)? {
-        let batch = batch.map_err(text)?;
+    for batch in builder
+        .with_batch_size(65_536)
+        .build()
+        .map_err(|e| parquet_cause(&e))?
+    {
+        let batch = batch.map_err(arrow)?;
         let column = |field: &Arc<Field>| {
             let found = batch.column_by_name(field.name());
             let found = found.ok_or_else(|| format!("no column `{}`", field.name()))?;
-            strictly(found, field.data_type()).map_err(text)
+            strictly(found, field.data_type()).map_err(arrow)
         };
         let columns: Result<Vec<ArrayRef>, String> = schema.fields().iter().map(column).collect();
-        batches.push(RecordBatch::try_new(Arc::clone(schema), columns?).map_err(text)?);
+        batches.push(RecordBatch::try_new(Arc::clone(schema), columns?).map_err(arrow)?);
     }
     Ok(batches)
 }
@@ -174,8 +183,8 @@ fn lines(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> {
     let reader = arrow::json::ReaderBuilder::new(Arc::clone(schema))
         .with_strict_mode(true)
         .build(BufReader::new(open(path)?))
-        .map_err(text)?;
-    reader.collect::<Result<_, _>>().map_err(text)
+        .map_err(arrow)?;
+    reader.collect::<Result<_, _>>().map_err(arrow)
 }
 
 /// Every field is read as a text first, so that the header can be looked at.
@@ -186,11 +195,11 @@ fn csv(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> {
     let reader = arrow::csv::ReaderBuilder::new(texts)
         .with_header(false)
         .build(open(path)?)
-        .map_err(text)?;
+        .map_err(arrow)?;
     let mut batches = Vec::new();
     let mut places: Vec<usize> = Vec::new();
     for batch in reader {
-        let mut batch = batch.map_err(text)?;
+        let mut batch = batch.map_err(arrow)?;
         if batches.is_empty() && places.is_empty() {
             let header = batch
                 .columns()
@@ -207,7 +216,7 @@ fn csv(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> {
             .zip(schema.fields())
             .map(|(place, field)| from_text(batch.column(*place), field))
             .collect();
-        batches.push(RecordBatch::try_new(Arc::clone(schema), columns?).map_err(text)?);
+        batches.push(RecordBatch::try_new(Arc::clone(schema), columns?).map_err(arrow)?);
     }
     match places.is_empty() {
         true => Err("it has no header".to_owned()),
@@ -218,7 +227,7 @@ fn csv(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> {
 fn from_text(column: &ArrayRef, field: &Arc<Field>) -> Result<ArrayRef, String> {
     if !field.data_type().is_nested() {
         return strictly(column, field.data_type())
-            .map_err(|error| format!("column `{}`: {error}", field.name()));
+            .map_err(|error| format!("column `{}`: {}", field.name(), arrow_cause(&error)));
     }
     // Lists are JSON texts.
     let mut json = Vec::new();
@@ -230,9 +239,9 @@ fn from_text(column: &ArrayRef, field: &Arc<Field>) -> Result<ArrayRef, String> 
     let lists = Field::new("v", field.data_type().clone(), true);
     let schema = Arc::new(Schema::new(vec![lists]));
     let reader = arrow::json::ReaderBuilder::new(Arc::clone(&schema));
-    let reader = reader.build(Cursor::new(json)).map_err(text)?;
-    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(text)?;
-    let all = concat_batches(&schema, &batches).map_err(text)?;
+    let reader = reader.build(Cursor::new(json)).map_err(arrow)?;
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(arrow)?;
+    let all = concat_batches(&schema, &batches).map_err(arrow)?;
     Ok(Arc::clone(all.column(0)))
 }
 
@@ -254,7 +263,7 @@ pub(super) fn standing(
             newest(rows, identity)?
         }
     };
-    take_record_batch(rows, &UInt32Array::from(kept)).map_err(text)
+    take_record_batch(rows, &UInt32Array::from(kept)).map_err(arrow)
 }
 
 fn after_changes(rows: &RecordBatch) -> Result<Vec<u32>, String> {
@@ -329,6 +338,6 @@ pub(super) fn encode(rows: &RecordBatch, columns: &[usize]) -> Result<Rows, Stri
     let fields = arrays
         .iter()
         .map(|array| SortField::new(array.data_type().clone()));
-    let converter = RowConverter::new(fields.collect()).map_err(text)?;
-    converter.convert_columns(&arrays).map_err(text)
+    let converter = RowConverter::new(fields.collect()).map_err(arrow)?;
+    converter.convert_columns(&arrays).map_err(arrow)
 }

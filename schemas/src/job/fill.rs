@@ -1,5 +1,6 @@
 //! What comes into a job file from outside: overrides of keys, and the environment.
 
+use super::meant::meant;
 use super::problems::{Origin, Problem};
 use super::suggest;
 use super::text::Place;
@@ -21,7 +22,11 @@ pub(super) fn override_keys(
         let node = parse_override(value, document, path.len() + 1);
         let segments = segments(path, document);
         if let Err(problem) = set(root, &segments, node, origin) {
-            problems.push(*problem);
+            let keys: Vec<&str> = segments.iter().map(|key| key.name.as_str()).collect();
+            problems.push(match meant(root, &keys) {
+                Some(help) => problem.help(help),
+                None => *problem,
+            });
         }
     }
     problems

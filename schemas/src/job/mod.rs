@@ -12,6 +12,7 @@ mod drift;
 mod features;
 mod fill;
 mod load;
+mod meant;
 mod one_or_many;
 mod outputs;
 mod problems;

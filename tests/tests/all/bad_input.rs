@@ -420,3 +420,32 @@ fn a_reader_that_goes_away_is_no_failure() {
     let ended = child.wait_with_output().expect("it ends");
     Ended::of("a pipe that nobody reads".to_owned(), ended).code(0);
 }
+
+/// Two texts of one hash.
+const TWINS: [&str; 2] = ["pgkamhmpdnoancdo", "dbfidnmojloelnci"];
+
+#[test]
+fn two_texts_that_cannot_be_told_apart_end_the_run_with_both_named() {
+    let place = place();
+    let [one, other] = TWINS;
+    let rows = format!(
+        "{{\"id\":1,\"who\":\"a\",\"ts\":1704067200000,\"t\":\"{one}\"}}\n\
+         {{\"id\":2,\"who\":\"{one}\",\"ts\":1704067200000,\"t\":\"{other}\"}}\n"
+    );
+    place.file("events.jsonl", rows);
+    let ended = run(&place, "events.jsonl").code(3);
+    ended.says(&[
+        "source `events`: the texts `pgkamhmpdnoancdo` and `dbfidnmojloelnci` have the same 64-bit hash",
+        "give one of them another name",
+    ]);
+    assert_eq!(place.list("out"), [""; 0]);
+    // As keys they are told apart.
+    let row =
+        |id: u64, who: &str| format!("{{\"id\":{id},\"who\":\"{who}\",\"ts\":1704067200000}}\n");
+    place.file("events.jsonl", row(1, one) + &row(2, other));
+    run(&place, "events.jsonl")
+        .code(0)
+        .says(&[&account(2, 0, 0)]);
+    let known = place.read("out/known.jsonl");
+    assert!(TWINS.iter().all(|who| known.contains(who)), "{known}");
+}

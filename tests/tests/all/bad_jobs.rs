@@ -71,3 +71,65 @@ fn a_condition_that_is_no_truth_is_a_mistake() {
         .code(2)
         .says(&["9999 is not in 1..=256"]);
 }
+
+#[test]
+fn two_spellings_of_one_path_are_told_by_check() {
+    let place = place();
+    let both = |known: &str, late: &str| {
+        let call = place.tidegate(["check", "job.toml"]);
+        call.set("sink.known.path", known)
+            .set("sink.late.path", late)
+            .run()
+    };
+    for (known, late) in [
+        ("out/a.jsonl", "out/a.jsonl"),
+        ("out/a.jsonl", "./out/a.jsonl"),
+        ("out/x/../a.jsonl", "out//a.jsonl"),
+        ("out/", "out/part-{part}.jsonl"),
+    ] {
+        let ended = both(known, late).code(2);
+        ended.says(&[
+            "the sink `known` writes to the same path",
+            "give each its own",
+        ]);
+    }
+    both("out/a.jsonl", "out/b.jsonl").code(0);
+    // Devices are nobody's own.
+    both("/dev/null", "/dev/null").code(0);
+}
+
+#[test]
+fn folders_inside_a_directory_are_told_to_be_passed_over() {
+    let place = place();
+    for folder in ["in", "in/2024", "in/.hidden"] {
+        std::fs::create_dir(place.path(folder)).expect("a folder");
+    }
+    place.file(
+        "in/a.jsonl",
+        "{\"id\":1,\"who\":\"a\",\"ts\":1704067200000}\n",
+    );
+    place.file(
+        "in/2024/b.jsonl",
+        "{\"id\":2,\"who\":\"b\",\"ts\":1704067200000}\n",
+    );
+    let told = "the folder `in/2024` is not read";
+    let call = |verb: &str| {
+        place
+            .tidegate([verb, "job.toml"])
+            .set("source.events.path", "in")
+    };
+    let checked = call("check").run().code(0);
+    assert!(checked.stdout.contains(told), "{checked}");
+    let ended = call("run").run().code(0);
+    assert_eq!(ended.stderr.matches(told).count(), 1, "{ended}");
+    ended.says(&["1 rows in = 1 accepted"]);
+    let both = place.tidegate(["run", "job.toml"]);
+    let both = both
+        .set("source.events.path", "[\"in\", \"in/*/*.jsonl\"]")
+        .run()
+        .code(0);
+    both.says(&["2 rows in = 2 accepted"]);
+    std::fs::remove_dir_all(place.path("in/2024")).expect("a folder");
+    let ended = call("run").run().code(0);
+    assert!(!ended.stderr.contains("is not read"), "{ended}");
+}

@@ -127,7 +127,7 @@ fn a_sink_that_fails_ends_the_run_although_the_input_goes_on() {
     running.write(&(contact(1) + &contact(2)));
     running.write(&contact(3));
     // Nothing more comes, and the input stays open.
-    let ended = running.end().code(2);
+    let ended = running.end().code(4);
     ended.says(&["10 / (contacts_24h - 3)", "sink `interventions`"]);
 }
 

@@ -311,16 +311,18 @@ fn they_are_rejects_and_the_answers_are_as_without_them() {
 fn an_output_that_cannot_be_computed_ends_the_run_with_its_key_and_values() {
     let place = Place::new();
     let (before, after) = JOB.split_once("[sink.rejects]").expect("a sink");
-    for (key, expression, told) in [
+    for (key, expression, told, remedy) in [
         (
             "select",
             r#"["site", "1 / (apart_1d - apart_1d) as never"]"#,
             "sink `broken`: select[1]: `1 / (apart_1d - apart_1d) as never` cannot be computed, where apart_1d = ",
+            ": division by zero; divide by `nullif(..., 0)` to get null",
         ),
         (
             "where",
             r#""cast(who as bigint) > 0""#,
             "sink `broken`: where: `cast(who as bigint) > 0` cannot be computed, where who = p",
+            "; use `try_cast` to get null",
         ),
     ] {
         let from = if key == "where" { "known" } else { "site" };
@@ -333,8 +335,128 @@ fn an_output_that_cannot_be_computed_ends_the_run_with_its_key_and_values() {
         );
         place.file("limits.csv", LIMITS.replace("BAD", ""));
         write(&place, &rows(12, 500));
-        let ended = job(&place, &["replay"], "jsonl", 2).run().code(2);
-        ended.says(&[told, "nullif"]);
+        let ended = job(&place, &["replay"], "jsonl", 2).run().code(4);
+        ended.says(&[told, remedy]);
         assert_eq!(place.list("out"), [""; 0]);
     }
+}
+
+/// Rows at the edges of what whole numbers can be, and one in the middle.
+const EDGES: &str = "id,who,ts,a,b,s,u\n\
+    1,low,2024-01-01T00:00:00Z,-9223372036854775808,-1,-128,0\n\
+    2,high,2024-01-01T00:00:01Z,9223372036854775807,2,127,18446744073709551615\n\
+    3,mid,2024-01-01T00:00:02Z,3,2,5,7\n";
+
+const OVERFLOWING: &str = r#"
+[job]
+name = "edges"
+event_time = "ts"
+
+[source.events]
+format = "csv"
+path = "edges.csv"
+columns = { id = "u64", who = "text", ts = "timestamp", a = "i64", b = "i64", s = "i8", u = "u64" }
+
+[entity.who]
+key = "who"
+
+[features.f]
+from = "events"
+at = "true"
+add = [{ name = "x", op = "last", of = "VALUE", windows = "lifetime" }]
+
+[sink.f]
+from = "features.f"
+format = "csv"
+path = "out/f.csv"
+select = ["who", "x"]
+
+[sink.rejects]
+from = "rejects.events"
+format = "csv"
+path = "out/rejects.csv"
+select = ["row", "reason"]
+"#;
+
+#[test]
+fn whole_numbers_that_overflow_are_rejects_and_never_wrap_around() {
+    let place = Place::new();
+    place.file("edges.csv", EDGES);
+    // What is computed, what overflows in the first row and the second, and what there is instead of that.
+    for (value, overflows, rest) in [
+        (
+            "a + b",
+            ["-9223372036854775808 + -1", "9223372036854775807 + 2"],
+            ["", "", "5"],
+        ),
+        (
+            "a * b",
+            ["-9223372036854775808 * -1", "9223372036854775807 * 2"],
+            ["", "", "6"],
+        ),
+        (
+            "a / b",
+            ["-9223372036854775808 / -1", ""],
+            ["", "4611686018427387903", "1"],
+        ),
+        (
+            "0 - a",
+            ["0 - -9223372036854775808", ""],
+            ["", "-9223372036854775807", "-3"],
+        ),
+        ("-s", ["0 - -128", ""], ["", "-127", "-5"]),
+        ("s + s", ["-128 + -128", "127 + 127"], ["", "", "10"]),
+        (
+            "u + u",
+            ["", "18446744073709551615 + 18446744073709551615"],
+            ["0", "", "14"],
+        ),
+        (
+            "case when id < 3 then a - 1 + b - b else a end",
+            ["-9223372036854775808 - 1", "9223372036854775806 + 2"],
+            ["", "", "3"],
+        ),
+    ] {
+        for verb in ["run", "replay"] {
+            place.file("job.toml", OVERFLOWING.replace("VALUE", value));
+            place.tidegate([verb, "job.toml"]).run().code(0);
+            let rejects = place.read("out/rejects.csv");
+            let known = place.read("out/f.csv");
+            for (row, (overflow, rest)) in ["low", "high", "mid"]
+                .iter()
+                .zip(overflows.iter().chain([&""]).zip(rest))
+            {
+                let line = known
+                    .lines()
+                    .find(|line| line.starts_with(&format!("{row},")));
+                match overflow.is_empty() {
+                    true => assert_eq!(line, Some(&*format!("{row},{rest}")), "{value}\n{rejects}"),
+                    false => {
+                        assert_eq!(line, None, "{value}");
+                        let reason = format!("{overflow} overflows; cast to double first");
+                        assert!(rejects.contains(&reason), "{value}: {reason}\n{rejects}");
+                        assert!(rejects.contains(&format!("`{value}` (features.f.add[0].of, job.toml:17) cannot be computed, where ")));
+                    }
+                }
+            }
+            let overflowing = overflows.iter().filter(|told| !told.is_empty()).count();
+            assert_eq!(
+                rejects.lines().count(),
+                1 + overflowing,
+                "{value}: {rejects}"
+            );
+        }
+    }
+    // What overflows whatever the row is a mistake in the job.
+    place.file(
+        "job.toml",
+        OVERFLOWING.replace("VALUE", "s + 9223372036854775807 + 1 * 2"),
+    );
+    place.tidegate(["run", "job.toml"]).run().code(0);
+    place.file(
+        "job.toml",
+        OVERFLOWING.replace("VALUE", "9223372036854775807 + 1 + s"),
+    );
+    let ended = place.tidegate(["check", "job.toml"]).run().code(2);
+    ended.says(&["job.toml:17:40: in `9223372036854775807 + 1 + s`, over the rows of events: 9223372036854775807 + 1 overflows"]);
 }

@@ -4,7 +4,7 @@ use tidegate_schemas::job::{Format, Job, OnConflict, Source, Text};
 
 use super::whole::Whole;
 use crate::cli::sheet::Sheet;
-use crate::sources::nothing_to_read;
+use crate::sources::warning;
 
 /// One paragraph for each source, and the tables.
 pub(super) fn section(whole: &Whole<'_>) -> String {
@@ -12,7 +12,7 @@ pub(super) fn section(whole: &Whole<'_>) -> String {
     for (name, source) in &whole.job.sources {
         text.push_str(&paragraph(whole.job, name, source));
         let plan = whole.plan.sources.iter().find(|plan| plan.name == *name);
-        if let Some(why) = plan.and_then(|plan| nothing_to_read(&plan.declared)) {
+        if let Some(why) = plan.and_then(|plan| warning(&plan.declared)) {
             text.push_str(&format!("      warning: {why}\n"));
         }
     }

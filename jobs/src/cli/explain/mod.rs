@@ -13,6 +13,7 @@ use indicatif::ProgressBar;
 use tidegate_schemas::job::{
     Job, Mode, Output, OutputKind, OutputName, Sink, SinkFormat, Text, Trigger,
 };
+use tidegate_schemas::rows::{OutputSchema, Rows};
 use tidegate_schemas::time::EventTime;
 
 use super::failure::Failure;
@@ -206,6 +207,16 @@ impl Question<'_> {
     /// What the engine makes of the key's rows up to a moment.
     fn replayed(&self, until: EventTime) -> Result<Replayed<'_>, Failure> {
         Replayed::new(self.plan, self.stage, self.key, self.gathered, until)
+    }
+
+    /// The rows of the output that is asked for, when all is in.
+    fn answers(&self) -> Result<(OutputSchema, Rows), Failure> {
+        let output = self.output.to_string();
+        let replayed = self.replayed(EventTime::MAX)?;
+        let (schema, rows) = replayed
+            .standing(&output)
+            .ok_or_else(|| Failure::internal(format!("no output {output}")))?;
+        Ok((schema.clone(), rows))
     }
 
     fn headline(&self, at: EventTime) -> String {

@@ -48,11 +48,7 @@ pub(super) fn explained(question: &Question<'_>) -> Result<String, Failure> {
 
 /// The session around the moment.
 fn answer(question: &Question<'_>) -> Result<(OutputSchema, Rows, usize), Failure> {
-    let output = question.output.to_string();
-    let replayed = question.replayed(EventTime::MAX)?;
-    let Some((schema, rows)) = replayed.standing(&output) else {
-        return Err(Failure::internal(format!("no output {output}")));
-    };
+    let (schema, rows) = question.answers()?;
     let at = question.at;
     let around = |row: &usize| {
         let start = time(&rows, SessionsSpec::START, *row);
@@ -60,13 +56,14 @@ fn answer(question: &Question<'_>) -> Result<(OutputSchema, Rows, usize), Failur
         start.is_some_and(|start| start <= at) && end.is_some_and(|end| at <= end)
     };
     if let Some(row) = (0..rows.len()).find(around) {
-        return Ok((schema.clone(), rows, row));
+        return Ok((schema, rows, row));
     }
     let starts = (0..rows.len())
         .filter_map(|row| time(&rows, SessionsSpec::START, row))
         .collect();
     Err(Failure::not_found(format!(
-        "{output} has no session of `{}` around {at}\n  of the beginnings of sessions, {}",
+        "{} has no session of `{}` around {at}\n  of the beginnings of sessions, {}",
+        question.output,
         question.key,
         nearest(starts, at)
     )))

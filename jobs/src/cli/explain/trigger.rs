@@ -49,11 +49,7 @@ pub(super) fn explained(question: &Question<'_>) -> Result<String, Failure> {
 
 /// The firing at the moment, or the episode around it.
 fn answer(question: &Question<'_>) -> Result<(OutputSchema, Rows, usize), Failure> {
-    let output = question.output.to_string();
-    let replayed = question.replayed(EventTime::MAX)?;
-    let Some((schema, rows)) = replayed.standing(&output) else {
-        return Err(Failure::internal(format!("no output {output}")));
-    };
+    let (schema, rows) = question.answers()?;
     let at = question.at;
     let exactly = |row: &usize| time(&rows, FIRED_AT, *row) == Some(at);
     let around = |row: &usize| {
@@ -64,13 +60,14 @@ fn answer(question: &Question<'_>) -> Result<(OutputSchema, Rows, usize), Failur
         .find(exactly)
         .or_else(|| (0..rows.len()).find(around));
     if let Some(row) = found {
-        return Ok((schema.clone(), rows, row));
+        return Ok((schema, rows, row));
     }
     let times = (0..rows.len())
         .filter_map(|row| time(&rows, FIRED_AT, row))
         .collect();
     Err(Failure::not_found(format!(
-        "{output} has no firing of `{}` at {at}\n  of its firings, {}",
+        "{} has no firing of `{}` at {at}\n  of its firings, {}",
+        question.output,
         question.key,
         nearest(times, at)
     )))

@@ -166,7 +166,7 @@ fn a_fault_tells_the_expression_its_place_and_what_it_read() {
         division.contains("where a = ") && division.contains(", b = "),
         "{division}"
     );
-    assert!(division.ends_with("Divide by zero error"), "{division}");
+    assert!(division.contains("division by zero"), "{division}");
 }
 
 #[test]

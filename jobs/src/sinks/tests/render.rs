@@ -199,7 +199,7 @@ fn times_that_nanoseconds_cannot_hold_are_null_and_counted() {
 #[test]
 fn texts_come_from_their_codes() {
     let names = Arc::new(Names::default());
-    let (chat, empty) = (names.code("chat"), names.code(""));
+    let (chat, empty) = (names.code("chat").unwrap(), names.code("").unwrap());
     let mut renderer = renderer(Kind::Text, &names);
     for _ in 0..2 {
         let batch = renderer
@@ -217,7 +217,7 @@ fn texts_come_from_their_codes() {
 #[test]
 fn lists_may_be_empty_and_hold_nulls() {
     let names = Arc::new(Names::default());
-    let chat = names.code("chat");
+    let chat = names.code("chat").unwrap();
     let mut renderer = renderer(Kind::List(Box::new(Kind::Text)), &names);
     let batch = renderer
         .render(&lists(&[&[], &[chat, NULL], &[], &[chat]]))
@@ -237,7 +237,7 @@ fn lists_may_be_empty_and_hold_nulls() {
 #[test]
 fn histograms_are_lists_of_values_with_counts() {
     let names = Arc::new(Names::default());
-    let (a, b) = (names.code("a"), names.code("b"));
+    let (a, b) = (names.code("a").unwrap(), names.code("b").unwrap());
     let mut renderer = renderer(Kind::Histogram(Box::new(Kind::Text)), &names);
     let batch = renderer
         .render(&lists(&[&[a, 5, b, 2], &[], &[b, 1]]))
@@ -304,7 +304,9 @@ fn rows_that_do_not_fit_are_an_error() {
 #[test]
 fn a_block_is_rendered_as_its_rows_one_by_one() {
     let names = Arc::new(Names::default());
-    let codes: Vec<_> = (0..20).map(|n| names.code(&format!("t{n}"))).collect();
+    let codes: Vec<_> = (0..20)
+        .map(|n| names.code(&format!("t{n}")).unwrap())
+        .collect();
     let kinds = [
         Kind::Int,
         Kind::Fixed { scale: 3 },

@@ -16,7 +16,7 @@ use super::*;
 /// Columns of all kinds that may leave, with nulls.
 fn all_kinds() -> RecordBatch {
     let names = Arc::new(Names::default());
-    let code = |text: &str| names.code(text);
+    let code = |text: &str| names.code(text).unwrap();
     let output = OutputSchema {
         name: "o".to_owned(),
         key: Some("key".to_owned()),

@@ -1,6 +1,7 @@
 //! The thread: several workers, failures that reach everybody, ends that are clean.
 
 use std::fs;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
@@ -43,7 +44,7 @@ fn a_tick_is_complete_when_every_worker_says_so() {
     senders[1].complete(2).expect("sent");
     // Shown without any further message.
     until("three lines", || lines() == 3);
-    assert_eq!(handle.written(), 3);
+    assert_eq!(handle.written().load(Ordering::Relaxed), 3);
     assert_eq!(handle.finish().expect("it ends").rows, 3);
 }
 

@@ -240,7 +240,7 @@ fn nulls_count_as_values_only_where_asked() {
 #[test]
 fn categories_by_count_then_by_text() {
     let names = Arc::new(Names::default());
-    let codes = ["b", "a", "c", "c"].map(|text| names.code(text));
+    let codes = ["b", "a", "c", "c"].map(|text| names.code(text).unwrap());
     let values: Vec<(i64, i64)> = codes.iter().map(|code| (1, *code)).collect();
     let columns = [
         Op::Histogram { k: 2 },

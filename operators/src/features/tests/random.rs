@@ -123,7 +123,7 @@ fn wide(dice: &mut SmallRng) -> i64 {
 
 /// Facts in (time, id) order, often at one time or a whole number of seconds apart.
 fn random_facts(dice: &mut SmallRng, names: &Names, count: u64) -> Vec<OracleFact> {
-    let codes = TEXTS.map(|text| names.code(text));
+    let codes = TEXTS.map(|text| names.code(text).unwrap());
     let (mut at, most) = (
         dice.random_range(-50..50),
         [0, 1, 3, 30][dice.random_range(0..4)],

@@ -1,7 +1,5 @@
 //! Sinks and tests.
 
-use std::collections::BTreeMap;
-
 use super::Check;
 use crate::job::sink::{Mode, Output, OutputKind, Sink, SinkFormat};
 use crate::job::suggest;
@@ -9,18 +7,10 @@ use crate::job::test_case::{TestCase, TestRow, TestRows};
 
 impl Check<'_> {
     pub(super) fn sinks(&mut self) {
-        let mut paths: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, sink) in &self.job.sinks {
             self.sink_output(sink);
             self.explain(&sink.select);
             self.sink_path(name, sink);
-            let file = sink.path.as_ref().filter(|path| path.as_str() != "-");
-            if let Some(path) = file
-                && let Some(other) = paths.insert(path.as_str(), name)
-            {
-                let message = format!("the sink `{other}` writes to the same path");
-                self.tell_with(path.place(), message, Some("give each its own".to_owned()));
-            }
         }
     }
 

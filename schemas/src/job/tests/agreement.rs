@@ -134,13 +134,6 @@ fn names_that_clash() {
         &["duplicate key"],
     );
     expect(
-        &[
-            ("path = \"interventions.jsonl\"", "path = \"x\""),
-            ("format = \"stdout\"", "format = \"csv\"\npath = «\"x\""),
-        ],
-        &["the sink `interventions` writes to the same path"],
-    );
-    expect(
         &[(
             "explain = [\"contacts_24h\",",
             "explain = [\"contacts_24h\", «\"a + 1 as contacts_24h\",",

@@ -199,3 +199,32 @@ fn overrides_of_what_is_not_there_are_told() {
         "--set:1:8: there is no `evnts` in `source`\n 1 | source.evnts.path=x\n   |        ^^^^^\n   help: did you mean `events`?\n\n1 problem"
     );
 }
+
+#[test]
+fn a_path_that_leaves_something_out_is_completed() {
+    for (path, help) in [
+        ("lateness", "did you mean `job.lateness`?"),
+        ("latenes", "did you mean `job.lateness`?"),
+        ("events.path", "did you mean `source.events.path`?"),
+        (
+            "source.path",
+            "did you mean `source.events.path` or `source.limits.path`?",
+        ),
+        (
+            "source.delete_when",
+            "did you mean `source.events.delete_when` or `source.limits.delete_when`?",
+        ),
+        (
+            "events.dedupe.keep",
+            "did you mean `source.events.dedupe.keep`?",
+        ),
+        (
+            "rescue.holdout.salt",
+            "did you mean `trigger.rescue.holdout.salt`?",
+        ),
+        ("jab.lateness", "did you mean `job`?"),
+    ] {
+        let problems = load_with(EXAMPLE, &[(path, "x")]).unwrap_err();
+        assert_eq!(problems.0[0].help.as_deref(), Some(help), "{path}");
+    }
+}
