@@ -15,19 +15,22 @@
 //! those say, come with the first fact that matters to one of them. All end when every part forgets
 //! the key; a table that will change does not keep it alive.
 
+mod evaluate;
+mod more;
+
 use std::cell::{Cell, RefCell};
 
-use smallvec::SmallVec;
 use tidegate_schemas::fact::Fact;
 use tidegate_schemas::time::EventTime;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::features::{self, Features};
+use crate::features::Features;
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 use crate::sessions::{SessionState, Sessions};
 use crate::tables::Tables;
 use crate::triggers::{self, Trigger};
+use more::More;
 
 /// What is kept of one entity.
 pub struct Entity {
@@ -100,180 +103,6 @@ impl Entity {
             || self.features.iter().any(|features| features.concerns(fact))
             || self.triggers.iter().any(|trigger| trigger.concerns(fact))
     }
-
-    /// Evaluates the triggers at `at`, of which nothing is missing any more. The features whose bits
-    /// are in `shown` have just emitted a row of their values.
-    fn evaluate(&self, state: &mut State, at: EventTime, shown: u64, out: &mut Outputs) {
-        let State { session, more } = state;
-        let Some(more) = more else {
-            return;
-        };
-        more.due = None;
-        let mut wanted = self.triggers.iter().zip(&more.triggers);
-        if !wanted.any(|(trigger, state)| trigger.wants(state, at)) {
-            return;
-        }
-        let registers = &mut *self.registers.borrow_mut();
-        registers.clear();
-        for (features, (state, index)) in
-            self.features.iter().zip(more.features.iter_mut().zip(0..))
-        {
-            if index < 64 && shown >> index & 1 == 1 {
-                features.values_of_last_row(out, registers);
-            } else {
-                features.values(state, at, registers);
-            }
-        }
-        for (sessions, state) in self.session.iter().zip([&*session]) {
-            sessions.values(state, at, registers);
-        }
-        for (sessions, state) in self.others.iter().zip(&more.others) {
-            sessions.values(state, at, registers);
-        }
-        self.judge(more, at, registers, out);
-    }
-
-    /// Evaluates the triggers that want it over the registers as of `at`.
-    fn judge(&self, more: &mut More, at: EventTime, registers: &mut Vec<i64>, out: &mut Outputs) {
-        more.watched.set(Watched::default());
-        let tables = &*self.tables.borrow();
-        for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
-            if trigger.wants(state, at) {
-                registers.truncate(trigger.spec().inputs);
-                trigger.evaluate(state, at, registers, tables, out);
-            }
-        }
-    }
-
-    /// Fills the registers as they will stand at `at` if nothing comes, as far as that can be said
-    /// without touching the state.
-    fn foretell(
-        &self,
-        state: &State,
-        more: &More,
-        at: EventTime,
-        registers: &mut Vec<i64>,
-    ) -> bool {
-        registers.clear();
-        let mut features = self.features.iter().zip(&more.features);
-        if !features.all(|(features, state)| features.foretell(state, at, registers)) {
-            return false;
-        }
-        let sessions = self.session.iter().chain(&self.others);
-        for (sessions, state) in sessions.zip([&state.session].into_iter().chain(&more.others)) {
-            sessions.values(state, at, registers);
-        }
-        true
-    }
-
-    /// Evaluates a moment without facts that has passed before `at`.
-    #[inline]
-    fn evaluate_passed(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
-        let due = state.more.as_ref().and_then(|more| more.due);
-        if let Some(due) = due
-            && due < at
-        {
-            self.evaluate(state, due, 0, out);
-        }
-    }
-
-    /// Whether a cooldown or a table makes `at` a moment of a trigger.
-    fn triggers_are_due(&self, more: &More, at: EventTime) -> bool {
-        let mut triggers = self.triggers.iter().zip(&more.triggers);
-        triggers.any(|(trigger, state)| trigger.is_due(state, at))
-            || self.watch(more).is_some_and(|change| change <= at)
-    }
-
-    /// When a table that the key looks up changes next.
-    fn watch(&self, more: &More) -> Option<EventTime> {
-        if !self.watches {
-            return None;
-        }
-        let mut watched = more.watched.get();
-        if watched.changes != self.changes.get() {
-            let tables = self.tables.borrow();
-            let watches = self.triggers.iter().zip(&more.triggers);
-            let next = watches.filter_map(|(trigger, state)| trigger.watch(state, &tables));
-            watched = Watched {
-                changes: self.changes.get(),
-                next: next.min(),
-            };
-            more.watched.set(watched);
-        }
-        let next = watched.next?;
-        (more.due.is_none_or(|due| next > due)).then_some(next)
-    }
-
-    /// Whether anything but the first session is due at `at`.
-    #[inline]
-    fn more_is_due(&self, more: &More, at: EventTime) -> bool {
-        let mut features = self.features.iter().zip(&more.features);
-        let mut others = self.others.iter().zip(&more.others);
-        features.any(|(features, state)| features.is_due(state, at))
-            || others.any(|(sessions, state)| sessions.is_due(state, at))
-            || !self.triggers.is_empty() && self.a_trigger_is_due(more, at)
-    }
-
-    #[inline]
-    fn a_trigger_is_due(&self, more: &More, at: EventTime) -> bool {
-        let mut triggers = self.triggers.iter().zip(&more.triggers);
-        more.due.is_some_and(|pending| pending < at)
-            || triggers.any(|(trigger, state)| trigger.is_due(state, at))
-            || self.watches && self.watch(more).is_some_and(|change| change <= at)
-    }
-
-    /// When the key is next due, if all but its first session were all there is.
-    fn wake_more(&self, more: &More) -> Wake {
-        let mut wake = Wake::Forget;
-        for (features, state) in self.features.iter().zip(&more.features) {
-            wake = wake.sooner(features.wake(state));
-        }
-        for (sessions, state) in self.others.iter().zip(&more.others) {
-            wake = wake.sooner(sessions.wake(state));
-        }
-        for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
-            wake = wake.sooner(match trigger.wake(state) {
-                // What ends at a moment that is still to be evaluated ends by that evaluation.
-                Wake::At(at) if more.due.is_some_and(|due| at <= due) => Wake::Idle,
-                wake => wake,
-            });
-        }
-        match more.due {
-            Some(due) => wake.sooner(Wake::At(due.next())),
-            None => wake,
-        }
-    }
-
-    /// What every part but the first session does with a fact.
-    fn more_on_fact(&self, more: &mut More, fact: &Fact<'_>, out: &mut Outputs) {
-        for (features, state) in self.features.iter().zip(&mut more.features) {
-            features.on_fact(state, fact, out);
-        }
-        for (sessions, state) in self.others.iter().zip(&mut more.others) {
-            sessions.on_fact(state, fact, out);
-        }
-        for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
-            trigger.on_fact(state, fact);
-        }
-    }
-
-    /// The timers of every part but the first session: whether one of them was due.
-    fn more_on_timer(&self, more: &mut More, at: EventTime, out: &mut Outputs) -> bool {
-        let mut moves = false;
-        for (features, state) in self.features.iter().zip(&mut more.features) {
-            if features.is_due(state, at) {
-                features.on_timer(state, at, out);
-                moves = true;
-            }
-        }
-        for (sessions, state) in self.others.iter().zip(&mut more.others) {
-            if sessions.is_due(state, at) {
-                sessions.on_timer(state, at, out);
-                moves = true;
-            }
-        }
-        moves
-    }
 }
 
 /// Facts with none of these bits matter to none of these; `None`: any fact may.
@@ -297,38 +126,6 @@ pub struct State {
     session: SessionState,
     /// Made when a fact comes that matters to anything else.
     more: Option<Box<More>>,
-}
-
-/// What is kept of one key beside its first session.
-#[derive(Clone, Debug)]
-struct More {
-    features: SmallVec<[features::State; 1]>,
-    triggers: SmallVec<[triggers::State; 1]>,
-    others: Vec<SessionState>,
-    /// A moment without facts at which the triggers are still to be evaluated.
-    due: Option<EventTime>,
-    watched: Cell<Watched>,
-}
-
-/// When a table that the key looks up changes next, as was found when the tables had changed so
-/// often. It is not saved.
-#[derive(Clone, Copy, Debug, Default)]
-struct Watched {
-    changes: u64,
-    next: Option<EventTime>,
-}
-
-impl More {
-    fn new(entity: &Entity) -> Box<More> {
-        let (features, triggers) = (entity.features.iter(), entity.triggers.iter());
-        Box::new(More {
-            features: features.map(|_| features::State::default()).collect(),
-            triggers: triggers.map(|_| triggers::State::default()).collect(),
-            others: vec![SessionState::default(); entity.others.len()],
-            due: None,
-            watched: Cell::default(),
-        })
-    }
 }
 
 impl Logic for Entity {
@@ -495,18 +292,7 @@ impl Logic for Entity {
         if let Some(sessions) = &self.session {
             sessions.encode(&state.session, to);
         }
-        to.option(state.more.as_ref(), |to, more| {
-            for (features, state) in self.features.iter().zip(&more.features) {
-                features.encode(state, to);
-            }
-            for (sessions, state) in self.others.iter().zip(&more.others) {
-                sessions.encode(state, to);
-            }
-            for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
-                trigger.encode(state, to);
-            }
-            to.option(more.due, Writer::time);
-        });
+        to.option(state.more.as_ref(), |to, more| self.encode_more(more, to));
     }
 
     fn decode(&self, from: &mut Reader<'_>) -> Result<State, CodecError> {
@@ -514,20 +300,7 @@ impl Logic for Entity {
             Some(sessions) => sessions.decode(from)?,
             None => SessionState::default(),
         };
-        let (features, others) = (self.features.iter(), self.others.iter());
-        let more = from.option("all but the first session", |from| {
-            Ok(Box::new(More {
-                features: features.map(|f| f.decode(from)).collect::<Result<_, _>>()?,
-                others: others.map(|s| s.decode(from)).collect::<Result<_, _>>()?,
-                triggers: self
-                    .triggers
-                    .iter()
-                    .map(|t| t.decode(from))
-                    .collect::<Result<_, _>>()?,
-                due: from.option("a moment to evaluate", |from| from.time("a time"))?,
-                watched: Cell::default(),
-            }))
-        })?;
+        let more = from.option("all but the first session", |from| self.decode_more(from))?;
         Ok(State { session, more })
     }
 }

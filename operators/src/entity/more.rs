@@ -1,0 +1,142 @@
+//! What is kept of a key beside its first session: most keys of most jobs have rows that matter to
+//! nothing else, and pay for nothing else.
+
+use std::cell::Cell;
+
+use smallvec::SmallVec;
+use tidegate_schemas::fact::Fact;
+use tidegate_schemas::time::EventTime;
+
+use super::Entity;
+use crate::codec::{CodecError, Reader, Writer};
+use crate::features;
+use crate::logic::{Logic, Outputs, Wake};
+use crate::sessions::SessionState;
+use crate::triggers;
+
+/// What is kept of one key beside its first session.
+#[derive(Clone, Debug)]
+pub(super) struct More {
+    pub(super) features: SmallVec<[features::State; 1]>,
+    pub(super) triggers: SmallVec<[triggers::State; 1]>,
+    pub(super) others: Vec<SessionState>,
+    /// A moment without facts at which the triggers are still to be evaluated.
+    pub(super) due: Option<EventTime>,
+    pub(super) watched: Cell<Watched>,
+}
+
+/// When a table that the key looks up changes next, as was found when the tables had changed so
+/// often. It is not saved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watched {
+    pub(super) changes: u64,
+    pub(super) next: Option<EventTime>,
+}
+
+impl More {
+    pub(super) fn new(entity: &Entity) -> Box<More> {
+        let (features, triggers) = (entity.features.iter(), entity.triggers.iter());
+        Box::new(More {
+            features: features.map(|_| features::State::default()).collect(),
+            triggers: triggers.map(|_| triggers::State::default()).collect(),
+            others: vec![SessionState::default(); entity.others.len()],
+            due: None,
+            watched: Cell::default(),
+        })
+    }
+}
+
+impl Entity {
+    /// Whether anything but the first session is due at `at`.
+    #[inline]
+    pub(super) fn more_is_due(&self, more: &More, at: EventTime) -> bool {
+        let mut features = self.features.iter().zip(&more.features);
+        let mut others = self.others.iter().zip(&more.others);
+        features.any(|(features, state)| features.is_due(state, at))
+            || others.any(|(sessions, state)| sessions.is_due(state, at))
+            || !self.triggers.is_empty() && self.a_trigger_is_due(more, at)
+    }
+
+    /// When the key is next due, if all but its first session were all there is.
+    pub(super) fn wake_more(&self, more: &More) -> Wake {
+        let mut wake = Wake::Forget;
+        for (features, state) in self.features.iter().zip(&more.features) {
+            wake = wake.sooner(features.wake(state));
+        }
+        for (sessions, state) in self.others.iter().zip(&more.others) {
+            wake = wake.sooner(sessions.wake(state));
+        }
+        for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
+            wake = wake.sooner(match trigger.wake(state) {
+                // What ends at a moment that is still to be evaluated ends by that evaluation.
+                Wake::At(at) if more.due.is_some_and(|due| at <= due) => Wake::Idle,
+                wake => wake,
+            });
+        }
+        match more.due {
+            Some(due) => wake.sooner(Wake::At(due.next())),
+            None => wake,
+        }
+    }
+
+    /// What every part but the first session does with a fact.
+    pub(super) fn more_on_fact(&self, more: &mut More, fact: &Fact<'_>, out: &mut Outputs) {
+        for (features, state) in self.features.iter().zip(&mut more.features) {
+            features.on_fact(state, fact, out);
+        }
+        for (sessions, state) in self.others.iter().zip(&mut more.others) {
+            sessions.on_fact(state, fact, out);
+        }
+        for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
+            trigger.on_fact(state, fact);
+        }
+    }
+
+    /// The timers of every part but the first session: whether one of them was due.
+    pub(super) fn more_on_timer(&self, more: &mut More, at: EventTime, out: &mut Outputs) -> bool {
+        let mut moves = false;
+        for (features, state) in self.features.iter().zip(&mut more.features) {
+            if features.is_due(state, at) {
+                features.on_timer(state, at, out);
+                moves = true;
+            }
+        }
+        for (sessions, state) in self.others.iter().zip(&mut more.others) {
+            if sessions.is_due(state, at) {
+                sessions.on_timer(state, at, out);
+                moves = true;
+            }
+        }
+        moves
+    }
+
+    /// Writes all but the first session.
+    pub(super) fn encode_more(&self, more: &More, to: &mut Writer) {
+        for (features, state) in self.features.iter().zip(&more.features) {
+            features.encode(state, to);
+        }
+        for (sessions, state) in self.others.iter().zip(&more.others) {
+            sessions.encode(state, to);
+        }
+        for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
+            trigger.encode(state, to);
+        }
+        to.option(more.due, Writer::time);
+    }
+
+    /// Reads what [`Entity::encode_more`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not such a state.
+    pub(super) fn decode_more(&self, from: &mut Reader<'_>) -> Result<Box<More>, CodecError> {
+        let (features, others) = (self.features.iter(), self.others.iter());
+        let triggers = self.triggers.iter();
+        Ok(Box::new(More {
+            features: features.map(|f| f.decode(from)).collect::<Result<_, _>>()?,
+            others: others.map(|s| s.decode(from)).collect::<Result<_, _>>()?,
+            triggers: triggers.map(|t| t.decode(from)).collect::<Result<_, _>>()?,
+            due: from.option("a moment to evaluate", |from| from.time("a time"))?,
+            watched: Cell::default(),
+        }))
+    }
+}
