@@ -1,7 +1,10 @@
 //! Features and sessions of an entity: from names to bits, words and outputs.
 
+use std::collections::BTreeSet;
+
 use tidegate_operators::aggregate::moments::Spread as MomentSpread;
 use tidegate_operators::aggregate::window::Bounds as WindowBounds;
+use tidegate_operators::entity::track_what_is_read;
 use tidegate_operators::features::spec::{
     FeatureSpec, FeaturesSpec, Measure, Nulls as FeatureNulls, Op as FeatureOp,
     Order as FeatureOrder,
@@ -47,6 +50,7 @@ impl Compiler<'_> {
                 self.trigger(stage, entity, name, trigger, &registers);
             }
         }
+        track_what_is_read(&mut stage.plan.features, &stage.plan.triggers);
     }
 
     /// Whether a trigger with a sink looks at these features or sessions.
@@ -101,6 +105,8 @@ impl Compiler<'_> {
                 specs.push(spec);
             }
         }
+        let tracked = (0..specs.len()).filter(|_| self.is_followed(name));
+        let tracked = tracked.collect();
         let anchor = features
             .at
             .as_ref()
@@ -148,7 +154,7 @@ impl Compiler<'_> {
             },
             anchor_output,
             current_output,
-            track_changes: self.is_followed(name),
+            tracked,
         });
         Some(Registers {
             block: name.to_owned(),
@@ -267,7 +273,7 @@ impl Compiler<'_> {
                 bounds: WindowBounds::OpenClosed,
                 anchor_output: None,
                 current_output: None,
-                track_changes: false,
+                tracked: BTreeSet::new(),
             };
             if let Err(error) = tidegate_operators::features::Features::new(&alone, names) {
                 let name = aggregate.name.as_str();

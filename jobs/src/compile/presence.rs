@@ -70,7 +70,7 @@ mod tests {
             bounds: Bounds::OpenClosed,
             anchor_output: None,
             current_output: None,
-            track_changes: false,
+            tracked: Default::default(),
         }];
         let present = ask_for_presence(&mut features, filters);
         let filters = features[0].features.iter().map(|column| column.filter);

@@ -17,6 +17,7 @@
 
 mod evaluate;
 mod more;
+mod tracked;
 
 use std::cell::{Cell, RefCell};
 
@@ -31,6 +32,7 @@ use crate::sessions::{SessionState, Sessions};
 use crate::tables::Tables;
 use crate::triggers::{self, Trigger};
 use more::More;
+pub use tracked::track_what_is_read;
 
 /// What is kept of one entity.
 pub struct Entity {

@@ -30,6 +30,8 @@ pub(super) struct Column {
     pub(super) of: Kind,
     pub(super) scale: u8,
     pub(super) empty: i64,
+    /// Whether somebody reads it as it changes.
+    pub(super) tracked: bool,
 }
 
 impl Column {
@@ -72,9 +74,10 @@ pub(super) fn compile(spec: &FeaturesSpec) -> Result<(Vec<LanePlan>, Vec<Column>
         feature
             .check()
             .map_err(|why| SpecError { column: index, why })?;
-        let (lane, source) = builder.add(feature, feature.filter);
+        let tracked = spec.current_output.is_some() || spec.tracked.contains(&index);
+        let (lane, source) = builder.add(feature, feature.filter, tracked);
         let over = match feature.op {
-            Op::Ratio { over } => Some(builder.add(feature, over)),
+            Op::Ratio { over } => Some(builder.add(feature, over, tracked)),
             _ => None,
         };
         columns.push(Column {
@@ -85,6 +88,7 @@ pub(super) fn compile(spec: &FeaturesSpec) -> Result<(Vec<LanePlan>, Vec<Column>
             of: feature.of.as_ref().map_or(Kind::Int, |m| m.kind.clone()),
             scale: feature.scale(),
             empty: feature.empty,
+            tracked,
         });
     }
     let lanes = builder.lanes.into_iter().map(|(_, lane, _)| lane).collect();
@@ -93,7 +97,7 @@ pub(super) fn compile(spec: &FeaturesSpec) -> Result<(Vec<LanePlan>, Vec<Column>
 
 impl Builder {
     /// Puts a column onto the lane of a filter, and says where it will be read.
-    fn add(&mut self, feature: &FeatureSpec, filter: Option<u8>) -> (usize, Source) {
+    fn add(&mut self, feature: &FeatureSpec, filter: Option<u8>, tracked: bool) -> (usize, Source) {
         let foldable = foldable(feature.op) && feature.window.is_some();
         let key = LaneKey {
             filter,
@@ -103,6 +107,7 @@ impl Builder {
         };
         let lane = self.lane(key);
         let (_, plan, holds) = &mut self.lanes[lane];
+        plan.tracks |= tracked;
         let Some(width) = feature.window else {
             plan.for_life = true;
             return (lane, Source::Life(part(plan, life_part(feature.op))));
@@ -112,6 +117,9 @@ impl Builder {
         let view = View { window, newest };
         if !plan.views.contains(&view) {
             plan.views.push(view);
+        }
+        if tracked && !plan.tracked.contains(&view) {
+            plan.tracked.push(view);
         }
         widen(&mut plan.widest, window);
         match newest {
@@ -137,6 +145,8 @@ impl Builder {
             fold,
             layout: Layout::new(&holds),
             views: Vec::new(),
+            tracked: Vec::new(),
+            tracks: false,
             history: Vec::new(),
             widest: Vec::new(),
             newest: 0,

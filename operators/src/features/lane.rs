@@ -26,6 +26,10 @@ pub(super) struct LanePlan {
     pub(super) fold: Option<Window>,
     pub(super) layout: Layout,
     pub(super) views: Vec<View>,
+    /// Those through which a column is tracked.
+    pub(super) tracked: Vec<View>,
+    /// Whether any column on it is tracked.
+    pub(super) tracks: bool,
     /// The windows that look at all of their facts; of each hop only the widest.
     pub(super) history: Vec<Window>,
     /// All windows; of each hop only the widest.
@@ -49,9 +53,9 @@ impl LanePlan {
         older.min(ring.len().saturating_sub(self.newest))
     }
 
-    /// When a fact leaves the first window that it is in.
+    /// When a fact leaves the first tracked window that it is in.
     pub(super) fn leaves(&self, at: EventTime) -> EventTime {
-        let leaves = self.views.iter().map(|view| view.window.leaves(at));
+        let leaves = self.tracked.iter().map(|view| view.window.leaves(at));
         leaves.min().unwrap_or(EventTime::MAX)
     }
 
@@ -72,8 +76,8 @@ impl LanePlan {
 pub(super) struct Lane {
     pub(super) ring: Ring,
     pub(super) parts: Box<[Part]>,
-    /// When the lane is to be looked at again: at the next change where changes are tracked,
-    /// otherwise when the last fact is gone.
+    /// When the lane is to be looked at again: at the next change that is tracked, or when the last
+    /// fact is gone.
     pub(super) due: EventTime,
     pub(super) index: u32,
 }
@@ -134,10 +138,10 @@ impl Lane {
         }
     }
 
-    /// The next time after `now` at which a fact that matters leaves a window.
+    /// The next time after `now` at which a fact that matters leaves a tracked window.
     pub(super) fn next_change(&self, plan: &LanePlan, now: EventTime) -> Option<EventTime> {
         let layout = &plan.layout;
-        let leaving = plan.views.iter().filter_map(|view| {
+        let leaving = plan.tracked.iter().filter_map(|view| {
             let inside = self.ring.first_after(layout, view.window.cut(now));
             let newest = view
                 .newest

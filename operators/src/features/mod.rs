@@ -36,7 +36,7 @@
 //!     bounds: Bounds::OpenClosed,
 //!     anchor_output: Some(0),
 //!     current_output: None,
-//!     track_changes: false,
+//!     tracked: Default::default(),
 //! };
 //! let features = Features::new(&spec, Arc::new(Names::default()))?;
 //! let mut out = Outputs::new(&[features.anchor_width()]);
@@ -166,7 +166,7 @@ impl Features {
             anchor_output: spec.anchor_output,
             carry: spec.carry.clone(),
             current_output: spec.current_output,
-            tracks: spec.track_changes || spec.current_output.is_some(),
+            tracks: !spec.tracked.is_empty() || spec.current_output.is_some(),
             counts_at_once: spec.bounds.counts_at_once(),
             names,
         })
@@ -223,8 +223,8 @@ impl Features {
         }
     }
 
-    /// Appends what [`Features::values`] would, and leaves the state as it is. `false` when that cannot
-    /// be done, because facts wait to enter or categories are about to leave.
+    /// Appends what [`Features::values`] would of tracked columns, and leaves the state as it is; others
+    /// are null. `false` when that cannot be done, because facts wait to enter or categories are about to leave.
     #[must_use]
     pub fn foretell(&self, state: &State, at: EventTime, into: &mut Vec<i64>) -> bool {
         if !state.waiting().is_empty() {
@@ -232,7 +232,7 @@ impl Features {
         }
         let mut reading = self.reading(at);
         for column in &self.columns {
-            if column.op.is_list() {
+            if column.op.is_list() || !column.tracked {
                 into.push(NULL);
             } else if reading.is_level(state, column) {
                 reading.append_as_is(state, column, into);
@@ -297,7 +297,7 @@ impl Features {
             self.enter(state, index, at, value);
         } else {
             state.wait(at, index as u32, value);
-            let due = match self.tracks {
+            let due = match self.lanes[index].tracks {
                 true => at.next(),
                 false => self.due_after(index, at),
             };
@@ -310,7 +310,7 @@ impl Features {
         state.due = self.first_due(state.due, due);
         let lane = state.lane_or_new(&self.lanes, index);
         lane.enter(&self.lanes[index], at, value);
-        lane.due = match self.tracks {
+        lane.due = match self.lanes[index].tracks {
             true => lane.due.min(due),
             false => due,
         };
@@ -319,7 +319,7 @@ impl Features {
     /// When a lane must be looked at again because of a fact at `at`.
     fn due_after(&self, index: usize, at: EventTime) -> EventTime {
         let plan = &self.lanes[index];
-        match (self.tracks, plan.for_life) {
+        match (plan.tracks, plan.for_life) {
             (true, _) => plan.leaves(at),
             (false, true) => EventTime::MAX,
             (false, false) => plan.gone(at),
@@ -355,7 +355,10 @@ impl Features {
             return true;
         }
         let plan = &self.lanes[lane.index as usize];
-        let next = lane.next_change(plan, at).filter(|_| self.tracks);
+        let next = lane.next_change(plan, at).or_else(|| {
+            let newest = lane.ring.newest(&plan.layout)?;
+            Some(plan.gone(newest)).filter(|gone| *gone > at)
+        });
         lane.due = next.unwrap_or(EventTime::MAX);
         plan.for_life || next.is_some()
     }

@@ -10,6 +10,8 @@
 
 use std::fmt;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::rows::Kind;
@@ -33,9 +35,9 @@ pub struct FeaturesSpec {
     pub anchor_output: Option<usize>,
     /// Where current rows go.
     pub current_output: Option<usize>,
-    /// Whether somebody (a trigger) reads the values as they change, so that every change needs
-    /// its timer even without a `current_output`.
-    pub track_changes: bool,
+    /// The columns that somebody (a trigger) reads as they change: every change of theirs needs its
+    /// timer. With a `current_output` that is so of all columns.
+    pub tracked: BTreeSet<usize>,
 }
 
 /// One output column.

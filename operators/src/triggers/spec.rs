@@ -188,6 +188,23 @@ impl fmt::Display for SpecError {
 impl std::error::Error for SpecError {}
 
 impl TriggerSpec {
+    /// The inputs that it looks at, some more than once.
+    pub fn reads(&self) -> impl Iterator<Item = usize> {
+        let programs = [
+            Some(&self.when),
+            self.clear_when.as_ref(),
+            self.segment.as_ref(),
+        ];
+        let programs = programs.into_iter().flatten().flat_map(Program::reads);
+        let keys = self.lookups.iter().flat_map(|lookup| &lookup.key);
+        let keys = keys.filter_map(|part| match part {
+            KeyPart::Register(register) => Some(*register),
+            KeyPart::Segment | KeyPart::Entity => None,
+        });
+        let all = programs.chain(keys).chain(self.reasons.iter().copied());
+        all.filter(|register| *register < self.inputs)
+    }
+
     /// The register of a lookup's first column.
     #[must_use]
     pub fn first_register(&self, lookup: usize) -> usize {

@@ -36,7 +36,7 @@ fn by_segment() -> Parts {
             bounds: Bounds::OpenClosed,
             anchor_output: None,
             current_output: None,
-            track_changes: true,
+            tracked: (0..3).collect(),
         }],
         sessions: vec![],
         triggers: vec![TriggerSpec {

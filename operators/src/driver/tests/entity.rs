@@ -15,7 +15,7 @@ use tidegate_schemas::time::{EventTime, Span};
 use super::super::{Arrivals, Driver, Firing, Gauge, Settings};
 use super::{Event, LATENESS, block, random_events, ticks};
 use crate::aggregate::window::Bounds;
-use crate::entity::{Entity, State};
+use crate::entity::{Entity, State, track_what_is_read};
 use crate::features::Features;
 use crate::features::spec::{FeatureSpec, FeaturesSpec, Measure, Nulls, Op};
 use crate::logic::{Logic, Outputs, Wake};
@@ -81,7 +81,7 @@ impl Parts {
         self.columns.len() - 1
     }
 
-    fn add_features(&mut self, random: &mut StdRng, track_changes: bool) {
+    fn add_features(&mut self, random: &mut StdRng, tracked: bool) {
         let filter = [None, Some(0), Some(1)][random.random_range(0..3)];
         let features = vec![
             feature(Op::Count, filter, None, random.random_range(1..20)),
@@ -100,7 +100,7 @@ impl Parts {
             },
             anchor_output,
             current_output,
-            track_changes,
+            tracked: (0..3).filter(|_| tracked).collect(),
         });
     }
 
@@ -376,6 +376,10 @@ fn whatever_comes_when_an_entity_says_the_same() {
             }
         }
         let (expected, kept) = plain_loop(&parts, &steps);
+        let mut parts = parts;
+        if random.random_bool(0.7) {
+            track_what_is_read(&mut parts.features, &parts.triggers);
+        }
         let (_, settled, keys) = play(&parts, &steps, Firing::OnWatermark);
         assert_eq!(settled, expected, "rows on the watermark, seed {seed}");
         assert_eq!(keys, kept, "keys left behind, seed {seed}");

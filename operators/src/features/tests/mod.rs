@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidegate_schemas::fact::{Fact, NULL, float_word};
@@ -56,7 +56,7 @@ fn spec(features: Vec<FeatureSpec>) -> FeaturesSpec {
         bounds: Bounds::OpenClosed,
         anchor_output: Some(ANCHORS),
         current_output: Some(CURRENT),
-        track_changes: false,
+        tracked: BTreeSet::new(),
     }
 }
 

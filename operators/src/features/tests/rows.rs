@@ -85,7 +85,7 @@ fn without_change_tracking_only_the_end_of_the_state_is_asked_for() {
     run.timers(second(14));
     assert_eq!(run.features.wake(&run.state), Wake::Forget);
     let tracked = FeaturesSpec {
-        track_changes: true,
+        tracked: BTreeSet::from([0]),
         ..spec
     };
     let mut run = Run::new(&tracked, &Arc::new(Names::default()));
