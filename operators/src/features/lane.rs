@@ -1,5 +1,8 @@
 //! Lanes: the facts that pass one filter and have one measure, kept once for all columns on them.
 
+use std::ops::Deref;
+use std::rc::Rc;
+
 use tidegate_schemas::time::EventTime;
 
 use super::part::{Part, PartPlan};
@@ -82,7 +85,52 @@ pub(super) struct Lane {
     pub(super) index: u32,
 }
 
+/// The lanes of a key, by index. Copies share them until one of them changes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lanes(Option<Rc<[Lane]>>);
+
+impl Deref for Lanes {
+    type Target = [Lane];
+
+    #[inline]
+    fn deref(&self) -> &[Lane] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl From<Vec<Lane>> for Lanes {
+    fn from(lanes: Vec<Lane>) -> Lanes {
+        Lanes((!lanes.is_empty()).then(|| lanes.into()))
+    }
+}
+
+impl Lanes {
+    /// The lanes, of which there is no copy that could be changed with them.
+    #[inline]
+    pub(super) fn own(&mut self) -> &mut [Lane] {
+        match &mut self.0 {
+            Some(lanes) => Rc::make_mut(lanes),
+            None => &mut [],
+        }
+    }
+
+    /// Takes the lanes out.
+    pub(super) fn take(&mut self) -> Vec<Lane> {
+        let lanes = self.own().iter_mut().map(|lane| Lane {
+            ring: std::mem::take(&mut lane.ring),
+            parts: std::mem::take(&mut lane.parts),
+            ..*lane
+        });
+        let lanes = lanes.collect();
+        self.0 = None;
+        lanes
+    }
+}
+
 impl Lane {
+    /// The index of a lane that is to be dropped.
+    pub(super) const GONE: u32 = u32::MAX;
+
     pub(super) fn new(plan: &LanePlan, index: u32) -> Lane {
         Lane {
             ring: Ring::default(),

@@ -33,7 +33,7 @@ impl Features {
             });
         });
         to.length(state.lanes.len());
-        for lane in &state.lanes {
+        for lane in &*state.lanes {
             to.unsigned(u128::from(lane.index));
             write_lane(lane, &self.lanes[lane.index as usize], to);
         }
@@ -61,7 +61,7 @@ impl Features {
         }
         Ok(State {
             due,
-            lanes: lanes.into_boxed_slice(),
+            lanes: lanes.into(),
             pending,
             rare,
             dirty,

@@ -3,18 +3,18 @@
 use tidegate_schemas::time::EventTime;
 
 use super::current::Emitted;
-use super::lane::{Lane, LanePlan};
+use super::lane::{Lane, LanePlan, Lanes};
 
 /// The state of one key.
 ///
 /// # State
-/// 64 B and the lanes that are in use; a key whose facts pass no filter has nothing but these.
+/// 64 B and the lanes that are in use, which copies share until one of them changes; a key whose facts pass no filter has nothing but these.
 #[derive(Clone, Debug)]
 pub struct State {
     /// When to be called next: [`State::NOTHING`], a time, or never ([`EventTime::MAX`]).
     pub(super) due: EventTime,
     /// Lanes in use, by index.
-    pub(super) lanes: Box<[Lane]>,
+    pub(super) lanes: Lanes,
     /// Anchors of the present instant: the id and the carried words of each.
     pub(super) pending: Vec<i64>,
     /// What only some jobs need.
@@ -38,7 +38,7 @@ impl Default for State {
     fn default() -> State {
         State {
             due: State::NOTHING,
-            lanes: Box::default(),
+            lanes: Lanes::default(),
             pending: Vec::new(),
             rare: None,
             dirty: false,
@@ -80,12 +80,11 @@ impl State {
         let before = lanes.take_while(|lane| lane.index < wanted).count();
         let known = self.lanes.get(before);
         if known.is_none_or(|lane| lane.index != wanted) {
-            let mut lanes = std::mem::take(&mut self.lanes).into_vec();
-            lanes.reserve_exact(1);
+            let mut lanes = self.lanes.take();
             lanes.insert(before, Lane::new(&plans[index], wanted));
-            self.lanes = lanes.into_boxed_slice();
+            self.lanes = lanes.into();
         }
-        &mut self.lanes[before]
+        &mut self.lanes.own()[before]
     }
 
     /// The lane of a plan, if the key has facts of it.
@@ -97,14 +96,24 @@ impl State {
     /// The lane of a plan, if the key has facts of it.
     pub(super) fn lane_mut(&mut self, index: usize) -> Option<&mut Lane> {
         let wanted = index as u32;
-        self.lanes.iter_mut().find(|lane| lane.index == wanted)
+        let place = self.lanes.iter().position(|lane| lane.index == wanted)?;
+        self.lanes.own().get_mut(place)
     }
 
     /// Drops the lanes that are not to be kept.
-    pub(super) fn keep_lanes(&mut self, keep: impl FnMut(&mut Lane) -> bool) {
-        let mut lanes = std::mem::take(&mut self.lanes).into_vec();
-        lanes.retain_mut(keep);
-        self.lanes = lanes.into_boxed_slice();
+    pub(super) fn keep_lanes(&mut self, mut keep: impl FnMut(&mut Lane) -> bool) {
+        let mut gone = 0;
+        for lane in self.lanes.own() {
+            if !keep(lane) {
+                lane.index = Lane::GONE;
+                gone += 1;
+            }
+        }
+        if gone > 0 {
+            let mut lanes = self.lanes.take();
+            lanes.retain(|lane| lane.index != Lane::GONE);
+            self.lanes = lanes.into();
+        }
     }
 
     /// Keeps a fact that counts only after its own time; those of earlier times have entered.
