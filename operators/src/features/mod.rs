@@ -62,6 +62,7 @@ use tidegate_schemas::time::{EventTime, TimeUnit};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::logic::{Logic, Outputs, Wake};
 
+mod anchors;
 mod compile;
 mod current;
 mod lane;
@@ -269,26 +270,6 @@ impl Features {
         Some(seen)
     }
 
-    /// Whether the end of the instant that is under way will emit anchor rows.
-    #[inline]
-    #[must_use]
-    pub fn will_show(&self, state: &State) -> bool {
-        !state.pending.is_empty()
-    }
-
-    /// Appends all columns' words as the last anchor row shows them: what [`Features::values`] would
-    /// say of that row's time.
-    pub fn values_of_last_row(&self, out: &Outputs, into: &mut Vec<i64>) {
-        let Some(output) = self.anchor_output else {
-            return;
-        };
-        let shown = &out.rows[output].columns[2 + self.carry.len()..];
-        into.extend(self.columns.iter().zip(shown).map(|(column, shown)| {
-            let word = shown.words.last().filter(|_| !column.op.is_list());
-            word.copied().unwrap_or(NULL)
-        }));
-    }
-
     /// Gives a value to a lane, now or when its instant has passed.
     #[inline(never)]
     fn admit(&self, state: &mut State, index: usize, at: EventTime, value: i64) {
@@ -373,28 +354,6 @@ impl Features {
         if let Some(output) = self.current_output {
             self.emit_current(state, at, output, out);
         }
-    }
-
-    fn emit_anchors(&self, state: &mut State, at: EventTime, output: usize, out: &mut Outputs) {
-        let mut pending = std::mem::take(&mut state.pending);
-        let mut reading = self.reading(at);
-        for anchor in pending.chunks_exact(1 + self.carry.len()) {
-            let row = out.begin(output, at, 1);
-            row[0].push(anchor[0]);
-            row[1].push(at.0);
-            let (carried, features) = row[2..].split_at_mut(self.carry.len());
-            for (word, to) in anchor[1..].iter().zip(carried) {
-                to.push(*word);
-            }
-            for (column, to) in self.columns.iter().zip(features) {
-                reading.append(state, column, &mut to.words);
-                if column.op.is_list() {
-                    to.ends.push(to.words.len() as u32);
-                }
-            }
-        }
-        pending.clear();
-        state.pending = pending;
     }
 }
 
