@@ -9,9 +9,9 @@
 //! sent one for each tick that moves it).
 //!
 //! # Emits
-//! An [`Emission`] per tick that has rows, at that tick, or several if there are many. Their rows, added up over all ticks, are what
-//! the logic puts out over the set of facts, each key's in (time, id) order, up to the watermark
-//! (or, on arrival, up to each key's newest fact).
+//! An [`Emission`] per tick that has rows, at that tick, or several if there are many. Their rows,
+//! added up over all ticks, are what the logic puts out over the set of facts, each key's in (time,
+//! id) order, up to the watermark (or, on arrival, up to each key's newest fact).
 //!
 //! # State
 //! Keys that have something to remember, and facts that the watermark has not passed; the two ways of

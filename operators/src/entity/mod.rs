@@ -93,6 +93,16 @@ impl Entity {
         }
     }
 
+    /// The same entity, but every part is given every fact: what the slow and obvious way does.
+    #[cfg(test)]
+    pub(crate) fn minding_every_fact(self) -> Entity {
+        Entity {
+            matters: None,
+            always: true,
+            ..self
+        }
+    }
+
     /// Whether a fact with these bits may matter to more than the first session.
     #[inline]
     fn may_matter(&self, bits: u64) -> bool {

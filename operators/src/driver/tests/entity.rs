@@ -86,7 +86,7 @@ impl Parts {
         let features = vec![
             feature(Op::Count, filter, None, random.random_range(1..20)),
             feature(Op::Last, Some(0), Some(0), random.random_range(1..30)),
-            feature(Op::Sum, None, Some(1), random.random_range(1..15)),
+            feature(Op::Sum, filter, Some(1), random.random_range(1..15)),
         ];
         let anchor_output = random.random_bool(0.7).then(|| self.output(5));
         let current_output = random.random_bool(0.4).then(|| self.output(4));
@@ -285,7 +285,7 @@ pub(super) fn words(event: &Event) -> [i64; 2] {
 /// Each key's facts in order, with every version of the tables known from the start: the rows, and
 /// how many keys have something to remember for ever.
 fn plain_loop(parts: &Parts, steps: &[Step]) -> (Collection, u64) {
-    let entity = parts.entity();
+    let entity = parts.entity().minding_every_fact();
     for row in steps.iter().flat_map(|step| &step.tables) {
         entity.on_table(row);
     }
