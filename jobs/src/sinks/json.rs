@@ -142,17 +142,33 @@ impl EncoderFactory for Times {
         array: &'a dyn Array,
         _: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let quoted = |times| Quoted {
+            times,
+            last: None,
+            text: Vec::new(),
+        };
         Ok(TimeText::of(array)
-            .map(|times| NullableEncoder::new(Box::new(Quoted(times)), array.nulls().cloned())))
+            .map(|times| NullableEncoder::new(Box::new(quoted(times)), array.nulls().cloned())))
     }
 }
 
-struct Quoted<'a>(TimeText<'a>);
+struct Quoted<'a> {
+    times: TimeText<'a>,
+    /// The row that was written last.
+    last: Option<usize>,
+    /// Its text: times repeat, even where others or none stand between them.
+    text: Vec<u8>,
+}
 
 impl Encoder for Quoted<'_> {
     fn encode(&mut self, row: usize, to: &mut Vec<u8>) {
-        to.push(b'"');
-        self.0.write(row, to);
-        to.push(b'"');
+        if !self.last.is_some_and(|last| self.times.same(last, row)) {
+            self.text.clear();
+            self.text.push(b'"');
+            self.times.write(row, &mut self.text);
+            self.text.push(b'"');
+            self.last = Some(row);
+        }
+        to.extend_from_slice(&self.text);
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Tick<'a> {
 }
 
 /// The differences of rows as they came.
-pub(super) fn diffs(rows: &Rows) -> impl Iterator<Item = i32> {
+fn diffs(rows: &Rows) -> impl Iterator<Item = i32> {
     rows.heads.iter().map(|head| head.diff)
 }
 

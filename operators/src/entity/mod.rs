@@ -52,6 +52,8 @@ pub struct Entity {
     follows: bool,
     /// Whether such a trigger looks rows up: it wants to be evaluated when they change, too.
     watches: bool,
+    /// Whether registers stand as they are until something is due.
+    steady: bool,
     tables: RefCell<Tables>,
     /// How often a table has changed.
     changes: Cell<u64>,
@@ -82,6 +84,7 @@ impl Entity {
             reads: session.as_ref().is_some_and(Sessions::reads),
             follows: triggers.iter().any(at_changes),
             watches: triggers.iter().any(|t| at_changes(t) && looks_up(t)),
+            steady: features.iter().all(Features::are_steady),
             features,
             session,
             others,
@@ -281,11 +284,12 @@ impl Logic for Entity {
         let registers = &mut *self.registers.borrow_mut();
         while let Some(change) = self.watch(more).filter(|change| *change <= at) {
             match self.wake_more(more).sooner(session.unwrap_or(Wake::Forget)) {
-                Wake::At(due) if due <= change => return,
+                Wake::At(due) if due <= at => return,
                 Wake::Forget => return,
                 _ => {}
             }
-            if change < at && !self.foretell(&state.session, more, change, registers) {
+            let foretold = change == at || self.steady;
+            if !foretold && !self.foretell(&state.session, more, change, registers) {
                 return;
             }
             self.judge(more, change, registers, out);

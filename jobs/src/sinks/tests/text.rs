@@ -129,17 +129,6 @@ fn what_is_as_in_the_line_before_is_written_again() {
 }
 
 #[test]
-fn large_batches_are_the_same_lines_in_the_same_order() {
-    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100_003));
-    let batch = RecordBatch::try_from_iter([("n", numbers)]).expect("a batch");
-    let expected = |line: &dyn Fn(i64) -> String| (0..100_003).map(line).collect::<String>();
-    let json = expected(&|n| format!("{{\"n\":{n}}}\n"));
-    assert!(file(&batch, "o.jsonl", Format::Jsonl) == json.as_bytes());
-    let csv = "n\n".to_owned() + &expected(&|n| format!("{n}\n"));
-    assert!(file(&batch, "o.csv", Format::Csv) == csv.as_bytes());
-}
-
-#[test]
 fn csv_texts_come_back_through_a_reader() {
     let texts = [
         "",
