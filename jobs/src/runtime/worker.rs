@@ -357,7 +357,7 @@ impl Feeder {
             let faults = lot.faults.into_list().into_iter();
             let rejects: Vec<Reject> = faults.map(|fault| rows.reject(fault)).collect();
             self.watch
-                .tell(&source.name, |account| account.reject(tick, &rejects));
+                .tell(&source.name, |account| account.reject(rows.read, &rejects));
             let batch = reject_rows(&rejects).map_err(unfit)?;
             for sink in &mut self.rejects[rows.source] {
                 sink.write_batch(tick, batch.clone())?;
