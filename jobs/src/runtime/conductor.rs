@@ -10,10 +10,11 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use tidegate_schemas::names::Names;
 use tidegate_schemas::time::{EventTime, Tick};
 
-use super::admit::{Admitted, reject_rows};
+use super::admit::Admitted;
 use super::clock::Clock;
 use super::error::RunError;
 use super::reader::Word;
+use super::rejects::reject_rows;
 use super::watch::Watch;
 use crate::sinks::{SinkError, SinkHandle, SinkSender};
 

@@ -29,9 +29,10 @@ use timely::dataflow::operators::{Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle, Scope, StreamVec};
 use timely::worker::Worker as TimelyWorker;
 
-use super::admit::{Admitted, reject_rows};
+use super::admit::Admitted;
 use super::conductor::Work;
 use super::error::RunError;
+use super::rejects::reject_rows;
 use super::tables::table_rows;
 use super::watch::Watch;
 use super::{Shared, StageRun};
