@@ -409,7 +409,7 @@ fn columns_whose_values_are_all_in_dictionaries_are_told() {
     let long = (0..200_000).map(|row| Some(format!("{row:020}")));
     let written = batch(vec![
         ("long", Arc::new(StringArray::from_iter(long))),
-        ("kind", some_events(200_000).column(1).clone()),
+        ("kind", Arc::clone(some_events(200_000).column(1))),
     ]);
     let (_directory, path) = file("rows.parquet", bytes(&written, 1_000_000));
     assert_eq!(columns_with_dictionaries(&path), ["kind"]);
