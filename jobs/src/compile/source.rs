@@ -11,6 +11,7 @@ use super::{Compiler, SourcePlan};
 use crate::sinks::arrow_unit;
 use crate::sources::{
     ColumnType, CsvOptions, Declared, DeclaredColumn, Format as RowFormat, Lifetime,
+    columns_with_dictionaries,
 };
 
 /// A source while the job is compiled.
@@ -140,10 +141,14 @@ impl Compiler<'_> {
         let keys: Vec<&str> = self.job.entities.values().map(|e| e.key.as_str()).collect();
         let ids = source.dedupe.iter().flat_map(|dedupe| dedupe.key.iter());
         let many: Vec<&str> = keys.into_iter().chain(ids.map(|id| id.as_str())).collect();
+        // Keys and ids have too many values for a dictionary to be made of them, though it may be there.
+        let made = match (format, source.path.first()) {
+            (RowFormat::Parquet, Some(path)) => columns_with_dictionaries(path.as_str()),
+            _ => Vec::new(),
+        };
         for column in &mut columns {
-            // Keys and ids have too many values for a dictionary to help.
-            column.dictionary =
-                column.kind == ColumnType::Text && !many.contains(&column.name.as_str());
+            column.dictionary = column.kind == ColumnType::Text
+                && (!many.contains(&column.name.as_str()) || made.contains(&column.name));
         }
         let paths = source
             .path

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
@@ -127,7 +127,7 @@ impl Category {
         let fields: Vec<Field> = schema.fields().iter().enumerate().map(field).collect();
         let column = |(index, field): (usize, &Field)| -> Result<ArrayRef, DataFusionError> {
             Ok(match index == self.column {
-                true => arrow::compute::cast(texts, field.data_type())?,
+                true => like(texts, field.data_type())?,
                 false => arrow::array::new_null_array(&DataType::Null, texts.len()),
             })
         };
@@ -141,6 +141,19 @@ impl Category {
             columns,
         )?)
     }
+}
+
+/// The texts, in a dictionary if that is wanted: each has its number already.
+fn like(texts: &StringArray, wanted: &DataType) -> Result<ArrayRef, DataFusionError> {
+    let DataType::Dictionary(..) = wanted else {
+        return Ok(arrow::compute::cast(texts, wanted)?);
+    };
+    let number = |number: usize| texts.is_valid(number).then_some(number as i32);
+    let numbers = (0..texts.len()).map(number).collect();
+    let values = Arc::new(texts.clone());
+    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(
+        numbers, values,
+    )?))
 }
 
 /// The number of each row's text and the texts of a dictionary, with a null when a row has none.

@@ -44,17 +44,22 @@ impl Numbering {
             && let Some(texts) = dictionary.values().as_string_opt::<i32>()
         {
             // Only texts that a row has get a number.
-            let mut numbers: Vec<Option<i32>> = vec![None; texts.len()];
-            let rows = dictionary.keys().iter().map(|text| {
-                let text = text? as usize;
-                let known = numbers[text];
-                known.or_else(|| {
-                    let number = texts.is_valid(text).then(|| self.number(texts.value(text)));
-                    numbers[text] = number;
-                    number
-                })
-            });
-            let rows = rows.map(|number| number.unwrap_or(-1)).collect();
+            let mut numbers: Vec<i32> = vec![-1; texts.len()];
+            let mut number = |text: i32| {
+                let text = text as usize;
+                if numbers[text] < 0 && texts.is_valid(text) {
+                    numbers[text] = self.number(texts.value(text));
+                }
+                numbers[text]
+            };
+            let keys = dictionary.keys();
+            let rows = match keys.null_count() {
+                0 => keys.values().iter().map(|text| number(*text)).collect(),
+                _ => keys
+                    .iter()
+                    .map(|text| text.map_or(-1, &mut number))
+                    .collect(),
+            };
             return Ok(self.finish(rows, dictionary.is_nullable()));
         }
         let text;

@@ -43,7 +43,7 @@ pub use error::SourceError;
 pub use files::warning;
 pub use foreign::panic_is_contained;
 pub(crate) use foreign::{arrow_cause, contain, parquet_cause};
-pub use parquet_columns::parquet_columns;
+pub use parquet_columns::{columns_with_dictionaries, parquet_columns};
 
 /// A source that waits this long for something new says that it is idle.
 pub const IDLE_AFTER: Duration = Duration::from_millis(20);

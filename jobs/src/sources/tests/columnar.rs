@@ -400,3 +400,18 @@ fn the_columns_of_a_file_are_found_by_file_directory_and_glob() {
     let (_directory, path) = file("rows.parquet", "no");
     assert!(parquet_columns(&path).unwrap_err().contains("rows.parquet"));
 }
+
+#[test]
+fn columns_whose_values_are_all_in_dictionaries_are_told() {
+    let (_directory, path) = file("rows.parquet", bytes(&some_events(2_500), 1_000));
+    assert_eq!(columns_with_dictionaries(&path), ["noise", "kind", "id"]);
+    // Too many and too long for a dictionary: the last of them lie outside.
+    let long = (0..200_000).map(|row| Some(format!("{row:020}")));
+    let written = batch(vec![
+        ("long", Arc::new(StringArray::from_iter(long))),
+        ("kind", Arc::clone(some_events(200_000).column(1))),
+    ]);
+    let (_directory, path) = file("rows.parquet", bytes(&written, 1_000_000));
+    assert_eq!(columns_with_dictionaries(&path), ["kind"]);
+    assert!(columns_with_dictionaries("no/such.parquet").is_empty());
+}
