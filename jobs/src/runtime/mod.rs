@@ -102,7 +102,7 @@ struct Shared {
 }
 
 /// Batches on their way to a worker.
-const WORK_WAITING: usize = 2;
+const WORK_WAITING: usize = 3;
 /// Batches on their way from each source.
 const ROWS_WAITING: usize = 1;
 
@@ -154,7 +154,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         texts: Arc::clone(&shared.names),
         live: unending,
         tick: 0,
-        enough: rows_of_tick(&shared.sources, unending, options.firing),
+        enough: rows_of_tick(&shared.sources, unending, options),
         open: 0,
         turn: 0,
         sent: EventTime::MIN,
@@ -205,12 +205,13 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     })
 }
 
-/// How many rows a tick has at least. Where answers wait for the watermark it is more than a batch has: what a key
-/// costs it costs once a tick. (What a tick holds is in memory, and three batches are no faster than two.)
-fn rows_of_tick(sources: &[SourcePlan], unending: bool, firing: Firing) -> usize {
+/// How many rows a tick has at least. Where answers wait for the watermark and one worker does all it is more than
+/// a batch has: what a key costs it costs once a tick. (What a tick holds is in memory, and three batches are no
+/// faster than two. Of several workers one has all batches of a tick, and the others would wait for it.)
+fn rows_of_tick(sources: &[SourcePlan], unending: bool, options: &Options) -> usize {
     let batch = sources.iter().map(|source| source.declared.batch_rows);
-    match (unending, firing) {
-        (false, Firing::OnWatermark) => batch.max().map_or(0, |rows| rows + rows / 2),
+    match (unending, options.firing, options.workers) {
+        (false, Firing::OnWatermark, 1) => batch.max().map_or(0, |rows| rows + rows / 2),
         _ => 0,
     }
 }

@@ -167,7 +167,12 @@ fn batches_workers_and_firing_change_neither_answers_nor_accounts() {
                 assert!(count > 10, "seed {seed}: {:?}", first.0);
             }
             for batch_rows in [1, 7, 90] {
-                for (workers, firing) in [(1, Firing::OnArrival), (3, Firing::OnWatermark)] {
+                let ways = [
+                    (1, Firing::OnArrival),
+                    (1, Firing::OnWatermark),
+                    (3, Firing::OnWatermark),
+                ];
+                for (workers, firing) in ways {
                     let again = answers(&job, batch_rows, workers, firing);
                     let what = format!(
                         "seed {seed}, {conflict}, {keep}, batches of {batch_rows}, {workers} workers, {firing:?}"
