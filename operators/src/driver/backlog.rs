@@ -1,5 +1,8 @@
 //! The backlog: facts that wait for the watermark, in the blocks they came in.
 //!
+//! Most facts of a replay are before the watermark when they come. They do not wait: they lie block by
+//! block, key by key, until they are stepped in the same tick.
+//!
 //! # State
 //! Per waiting fact an entry of 24 bytes, and its row in its block; a block is dropped with its last
 //! waiting fact.
@@ -50,6 +53,44 @@ pub(super) struct Waiting {
     spot: Spot,
 }
 
+/// Facts of one key that will be stepped in this tick, in order of arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) slot: u32,
+    /// The first of its spots.
+    first: u32,
+    count: u32,
+}
+
+/// How many facts a key of a block has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    /// Those that wait.
+    pub(super) waiting: u32,
+    /// Those that are due.
+    due: u32,
+}
+
+impl Count {
+    /// The facts of each key of a block, without the rows that were left out. Those before `passed`
+    /// are due.
+    pub(super) fn facts(block: &FactBlock, passed: EventTime, counts: &mut Vec<Count>) {
+        counts.clear();
+        counts.resize(block.keys.len(), Count::default());
+        for head in block.heads.iter().filter(|head| head.diff != 0) {
+            let count = &mut counts[head.key as usize];
+            let is_due = head.at < passed;
+            count.due += u32::from(is_due);
+            count.waiting += u32::from(!is_due);
+        }
+    }
+
+    /// Whether there is a fact.
+    pub(super) fn any(self) -> bool {
+        self != Count::default()
+    }
+}
+
 /// A fact of the key that is being stepped, with what it is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gathered {
@@ -66,12 +107,19 @@ impl Gathered {
     }
 }
 
+/// So many facts of a key are touched ahead, before it is known how many it has.
+const FEW: usize = 4;
+
 /// The facts that wait.
 #[derive(Debug)]
 pub(super) struct Backlog {
     facts: Agenda<Waiting>,
     /// Room that is kept from tick to tick.
     released: Vec<Entry<Waiting>>,
+    /// The facts that are due; those that have waited are behind the others.
+    spots: Vec<Spot>,
+    /// Where those begin.
+    waited: usize,
     /// Blocks, and how many facts of each wait.
     blocks: Vec<(Arc<FactBlock>, u32)>,
     free: Vec<u32>,
@@ -82,6 +130,8 @@ impl Default for Backlog {
         Backlog {
             facts: Agenda::new(),
             released: Vec::new(),
+            spots: Vec::new(),
+            waited: 0,
             blocks: Vec::new(),
             free: Vec::new(),
         }
@@ -89,48 +139,68 @@ impl Default for Backlog {
 }
 
 impl Backlog {
-    /// Takes in a block, without the rows that were left out; those before `passed` do not wait and go
-    /// to `due`. `slots` has the slot of each of its keys; how many facts each has is added there. The
+    /// Takes in a block, without the rows that were left out; those before `passed` go to `due`.
+    /// `slots` has the slot of each of its keys, and `counts` is what [`Count::facts`] found. The
     /// words of facts with the bits that `reads` says will be read.
     pub(super) fn add(
         &mut self,
         block: Arc<FactBlock>,
-        slots: &mut [(u32, u32)],
+        slots: &[u32],
+        counts: &mut [Count],
         reads: impl Fn(u64) -> bool,
         passed: EventTime,
-        due: &mut Vec<Waiting>,
+        due: &mut Vec<Due>,
     ) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.blocks.push((Arc::default(), 0));
             self.blocks.len() as u32 - 1
         });
-        let mut count = 0;
+        // From here on, where the next fact of each key goes.
+        let mut first = self.spots.len() as u32;
+        for (slot, Count { due: count, .. }) in slots.iter().zip(&mut *counts) {
+            if *count > 0 {
+                due.push(Due {
+                    slot: *slot,
+                    first,
+                    count: *count,
+                });
+            }
+            first += std::mem::replace(count, first);
+        }
+        self.spots.resize(first as usize, Spot::default());
+        let mut facts = 0;
         let present = block.heads.iter().zip(0..);
         for (head, row) in present.filter(|(head, _)| head.diff != 0) {
-            count += 1;
-            let (slot, facts) = &mut slots[head.key as usize];
-            *facts += 1;
-            let fact = Waiting {
-                slot: *slot,
-                spot: Spot::new(index, row, reads(head.bits)),
-            };
+            facts += 1;
+            let spot = Spot::new(index, row, reads(head.bits));
             if head.at < passed {
-                due.push(fact);
+                let place = &mut counts[head.key as usize].due;
+                self.spots[*place as usize] = spot;
+                *place += 1;
             } else {
-                self.facts.push(head.at, fact);
+                let slot = slots[head.key as usize];
+                self.facts.push(head.at, Waiting { slot, spot });
             }
         }
-        match count {
+        match facts {
             0 => self.free.push(index),
-            _ => self.blocks[index as usize] = (block, count),
+            _ => self.blocks[index as usize] = (block, facts),
         }
     }
 
     /// Moves the facts before the watermark to `due`; those of one moment stay in order of arrival.
-    pub(super) fn release(&mut self, watermark: EventTime, due: &mut Vec<Waiting>) {
+    pub(super) fn release(&mut self, watermark: EventTime, due: &mut Vec<Due>) {
         self.released.clear();
         self.facts.drain_before(watermark, &mut self.released);
-        due.extend(self.released.iter().map(|(_, fact)| *fact));
+        self.waited = self.spots.len();
+        for (_, fact) in &self.released {
+            due.push(Due {
+                slot: fact.slot,
+                first: self.spots.len() as u32,
+                count: 1,
+            });
+            self.spots.push(fact.spot);
+        }
     }
 
     /// All facts that wait; those of one moment stay in order of arrival.
@@ -138,10 +208,14 @@ impl Backlog {
         self.facts.iter().map(|(_, fact)| fact)
     }
 
-    /// The head of a fact, as long as it is not done.
-    #[inline]
+    /// The head of a fact that waits.
     pub(super) fn head(&self, fact: &Waiting) -> &Head {
-        &self.blocks[fact.spot.block()].0.heads[fact.spot.row()]
+        self.head_at(fact.spot)
+    }
+
+    #[inline]
+    fn head_at(&self, spot: Spot) -> &Head {
+        &self.blocks[spot.block()].0.heads[spot.row()]
     }
 
     /// What a fact is, as long as it is not done.
@@ -155,10 +229,25 @@ impl Backlog {
         self.blocks[fact.spot.block()].0.fact(fact.spot.row())
     }
 
-    /// Brings a fact nearer to the processor.
+    /// How many of these facts of a key have waited.
     #[inline]
-    pub(super) fn touch(&self, fact: &Waiting) -> u64 {
-        self.head(fact).id ^ self.touch_spot(fact.spot)
+    pub(super) fn waited(&self, due: &[Due]) -> u32 {
+        let waited = due.iter().filter(|due| due.first as usize >= self.waited);
+        waited.count() as u32
+    }
+
+    #[inline]
+    fn spots(&self, due: &Due) -> &[Spot] {
+        &self.spots[due.first as usize..][..due.count as usize]
+    }
+
+    /// Brings the first of these facts nearer to the processor.
+    #[inline]
+    pub(super) fn touch(&self, due: &Due) -> u64 {
+        let spots = self.spots(due).iter().take(FEW);
+        spots.fold(0, |sum, spot| {
+            sum ^ self.head_at(*spot).id ^ self.touch_spot(*spot)
+        })
     }
 
     /// Brings the words of a fact nearer to the processor.
@@ -179,25 +268,27 @@ impl Backlog {
 
     /// Facts of one key with what they are sorted by; answers whether one takes another back.
     #[inline]
-    pub(super) fn gather(&self, facts: &[Waiting], into: &mut Vec<Gathered>) -> bool {
+    pub(super) fn gather(&self, due: &[Due], into: &mut Vec<Gathered>) -> bool {
         into.clear();
         let mut takes_back = false;
-        into.extend(facts.iter().map(|fact| {
-            let head = self.head(fact);
-            takes_back |= head.diff < 0;
-            Gathered {
-                at: head.at,
-                id: head.id,
-                spot: fact.spot,
-            }
-        }));
+        for due in due {
+            into.extend(self.spots(due).iter().map(|spot| {
+                let head = self.head_at(*spot);
+                takes_back |= head.diff < 0;
+                Gathered {
+                    at: head.at,
+                    id: head.id,
+                    spot: *spot,
+                }
+            }));
+        }
         takes_back
     }
 
-    /// These facts have been dealt with.
-    pub(super) fn done(&mut self, facts: &[Waiting]) {
-        for run in facts.chunk_by(|a, b| a.spot.block == b.spot.block) {
-            let spot = run[0].spot;
+    /// What was due has been dealt with.
+    pub(super) fn done(&mut self) {
+        for run in self.spots.chunk_by(|a, b| a.block == b.block) {
+            let spot = run[0];
             let (block, left) = &mut self.blocks[spot.block()];
             *left -= run.len() as u32;
             if *left == 0 {
@@ -205,6 +296,7 @@ impl Backlog {
                 self.free.push(spot.block);
             }
         }
+        self.spots.clear();
     }
 
     /// Lets facts of one key that were taken back meet their other halves; both go. Of two versions
