@@ -14,19 +14,25 @@ use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry};
 
-/// Where a fact is: its block and row, and whether its words will be read.
+/// Where a fact is: its block and row, whether its words will be read, and whether it takes another
+/// back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Spot {
     block: u32,
-    /// The lowest bit is set if the words will be read.
+    /// The row, and two bits below it.
     row: u32,
 }
 
+const IS_READ: u32 = 1;
+const TAKES_BACK: u32 = 2;
+
 impl Spot {
-    fn new(block: u32, row: u32, is_read: bool) -> Spot {
+    #[inline]
+    fn new(block: u32, row: u32, is_read: bool, diff: i32) -> Spot {
+        let bits = IS_READ * u32::from(is_read) | TAKES_BACK * u32::from(diff < 0);
         Spot {
             block,
-            row: row << 1 | u32::from(is_read),
+            row: row << 2 | bits,
         }
     }
 
@@ -37,12 +43,17 @@ impl Spot {
 
     #[inline]
     fn row(self) -> usize {
-        (self.row >> 1) as usize
+        (self.row >> 2) as usize
     }
 
     #[inline]
     fn is_read(self) -> bool {
-        self.row & 1 == 1
+        self.row & IS_READ != 0
+    }
+
+    #[inline]
+    fn takes_back(self) -> bool {
+        self.row & TAKES_BACK != 0
     }
 }
 
@@ -57,7 +68,7 @@ pub(super) struct Waiting {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) slot: u32,
-    /// The first of its spots.
+    /// The first of them.
     first: u32,
     count: u32,
 }
@@ -91,15 +102,33 @@ impl Count {
     }
 }
 
-/// A fact of the key that is being stepped, with what it is sorted by.
+/// A fact that is due: all but its words, which stay where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gathered {
+pub(super) struct Ready {
     at: EventTime,
     id: u64,
+    bits: u64,
     spot: Spot,
 }
 
-impl Gathered {
+impl Ready {
+    const ROOM: Ready = Ready {
+        at: EventTime::MIN,
+        id: 0,
+        bits: 0,
+        spot: Spot { block: 0, row: 0 },
+    };
+
+    #[inline]
+    fn new(head: &Head, spot: Spot) -> Ready {
+        Ready {
+            at: head.at,
+            id: head.id,
+            bits: head.bits,
+            spot,
+        }
+    }
+
     /// Facts of a key are in this order.
     #[inline]
     pub(super) fn place(&self) -> (EventTime, u64) {
@@ -117,7 +146,7 @@ pub(super) struct Backlog {
     /// Room that is kept from tick to tick.
     released: Vec<Entry<Waiting>>,
     /// The facts that are due; those that have waited are behind the others.
-    spots: Vec<Spot>,
+    ready: Vec<Ready>,
     /// Where those begin.
     waited: usize,
     /// Blocks, and how many facts of each wait.
@@ -130,7 +159,7 @@ impl Default for Backlog {
         Backlog {
             facts: Agenda::new(),
             released: Vec::new(),
-            spots: Vec::new(),
+            ready: Vec::new(),
             waited: 0,
             blocks: Vec::new(),
             free: Vec::new(),
@@ -156,7 +185,7 @@ impl Backlog {
             self.blocks.len() as u32 - 1
         });
         // From here on, where the next fact of each key goes.
-        let mut first = self.spots.len() as u32;
+        let mut first = self.ready.len() as u32;
         for (slot, Count { due: count, .. }) in slots.iter().zip(&mut *counts) {
             if *count > 0 {
                 due.push(Due {
@@ -167,15 +196,15 @@ impl Backlog {
             }
             first += std::mem::replace(count, first);
         }
-        self.spots.resize(first as usize, Spot::default());
+        self.ready.resize(first as usize, Ready::ROOM);
         let mut facts = 0;
         let present = block.heads.iter().zip(0..);
         for (head, row) in present.filter(|(head, _)| head.diff != 0) {
             facts += 1;
-            let spot = Spot::new(index, row, reads(head.bits));
+            let spot = Spot::new(index, row, reads(head.bits), head.diff);
             if head.at < passed {
                 let place = &mut counts[head.key as usize].due;
-                self.spots[*place as usize] = spot;
+                self.ready[*place as usize] = Ready::new(head, spot);
                 *place += 1;
             } else {
                 let slot = slots[head.key as usize];
@@ -192,14 +221,15 @@ impl Backlog {
     pub(super) fn release(&mut self, watermark: EventTime, due: &mut Vec<Due>) {
         self.released.clear();
         self.facts.drain_before(watermark, &mut self.released);
-        self.waited = self.spots.len();
+        self.waited = self.ready.len();
         for (_, fact) in &self.released {
             due.push(Due {
                 slot: fact.slot,
-                first: self.spots.len() as u32,
+                first: self.ready.len() as u32,
                 count: 1,
             });
-            self.spots.push(fact.spot);
+            let head = &self.blocks[fact.spot.block()].0.heads[fact.spot.row()];
+            self.ready.push(Ready::new(head, fact.spot));
         }
     }
 
@@ -210,23 +240,28 @@ impl Backlog {
 
     /// The head of a fact that waits.
     pub(super) fn head(&self, fact: &Waiting) -> &Head {
-        self.head_at(fact.spot)
-    }
-
-    #[inline]
-    fn head_at(&self, spot: Spot) -> &Head {
-        &self.blocks[spot.block()].0.heads[spot.row()]
-    }
-
-    /// What a fact is, as long as it is not done.
-    #[inline]
-    pub(super) fn fact(&self, fact: &Gathered) -> Fact<'_> {
-        self.blocks[fact.spot.block()].0.fact(fact.spot.row())
+        &self.blocks[fact.spot.block()].0.heads[fact.spot.row()]
     }
 
     /// What a fact that waits is.
     pub(super) fn waiting(&self, fact: &Waiting) -> Fact<'_> {
         self.blocks[fact.spot.block()].0.fact(fact.spot.row())
+    }
+
+    /// What a fact that is due is.
+    #[inline]
+    pub(super) fn fact(&self, fact: &Ready) -> Fact<'_> {
+        Fact {
+            at: fact.at,
+            id: fact.id,
+            bits: fact.bits,
+            words: self.words(fact.spot),
+        }
+    }
+
+    #[inline]
+    fn words(&self, spot: Spot) -> &[i64] {
+        self.blocks[spot.block()].0.words(spot.row())
     }
 
     /// How many of these facts of a key have waited.
@@ -237,58 +272,42 @@ impl Backlog {
     }
 
     #[inline]
-    fn spots(&self, due: &Due) -> &[Spot] {
-        &self.spots[due.first as usize..][..due.count as usize]
+    fn ready(&self, due: &Due) -> &[Ready] {
+        &self.ready[due.first as usize..][..due.count as usize]
     }
 
     /// Brings the first of these facts nearer to the processor.
     #[inline]
     pub(super) fn touch(&self, due: &Due) -> u64 {
-        let spots = self.spots(due).iter().take(FEW);
-        spots.fold(0, |sum, spot| {
-            sum ^ self.head_at(*spot).id ^ self.touch_spot(*spot)
-        })
+        let facts = self.ready(due).iter().take(FEW);
+        facts.fold(0, |sum, fact| sum ^ self.touch_words(fact))
     }
 
     /// Brings the words of a fact nearer to the processor.
     #[inline]
-    pub(super) fn touch_words(&self, fact: &Gathered) -> u64 {
-        self.touch_spot(fact.spot)
-    }
-
-    #[inline]
-    fn touch_spot(&self, spot: Spot) -> u64 {
-        if !spot.is_read() {
-            return 0;
+    pub(super) fn touch_words(&self, fact: &Ready) -> u64 {
+        if !fact.spot.is_read() {
+            return fact.id;
         }
-        let words = self.blocks[spot.block()].0.words(spot.row());
+        let words = self.words(fact.spot);
         let ends = words.first().zip(words.last());
         ends.map_or(0, |(first, last)| (first ^ last) as u64)
     }
 
-    /// Facts of one key with what they are sorted by; answers whether one takes another back.
+    /// Facts of one key; answers whether one takes another back.
     #[inline]
-    pub(super) fn gather(&self, due: &[Due], into: &mut Vec<Gathered>) -> bool {
+    pub(super) fn gather(&self, due: &[Due], into: &mut Vec<Ready>) -> bool {
         into.clear();
-        let mut takes_back = false;
-        for due in due {
-            into.extend(self.spots(due).iter().map(|spot| {
-                let head = self.head_at(*spot);
-                takes_back |= head.diff < 0;
-                Gathered {
-                    at: head.at,
-                    id: head.id,
-                    spot: *spot,
-                }
-            }));
-        }
-        takes_back
+        due.iter()
+            .for_each(|due| into.extend_from_slice(self.ready(due)));
+        into.iter().any(|fact| fact.spot.takes_back())
     }
 
     /// What was due has been dealt with.
     pub(super) fn done(&mut self) {
-        for run in self.spots.chunk_by(|a, b| a.block == b.block) {
-            let spot = run[0];
+        let one_block = |a: &Ready, b: &Ready| a.spot.block == b.spot.block;
+        for run in self.ready.chunk_by(one_block) {
+            let spot = run[0].spot;
             let (block, left) = &mut self.blocks[spot.block()];
             *left -= run.len() as u32;
             if *left == 0 {
@@ -296,20 +315,19 @@ impl Backlog {
                 self.free.push(spot.block);
             }
         }
-        self.spots.clear();
+        self.ready.clear();
     }
 
     /// Lets facts of one key that were taken back meet their other halves; both go. Of two versions
     /// of a fact the older one is taken back.
-    pub(super) fn take_back(&self, facts: &mut Vec<Gathered>) {
-        let mut kept: Vec<Gathered> = Vec::with_capacity(facts.len());
+    pub(super) fn take_back(facts: &mut Vec<Ready>) {
+        let mut kept: Vec<Ready> = Vec::with_capacity(facts.len());
         for fact in facts.drain(..) {
-            let block = &self.blocks[fact.spot.block()].0;
-            if block.heads[fact.spot.row()].diff > 0 {
+            if !fact.spot.takes_back() {
                 kept.push(fact);
                 continue;
             }
-            let same = |other: &&Gathered| other.place() == fact.place();
+            let same = |other: &&Ready| other.place() == fact.place();
             let versions = kept.iter().rev().take_while(same).count();
             if versions > 0 {
                 kept.remove(kept.len() - versions);

@@ -18,7 +18,7 @@ use tidegate_schemas::time::EventTime;
 
 use super::AHEAD;
 use super::agenda::{Agenda, Entry, time};
-use super::backlog::{Backlog, Count, Due, Gathered, Waiting};
+use super::backlog::{Backlog, Count, Due, Ready, Waiting};
 use super::by_slot::{sort_by_slot, sort_mostly_sorted};
 use super::kept::{RecentFact, fact_from, fact_to};
 use super::save::Shards;
@@ -39,8 +39,8 @@ pub(super) struct OnWatermark<L: Logic> {
     passed: Vec<Due>,
     due: Vec<Due>,
     spare: Vec<Due>,
-    group: Vec<Gathered>,
-    late: Vec<Gathered>,
+    group: Vec<Ready>,
+    late: Vec<Ready>,
     due_timers: Vec<Entry<u32>>,
 }
 
@@ -142,9 +142,9 @@ impl<L: Logic> OnWatermark<L> {
         let due = &self.due[range];
         let waited = self.backlog.waited(due);
         let takes_back = self.backlog.gather(due, &mut self.group);
-        sort_mostly_sorted(&mut self.group, &mut self.late, Gathered::place);
+        sort_mostly_sorted(&mut self.group, &mut self.late, Ready::place);
         if takes_back {
-            self.backlog.take_back(&mut self.group);
+            Backlog::take_back(&mut self.group);
         }
         let (slot, name) = self.store.get_with_name(index);
         slot.waiting -= waited;
