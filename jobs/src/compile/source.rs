@@ -137,13 +137,18 @@ impl Compiler<'_> {
                 .as_ref()
                 .is_none_or(|wanted| wanted.contains(&column.name))
         });
-        let keys: Vec<&str> = self.job.entities.values().map(|e| e.key.as_str()).collect();
-        let ids = source.dedupe.iter().flat_map(|dedupe| dedupe.key.iter());
-        let many: Vec<&str> = keys.into_iter().chain(ids.map(|id| id.as_str())).collect();
-        for column in &mut columns {
-            // Keys and ids have too many values for a dictionary to help.
-            column.dictionary =
-                column.kind == ColumnType::Text && !many.contains(&column.name.as_str());
+        let is_key = |name: &str| self.job.entities.values().any(|e| e.key.as_str() == name);
+        let is_id = |name: &str| {
+            let dedupe = source.dedupe.iter();
+            (dedupe.flat_map(|dedupe| dedupe.key.iter())).any(|id| id.as_str() == name)
+        };
+        for column in columns.iter_mut().filter(|c| c.kind == ColumnType::Text) {
+            // Ids have too many values for a dictionary to help, and so have keys, unless the file
+            // has one.
+            let is_key = is_key(&column.name);
+            let has_dictionary = !is_key || matches!(format, RowFormat::Parquet);
+            column.dictionary = has_dictionary && !is_id(&column.name);
+            column.repeats = column.dictionary && is_key;
         }
         let paths = source
             .path

@@ -17,6 +17,7 @@ use super::distinct::{Numbering, Numbers, array_of};
 use super::evaluation::Evaluation;
 use super::layout::{FactsPlan, Filter, Word};
 use super::words::{Column, Faults};
+use crate::sources::each_its_own;
 
 /// What is evaluated on the values of one text column.
 pub(super) struct Category {
@@ -127,6 +128,9 @@ impl Category {
         let fields: Vec<Field> = schema.fields().iter().enumerate().map(field).collect();
         let column = |(index, field): (usize, &Field)| -> Result<ArrayRef, DataFusionError> {
             Ok(match index == self.column {
+                true if matches!(field.data_type(), DataType::Dictionary(..)) => {
+                    each_its_own(&(Arc::new(texts.clone()) as ArrayRef))?
+                }
                 true => arrow::compute::cast(texts, field.data_type())?,
                 false => arrow::array::new_null_array(&DataType::Null, texts.len()),
             })

@@ -38,6 +38,7 @@ mod time_cells;
 mod times;
 
 pub use batch::{Position, Reject, RowNumbers, SourceBatch};
+pub(crate) use conform::each_its_own;
 pub use declare::{ColumnType, CsvOptions, Declared, DeclaredColumn, Format, Lifetime};
 pub use error::SourceError;
 pub use files::warning;
