@@ -7,12 +7,14 @@
 //! Per waiting fact an entry of 24 bytes, and its row in its block; a block is dropped with its last
 //! waiting fact.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidegate_schemas::fact::{Fact, FactBlock, Head};
 use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry};
+use super::by_slot::sort_mostly_sorted;
 
 /// Where a fact is: its block and row, whether its words will be read, and whether it takes another
 /// back.
@@ -71,6 +73,14 @@ pub(super) struct Due {
     /// The first of them.
     first: u32,
     count: u32,
+}
+
+impl Due {
+    #[inline]
+    fn range(&self) -> Range<usize> {
+        let first = self.first as usize;
+        first..first + self.count as usize
+    }
 }
 
 /// How many facts a key of a block has.
@@ -149,6 +159,8 @@ pub(super) struct Backlog {
     ready: Vec<Ready>,
     /// Where those begin.
     waited: usize,
+    /// Where they end; behind it are copies of facts of the key that is being stepped.
+    end: usize,
     /// Blocks, and how many facts of each wait.
     blocks: Vec<(Arc<FactBlock>, u32)>,
     free: Vec<u32>,
@@ -161,6 +173,7 @@ impl Default for Backlog {
             released: Vec::new(),
             ready: Vec::new(),
             waited: 0,
+            end: 0,
             blocks: Vec::new(),
             free: Vec::new(),
         }
@@ -231,6 +244,7 @@ impl Backlog {
             let head = &self.blocks[fact.spot.block()].0.heads[fact.spot.row()];
             self.ready.push(Ready::new(head, fact.spot));
         }
+        self.end = self.ready.len();
     }
 
     /// All facts that wait; those of one moment stay in order of arrival.
@@ -271,15 +285,10 @@ impl Backlog {
         waited.count() as u32
     }
 
-    #[inline]
-    fn ready(&self, due: &Due) -> &[Ready] {
-        &self.ready[due.first as usize..][..due.count as usize]
-    }
-
     /// Brings the first of these facts nearer to the processor.
     #[inline]
     pub(super) fn touch(&self, due: &Due) -> u64 {
-        let facts = self.ready(due).iter().take(FEW);
+        let facts = self.ready[due.range()].iter().take(FEW);
         facts.fold(0, |sum, fact| sum ^ self.touch_words(fact))
     }
 
@@ -294,17 +303,38 @@ impl Backlog {
         ends.map_or(0, |(first, last)| (first ^ last) as u64)
     }
 
-    /// Facts of one key; answers whether one takes another back.
+    /// The facts of one key side by side, in (time, id) order and without those that were taken back.
+    /// `late` is room that is kept from call to call.
     #[inline]
-    pub(super) fn gather(&self, due: &[Due], into: &mut Vec<Ready>) -> bool {
-        into.clear();
-        due.iter()
-            .for_each(|due| into.extend_from_slice(self.ready(due)));
-        into.iter().any(|fact| fact.spot.takes_back())
+    pub(super) fn gather(&mut self, due: &[Due], late: &mut Vec<Ready>) -> Range<usize> {
+        // Facts of one block lie side by side already. Others are copied behind all.
+        self.ready.truncate(self.end);
+        let range = match due {
+            [only] => only.range(),
+            _ => {
+                for due in due {
+                    self.ready.extend_from_within(due.range());
+                }
+                self.end..self.ready.len()
+            }
+        };
+        let facts = &mut self.ready[range.clone()];
+        sort_mostly_sorted(facts, late, Ready::place);
+        match facts.iter().any(|fact| fact.spot.takes_back()) {
+            true => range.start..range.start + take_back(facts),
+            false => range,
+        }
+    }
+
+    /// What was gathered.
+    #[inline]
+    pub(super) fn gathered(&self, range: Range<usize>) -> &[Ready] {
+        &self.ready[range]
     }
 
     /// What was due has been dealt with.
     pub(super) fn done(&mut self) {
+        self.ready.truncate(self.end);
         let one_block = |a: &Ready, b: &Ready| a.spot.block == b.spot.block;
         for run in self.ready.chunk_by(one_block) {
             let spot = run[0].spot;
@@ -316,24 +346,7 @@ impl Backlog {
             }
         }
         self.ready.clear();
-    }
-
-    /// Lets facts of one key that were taken back meet their other halves; both go. Of two versions
-    /// of a fact the older one is taken back.
-    pub(super) fn take_back(facts: &mut Vec<Ready>) {
-        let mut kept: Vec<Ready> = Vec::with_capacity(facts.len());
-        for fact in facts.drain(..) {
-            if !fact.spot.takes_back() {
-                kept.push(fact);
-                continue;
-            }
-            let same = |other: &&Ready| other.place() == fact.place();
-            let versions = kept.iter().rev().take_while(same).count();
-            if versions > 0 {
-                kept.remove(kept.len() - versions);
-            }
-        }
-        *facts = kept;
+        self.end = 0;
     }
 
     /// Slots have moved.
@@ -342,4 +355,24 @@ impl Backlog {
             fact.slot = moved[fact.slot as usize];
         }
     }
+}
+
+/// Lets facts of one key that were taken back meet their other halves; both go. Of two versions of a
+/// fact the older one is taken back. Those that are left lie in front; answers how many.
+#[cold]
+fn take_back(facts: &mut [Ready]) -> usize {
+    let mut kept: Vec<Ready> = Vec::with_capacity(facts.len());
+    for fact in &*facts {
+        if !fact.spot.takes_back() {
+            kept.push(*fact);
+            continue;
+        }
+        let same = |other: &&Ready| other.place() == fact.place();
+        let versions = kept.iter().rev().take_while(same).count();
+        if versions > 0 {
+            kept.remove(kept.len() - versions);
+        }
+    }
+    facts[..kept.len()].copy_from_slice(&kept);
+    kept.len()
 }

@@ -19,7 +19,7 @@ use tidegate_schemas::time::EventTime;
 use super::AHEAD;
 use super::agenda::{Agenda, Entry, time};
 use super::backlog::{Backlog, Count, Due, Ready, Waiting};
-use super::by_slot::{sort_by_slot, sort_mostly_sorted};
+use super::by_slot::sort_by_slot;
 use super::kept::{RecentFact, fact_from, fact_to};
 use super::save::Shards;
 use super::step::{run_timers, step};
@@ -39,7 +39,6 @@ pub(super) struct OnWatermark<L: Logic> {
     passed: Vec<Due>,
     due: Vec<Due>,
     spare: Vec<Due>,
-    group: Vec<Ready>,
     late: Vec<Ready>,
     due_timers: Vec<Entry<u32>>,
 }
@@ -54,7 +53,6 @@ impl<L: Logic> OnWatermark<L> {
             passed: Vec::new(),
             due: Vec::new(),
             spare: Vec::new(),
-            group: Vec::new(),
             late: Vec::new(),
             due_timers: Vec::new(),
         }
@@ -141,16 +139,13 @@ impl<L: Logic> OnWatermark<L> {
     ) {
         let due = &self.due[range];
         let waited = self.backlog.waited(due);
-        let takes_back = self.backlog.gather(due, &mut self.group);
-        sort_mostly_sorted(&mut self.group, &mut self.late, Ready::place);
-        if takes_back {
-            Backlog::take_back(&mut self.group);
-        }
+        let range = self.backlog.gather(due, &mut self.late);
         let (slot, name) = self.store.get_with_name(index);
         slot.waiting -= waited;
         let quiet = slot.timer;
         out.set_key(name);
-        let (backlog, group) = (&self.backlog, &self.group);
+        let backlog = &self.backlog;
+        let group = backlog.gathered(range);
         let facts = group.iter().enumerate().map(|(place, fact)| {
             if place % AHEAD == 0 {
                 let ahead = group.iter().skip(place + AHEAD).take(AHEAD);
