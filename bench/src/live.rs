@@ -16,7 +16,7 @@ use crate::{
     process::{self, CommandLine},
 };
 
-/// So many bytes are read at once: what a pipe holds.
+/// Where what is read is put has room for so many bytes more at least: a pipe holds no more.
 const PIECE: usize = 64 * 1024;
 
 /// A running program.
@@ -24,7 +24,7 @@ pub struct Live {
     line: CommandLine,
     child: Child,
     stdin: Option<ChildStdin>,
-    lines: Arc<AtomicUsize>,
+    heard: Arc<AtomicUsize>,
     stdout: Option<JoinHandle<Vec<Said>>>,
     stderr: Option<JoinHandle<String>>,
 }
@@ -43,19 +43,28 @@ impl Live {
     /// # Errors
     /// If it cannot be started.
     pub fn start(line: CommandLine) -> Result<Live, Error> {
+        Live::start_with_room(line, 0)
+    }
+
+    /// Starts the program and a listener that has room for so many bytes, so that it asks the system for none
+    /// while they come.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_with_room(line: CommandLine, room: usize) -> Result<Live, Error> {
         let mut child = line.spawn(Stdio::piped(), Stdio::piped())?;
         let stdin = child.stdin.take();
-        let lines = Arc::new(AtomicUsize::new(0));
+        let heard = Arc::new(AtomicUsize::new(0));
         let stdout = child.stdout.take().map(|stdout| {
-            let lines = Arc::clone(&lines);
-            thread::spawn(move || listen(stdout, &lines))
+            let heard = Arc::clone(&heard);
+            thread::spawn(move || listen(stdout, room, &heard))
         });
         let stderr = child.stderr.take().map(process::collect);
         Ok(Live {
             line,
             child,
             stdin,
-            lines,
+            heard,
             stdout,
             stderr,
         })
@@ -84,9 +93,9 @@ impl Live {
         }
     }
 
-    /// How many lines it has said.
-    pub fn lines(&self) -> usize {
-        self.lines.load(Ordering::Relaxed)
+    /// How many bytes of output it has said.
+    pub fn heard(&self) -> usize {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// The resident memory now, in bytes.
@@ -171,22 +180,22 @@ impl Drop for Live {
 
 /// Reads lines until there are no more. What is read is only put aside until then, so that the listener takes little of the
 /// processors that the program runs on, however much it says at once.
-fn listen(mut from: impl Read, lines: &AtomicUsize) -> Vec<Said> {
-    let mut piece = vec![0; PIECE];
-    let mut text = Vec::new();
-    let mut reads = Vec::new();
+fn listen(mut from: impl Read, room: usize, heard: &AtomicUsize) -> Vec<Said> {
+    // Written once, so that the system has given all of the room before anything comes.
+    let mut text = vec![b' '; room.max(PIECE)];
+    let (mut length, mut reads) = (0, Vec::new());
     // An error ends the listening as the end of output does: the exit status tells what happened.
-    while let Ok(length) = from.read(&mut piece)
-        && length > 0
+    while let Ok(read) = from.read(&mut text[length..])
+        && read > 0
     {
-        let at = Instant::now();
-        let piece = &piece[..length];
-        text.extend_from_slice(piece);
-        reads.push((text.len(), at));
-        let ends = piece.iter().filter(|byte| **byte == b'\n').count();
-        lines.fetch_add(ends, Ordering::Relaxed);
+        length += read;
+        reads.push((length, Instant::now()));
+        heard.store(length, Ordering::Relaxed);
+        if text.len() - length < PIECE {
+            text.resize(2 * text.len(), b' ');
+        }
     }
-    lines_of(&text, &reads)
+    lines_of(&text[..length], &reads)
 }
 
 /// The lines of a text that was read in pieces: up to where, and when. A line was there when its end was.

@@ -69,6 +69,8 @@ const OTHER_TOPIC: u8 = 8;
 /// The contacts of one more customer who comes last: above every threshold, so that its episode opens as it comes and stays.
 const SIGN: u32 = 10;
 const HOUR_MS: i64 = 3_600_000;
+/// A line has fewer bytes.
+const LINE: usize = 320;
 /// How long nothing must be said before all customers count as living.
 const QUIET: Duration = Duration::from_secs(3);
 
@@ -148,6 +150,11 @@ impl Args {
         START_MS + i64::from(self.hours) * HOUR_MS - i64::from(self.behind) * 1_000
     }
 
+    /// About as many bytes as the program will say: six customers of ten open an episode, and close it with two lines.
+    fn room(&self) -> usize {
+        self.customers as usize * 2 * LINE
+    }
+
     /// How many contacts a customer has. Those who come while thresholds change have one, so that nobody has an episode that a
     /// change makes begin at another time.
     fn contacts_of(&self, customer: u32) -> u32 {
@@ -180,7 +187,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
             .map_err(Error::write(&limits))
     };
     write("ts,segment,contacts\n".to_owned() + &version(START_MS - 1, TOPIC, 9))?;
-    let mut program = Live::start(command(args, &job))?;
+    let mut program = Live::start_with_room(command(args, &job), args.room())?;
     let rows = bring_to_life(&mut program, args)?;
     let memory = program.memory();
     let mut starts = Vec::new();
@@ -288,7 +295,7 @@ fn bring_to_life(program: &mut Live, args: &Args) -> Result<u64, Error> {
     });
     program.send(&text)?;
     let asked = Instant::now();
-    while program.lines() == 0 {
+    while program.heard() == 0 {
         if asked.elapsed() > Duration::from_secs(300) {
             return Err(Error::Asked(
                 "the customers have not come to life within 300 s: no episode of the last one came out".to_owned(),

@@ -15,6 +15,7 @@
 //! All versions from the watermark on, and the newest before it, per key. Every worker holds all of
 //! it: tables are for thousands of keys, not for millions.
 
+use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 
 use hashbrown::{Equivalent, HashMap};
@@ -50,8 +51,7 @@ struct Version {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(SmallVec<[i64; 2]>);
 
-/// A key that is looked for. It is compared word by word: keys are of a word or two, and a million
-/// customers look one up when a threshold changes.
+/// A key that is looked for. It is compared word by word: keys are of a word or two.
 struct Sought<'a>(&'a [i64]);
 
 impl Hash for Key {
@@ -75,12 +75,17 @@ impl Equivalent<Key> for Sought<'_> {
 }
 
 /// One table: the versions of each key. See the module's documentation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Table {
     key_width: usize,
     columns: usize,
     settled: EventTime,
-    versions: HashMap<Key, Vec<Version>, WordHashing>,
+    /// Keys in no order, none of them without versions.
+    versions: Vec<(Key, Vec<Version>)>,
+    /// Where each key stands in `versions`.
+    places: HashMap<Key, usize, WordHashing>,
+    /// The place that was asked for last: whoever goes through all customers mostly asks for that again.
+    last: Cell<usize>,
     /// No version is later.
     newest: EventTime,
 }
@@ -93,7 +98,9 @@ impl Table {
             key_width,
             columns,
             settled: EventTime::MIN,
-            versions: HashMap::default(),
+            versions: Vec::new(),
+            places: HashMap::default(),
+            last: Cell::default(),
             newest: EventTime::MIN,
         }
     }
@@ -107,7 +114,7 @@ impl Table {
     /// The columns of `key` at `at`: `None` when there is no version yet, or it is deleted.
     #[must_use]
     pub fn as_of(&self, key: &[i64], at: EventTime) -> Option<&[i64]> {
-        let versions = self.versions.get(&Sought(key))?;
+        let versions = self.versions_of(key)?;
         shown(&versions[..up_to(versions, at)])
     }
 
@@ -119,7 +126,7 @@ impl Table {
         if after >= self.newest {
             return None;
         }
-        let versions = self.versions.get(&Sought(key))?;
+        let versions = self.versions_of(key)?;
         let mut start = up_to(versions, after);
         let before = shown(&versions[..start]);
         while let Some(at) = versions.get(start).map(|version| version.at) {
@@ -129,6 +136,18 @@ impl Table {
             }
         }
         None
+    }
+
+    #[inline]
+    fn versions_of(&self, key: &[i64]) -> Option<&[Version]> {
+        if let Some((last, versions)) = self.versions.get(self.last.get())
+            && same_words(&last.0, key)
+        {
+            return Some(versions);
+        }
+        let place = *self.places.get(&Sought(key))?;
+        self.last.set(place);
+        Some(&self.versions[place].1)
     }
 
     /// Adds or takes back a version.
@@ -144,18 +163,33 @@ impl Table {
             return Applied::Late;
         }
         let before = self.as_of(&change.key, change.at).map(Box::from);
-        let key = Key(SmallVec::from_slice(&change.key));
-        let versions = self.versions.entry(key).or_default();
+        let place = self.place(Key(SmallVec::from_slice(&change.key)));
+        let versions = &mut self.versions[place].1;
         add(versions, change);
         self.newest = self.newest.max(change.at);
         if versions.is_empty() {
-            self.versions.remove(&Sought(&change.key));
+            self.drop_empty();
         }
         if self.as_of(&change.key, change.at) == before.as_deref() {
             Applied::Hidden
         } else {
             Applied::Changed
         }
+    }
+
+    /// Where a key stands, or now will.
+    fn place(&mut self, key: Key) -> usize {
+        *self.places.entry(key).or_insert_with_key(|key| {
+            self.versions.push((key.clone(), Vec::new()));
+            self.versions.len() - 1
+        })
+    }
+
+    /// Drops the keys without versions.
+    fn drop_empty(&mut self) {
+        self.versions.retain(|(_, versions)| !versions.is_empty());
+        let keys = self.versions.iter().map(|(key, _)| key.clone());
+        self.places = keys.zip(0..).collect();
     }
 
     /// Drops what no permitted moment can see any more: moments and changelog rows before
@@ -165,7 +199,7 @@ impl Table {
             return;
         }
         self.settled = watermark;
-        self.versions.retain(|_, versions| {
+        for (_, versions) in &mut self.versions {
             let end = versions.partition_point(|version| version.at < watermark);
             let newest = versions[..end]
                 .iter()
@@ -176,14 +210,17 @@ impl Table {
                 index += 1;
                 index > end || Some(index - 1) == newest
             });
-            !versions.is_empty()
-        });
+        }
+        let empty = |(_, versions): &(Key, Vec<Version>)| versions.is_empty();
+        if self.versions.iter().any(empty) {
+            self.drop_empty();
+        }
     }
 
     fn encode(&self, to: &mut Writer) {
         to.time(self.settled);
         let mut keys: Vec<_> = self.versions.iter().collect();
-        keys.sort_unstable_by_key(|(key, _)| *key);
+        keys.sort_unstable_by_key(|(key, _)| key);
         to.length(keys.len());
         for (key, versions) in keys {
             key.0.iter().for_each(|word| to.word(*word));
@@ -217,14 +254,15 @@ impl Table {
             }
             let newest = versions.last().map_or(EventTime::MIN, |version| version.at);
             self.newest = self.newest.max(newest);
-            self.versions.insert(Key(key.into_vec().into()), versions);
+            let place = self.place(Key(key.into_vec().into()));
+            self.versions[place].1 = versions;
         }
         Ok(())
     }
 }
 
 /// The tables of a job. See the module's documentation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// One after the other, as the job numbers them.
     pub tables: Vec<Table>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::datatypes::FieldRef;
@@ -23,18 +23,19 @@ pub(super) fn append(batch: &RecordBatch, to: &mut Vec<u8>) -> Result<(), ArrowE
         .map(|((field, array), comma)| Member::of(comma, field, array, &options));
     let mut line = Line {
         members: members.collect::<Result<_, _>>()?,
-        starts: vec![0; batch.num_columns() + 1],
+        starts: [0, 1].map(|_| vec![0; batch.num_columns() + 1]),
     };
     (0..batch.num_rows()).for_each(|row| line.append(row, to));
     Ok(())
 }
 
-/// A line, written again and again. Most of it is as in the line before, and is copied from there: to
-/// encode it anew takes several times as long.
+/// A line, written again and again. Most of it is as in one of the two lines before, and is copied from there: to
+/// encode it anew takes several times as long. Two, because a row that is taken back and comes again with another
+/// value, and then the next one, make two kinds of lines by turns.
 struct Line<'a> {
     members: Vec<Member<'a>>,
-    /// Where each member begins in the last line, and where the last one ends.
-    starts: Vec<usize>,
+    /// Where each member begins in the last line and in the one before it, and where the last one ends.
+    starts: [Vec<usize>; 2],
 }
 
 impl Line<'_> {
@@ -43,24 +44,42 @@ impl Line<'_> {
         let mut next = 0;
         while next < self.members.len() {
             let first = next;
-            let members = self.members[first..].iter();
-            next += members
-                .take_while(|member| member.is_as_before(row))
-                .count();
-            if next > first {
-                let start = self.starts[first];
-                let moved = to.len() - start;
-                to.extend_from_within(start..self.starts[next]);
-                let starts = &mut self.starts[first..next];
-                starts.iter_mut().for_each(|start| *start += moved);
-            } else {
-                self.starts[next] = to.len();
-                self.members[next].append(row, to);
-                next += 1;
+            let (back, count) = self.as_before(first, row);
+            next += count.max(1);
+            if count == 0 {
+                self.starts[1][first] = to.len();
+                self.members[first].append(row, to);
+                continue;
+            }
+            let start = self.starts[back][first];
+            let moved = to.len() - start;
+            to.extend_from_within(start..self.starts[back][next]);
+            for member in first..next {
+                self.starts[1][member] = self.starts[back][member] + moved;
             }
         }
-        self.starts[next] = to.len();
+        self.starts[1][next] = to.len();
+        self.starts.swap(0, 1);
         to.extend_from_slice(b"}\n");
+    }
+
+    /// In which line before more members from one on are the same, and how many are.
+    fn as_before(&self, first: usize, row: usize) -> (usize, usize) {
+        let members = &self.members[first..];
+        let same = |back: usize| {
+            let same = members
+                .iter()
+                .take_while(|member| member.is_as_before(row, back));
+            same.count()
+        };
+        let last = same(0);
+        if last == members.len() {
+            return (0, last);
+        }
+        match same(1) {
+            earlier if earlier > last => (1, earlier),
+            _ => (0, last),
+        }
     }
 }
 
@@ -69,8 +88,9 @@ struct Member<'a> {
     /// What stands before a value: the name, and what parts it from others.
     before: Vec<u8>,
     values: NullableEncoder<'a>,
-    /// Whether each value but the first is that of the row before it, where that can be told for all at once.
-    again: Option<BooleanBuffer>,
+    /// Whether each value but the first is that of the row before it, and each but the first two that of the row before
+    /// that, where that can be told for all at once.
+    again: [Option<BooleanBuffer>; 2],
 }
 
 impl<'a> Member<'a> {
@@ -85,14 +105,14 @@ impl<'a> Member<'a> {
         Ok(Member {
             before: format!("{comma}{name}:").into_bytes(),
             values: make_encoder(field, array, options)?,
-            again: again(array),
+            again: [again(array, 1), again(array, 2)],
         })
     }
 
     #[inline]
-    fn is_as_before(&self, row: usize) -> bool {
-        let again = self.again.as_ref();
-        row > 0 && again.is_some_and(|again| again.value(row - 1))
+    fn is_as_before(&self, row: usize, back: usize) -> bool {
+        let again = self.again[back].as_ref();
+        row > back && again.is_some_and(|again| again.value(row - back - 1))
     }
 
     fn append(&mut self, row: usize, to: &mut Vec<u8>) {
@@ -104,17 +124,11 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Whether each value but the first is that of the row before it; `None` where that cannot be told.
-fn again(array: &dyn Array) -> Option<BooleanBuffer> {
-    let others = array.len().saturating_sub(1);
+/// Whether each value but the first ones is that so many rows before it; `None` where that cannot be told.
+fn again(array: &dyn Array, back: usize) -> Option<BooleanBuffer> {
+    let others = array.len().saturating_sub(back);
     if let Some(texts) = array.as_string_opt::<i32>() {
-        // Empty texts may lie nowhere, and to compare memory there takes very long.
-        let text = |row: usize| texts.is_valid(row).then(|| texts.value(row));
-        let same = |row: usize| match (text(row), text(row + 1)) {
-            (Some(a), Some(b)) => a.len() == b.len() && (a.is_empty() || a == b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        return Some(BooleanBuffer::collect_bool(others, same));
+        return Some(texts_again(texts, back));
     }
     let (earlier, later) = (
         array.slice(0, others),
@@ -122,6 +136,32 @@ fn again(array: &dyn Array) -> Option<BooleanBuffer> {
     );
     let again = not_distinct(&earlier, &later).ok()?;
     Some(again.values().clone())
+}
+
+fn texts_again(texts: &StringArray, back: usize) -> BooleanBuffer {
+    let others = texts.len().saturating_sub(back);
+    // Many columns say the same in every line, or two things by turns: that is told by one look at all of them.
+    let ends = texts.value_offsets();
+    let shift = (ends[texts.len() - others] - ends[0]) as usize;
+    let bytes = &texts.value_data()[ends[0] as usize..ends[texts.len()] as usize];
+    let lengths = |ends: &[i32]| ends.windows(2).map(|ends| ends[1] - ends[0]).collect();
+    let (earlier, later): (Vec<i32>, Vec<i32>) = (
+        lengths(&ends[..=others]),
+        lengths(&ends[texts.len() - others..]),
+    );
+    let all = texts.null_count() == texts.len()
+        || texts.null_count() == 0
+            && earlier == later
+            && bytes[..bytes.len() - shift] == bytes[shift..];
+    if all {
+        return BooleanBuffer::new_set(others);
+    }
+    // Empty texts may lie nowhere, and to compare memory there takes very long.
+    let text = |row: usize| texts.is_valid(row).then(|| texts.value(row));
+    BooleanBuffer::collect_bool(others, |row| match (text(row), text(row + back)) {
+        (Some(a), Some(b)) => a.len() == b.len() && (a.is_empty() || a == b),
+        (a, b) => a.is_none() && b.is_none(),
+    })
 }
 
 /// How the values of a column, or of a list within one, are written as JSON.
@@ -142,17 +182,33 @@ impl EncoderFactory for Times {
         array: &'a dyn Array,
         _: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let quoted = |times| Quoted {
+            times,
+            last: None,
+            text: Vec::new(),
+        };
         Ok(TimeText::of(array)
-            .map(|times| NullableEncoder::new(Box::new(Quoted(times)), array.nulls().cloned())))
+            .map(|times| NullableEncoder::new(Box::new(quoted(times)), array.nulls().cloned())))
     }
 }
 
-struct Quoted<'a>(TimeText<'a>);
+struct Quoted<'a> {
+    times: TimeText<'a>,
+    /// The row that was written last.
+    last: Option<usize>,
+    /// Its text: times repeat, even where others or none stand between them.
+    text: Vec<u8>,
+}
 
 impl Encoder for Quoted<'_> {
     fn encode(&mut self, row: usize, to: &mut Vec<u8>) {
-        to.push(b'"');
-        self.0.write(row, to);
-        to.push(b'"');
+        if !self.last.is_some_and(|last| self.times.same(last, row)) {
+            self.text.clear();
+            self.text.push(b'"');
+            self.times.write(row, &mut self.text);
+            self.text.push(b'"');
+            self.last = Some(row);
+        }
+        to.extend_from_slice(&self.text);
     }
 }

@@ -28,6 +28,7 @@ pub mod render;
 mod select;
 mod settle;
 mod shape;
+mod shares;
 mod sink;
 mod spec;
 mod text;

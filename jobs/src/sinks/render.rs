@@ -3,7 +3,9 @@
 //! Nothing is interpreted per value where a whole column can be moved: keys are two copies (bytes
 //! and offsets), numbers one pass. A column without nulls gets no null mask.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
@@ -22,6 +24,8 @@ use super::columns::{arrow_schema, bar_fields, item_field};
 use super::error::Problem;
 
 /// Turns the rows of one output into record batches.
+///
+/// Clones count what is out of range together.
 ///
 /// # State
 /// The texts of the codes it has met: at most the vocabulary of [`Names`].
@@ -48,13 +52,13 @@ use super::error::Problem;
 /// assert_eq!((batch.num_rows(), batch.num_columns()), (1, 2));
 /// assert_eq!(batch.schema().field(0).name(), "customer_id");
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Renderer {
     schema: SchemaRef,
     keyed: bool,
     columns: Vec<(String, Kind)>,
     texts: TextCache,
-    out_of_range: u64,
+    out_of_range: Arc<AtomicU64>,
 }
 
 impl Renderer {
@@ -71,9 +75,10 @@ impl Renderer {
                 .collect(),
             texts: TextCache {
                 names,
+                texts: Vec::new(),
                 known: HashMap::new(),
             },
-            out_of_range: 0,
+            out_of_range: Arc::default(),
         }
     }
 
@@ -87,7 +92,7 @@ impl Renderer {
     /// shown as null.
     #[must_use]
     pub fn out_of_range(&self) -> u64 {
-        self.out_of_range
+        self.out_of_range.load(Ordering::Relaxed)
     }
 
     /// The rows as a batch, whatever their differences.
@@ -95,48 +100,69 @@ impl Renderer {
     /// # Errors
     /// When the rows do not have the output's columns, or hold a code that has no text.
     pub fn render(&mut self, rows: &Rows) -> Result<RecordBatch, Problem> {
-        if rows.columns.len() != self.columns.len() {
-            return Err(Problem::Shape {
-                what: format!(
-                    "{} columns came, {} are declared",
-                    rows.columns.len(),
-                    self.columns.len()
-                ),
-            });
-        }
+        self.render_part(rows, 0..rows.len())
+    }
+
+    /// Some of the rows as a batch.
+    pub(super) fn render_part(
+        &mut self,
+        rows: &Rows,
+        part: Range<usize>,
+    ) -> Result<RecordBatch, Problem> {
+        self.check(rows)?;
         let mut arrays = Vec::with_capacity(self.columns.len() + 1);
         if self.keyed {
-            arrays.push(keys(&rows.keys)?);
+            arrays.push(keys(&rows.keys, part.clone())?);
         }
+        let (texts, out_of_range) = (&mut self.texts, &*self.out_of_range);
         for ((name, kind), column) in self.columns.iter().zip(&rows.columns) {
+            let words = &column.words[words(kind, column, &part)];
             arrays.push(match kind {
-                Kind::List(item) => list(
-                    column,
-                    1,
-                    self.texts
-                        .array(name, item, &column.words, &mut self.out_of_range)?,
-                )?,
-                Kind::Histogram(value) => {
-                    let (values, counts) = bars(&column.words);
-                    let values = self
-                        .texts
-                        .array(name, value, &values, &mut self.out_of_range)?;
-                    list(column, 2, bar_array(value, values, counts)?)?
+                Kind::List(item) => {
+                    let items = texts.array(name, item, words, out_of_range)?;
+                    list(column, &part, 1, items)?
                 }
-                plain => self
-                    .texts
-                    .array(name, plain, &column.words, &mut self.out_of_range)?,
+                Kind::Histogram(value) => {
+                    let (values, counts) = bars(words);
+                    let values = texts.array(name, value, &values, out_of_range)?;
+                    list(column, &part, 2, bar_array(value, values, counts)?)?
+                }
+                plain => texts.array(name, plain, words, out_of_range)?,
             });
         }
         RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|e| Problem::shape(&e))
     }
+
+    /// Whether the rows have the columns that are declared, each with a value for every row.
+    fn check(&self, rows: &Rows) -> Result<(), Problem> {
+        let wrong = |what: String| Err(Problem::Shape { what });
+        let (came, declared) = (rows.columns.len(), self.columns.len());
+        if came != declared {
+            return wrong(format!("{came} columns came, {declared} are declared"));
+        }
+        for ((name, kind), column) in self.columns.iter().zip(&rows.columns) {
+            let values = match is_list(kind) {
+                true => column.ends.len(),
+                false => column.words.len(),
+            };
+            if values != rows.len() {
+                return wrong(format!(
+                    "column `{name}` has {values} values for {} rows",
+                    rows.len()
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The texts of codes, without asking the shared dictionary twice.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct TextCache {
     names: Arc<Names>,
-    known: HashMap<i64, Arc<str>>,
+    texts: Vec<Arc<str>>,
+    /// Where the text of a code stands.
+    known: HashMap<i64, usize>,
 }
 
 impl TextCache {
@@ -146,7 +172,7 @@ impl TextCache {
         column: &str,
         kind: &Kind,
         words: &[i64],
-        out_of_range: &mut u64,
+        out_of_range: &AtomicU64,
     ) -> Result<ArrayRef, Problem> {
         Ok(match kind {
             Kind::Int => Arc::new(Int64Array::new(words.to_vec().into(), nulls(words))),
@@ -199,31 +225,59 @@ impl TextCache {
             .names
             .ids()
             .texts(words.iter().map(|word| *word as u64));
-        keys(&texts.map_err(|id| Problem::UnknownCode {
+        let texts = texts.map_err(|id| Problem::UnknownCode {
             column: column.to_owned(),
             code: id as i64,
-        })?)
+        })?;
+        keys(&texts, 0..words.len())
     }
 
     fn text(&mut self, column: &str, code: i64) -> Result<&str, Problem> {
-        // Looked up twice when new: the entry interface would keep the map borrowed on failure.
-        if !self.known.contains_key(&code) {
-            let text = self.names.text(code).ok_or_else(|| Problem::UnknownCode {
-                column: column.to_owned(),
-                code,
-            })?;
-            self.known.insert(code, text);
-        }
-        Ok(&self.known[&code])
+        let place = match self.known.get(&code) {
+            Some(place) => *place,
+            None => {
+                let text = self.names.text(code).ok_or_else(|| Problem::UnknownCode {
+                    column: column.to_owned(),
+                    code,
+                })?;
+                self.texts.push(text);
+                self.known.insert(code, self.texts.len() - 1);
+                self.texts.len() - 1
+            }
+        };
+        Ok(&self.texts[place])
     }
 }
 
-fn keys(texts: &Texts) -> Result<ArrayRef, Problem> {
+fn keys(texts: &Texts, part: Range<usize>) -> Result<ArrayRef, Problem> {
     let (bytes, ends) = texts.parts();
-    let offsets = offsets(ends.iter().map(|end| *end as usize))?;
-    StringArray::try_new(offsets, Buffer::from_slice_ref(bytes.as_bytes()), None)
-        .map(|keys| Arc::new(keys) as ArrayRef)
-        .map_err(|e| Problem::shape(&e))
+    let cut = cut(ends, &part);
+    let offsets = offsets(ends[part].iter().map(|end| *end as usize - cut.start))?;
+    StringArray::try_new(
+        offsets,
+        Buffer::from_slice_ref(&bytes.as_bytes()[cut]),
+        None,
+    )
+    .map(|keys| Arc::new(keys) as ArrayRef)
+    .map_err(|e| Problem::shape(&e))
+}
+
+/// What some of the runs hold that end there.
+fn cut(ends: &[u32], part: &Range<usize>) -> Range<usize> {
+    let end = |run: usize| run.checked_sub(1).map_or(0, |last| ends[last] as usize);
+    end(part.start)..end(part.end)
+}
+
+fn is_list(kind: &Kind) -> bool {
+    matches!(kind, Kind::List(_) | Kind::Histogram(_))
+}
+
+/// Where the words of some rows are.
+fn words(kind: &Kind, column: &Column, part: &Range<usize>) -> Range<usize> {
+    match is_list(kind) {
+        true => cut(&column.ends, part),
+        false => part.clone(),
+    }
 }
 
 /// Ends that only grow, as Arrow wants them: with a leading zero, and below 2 GiB.
@@ -280,15 +334,14 @@ fn decimals(words: &[i64], scale: u8) -> Float64Array {
     Float64Array::new(values.into(), nulls(words))
 }
 
-fn times(words: &[i64], unit: TimeUnit, out_of_range: &mut u64) -> ArrayRef {
-    let floor = |by: i64| -> Vec<i64> { words.iter().map(|word| word.div_euclid(by)).collect() };
+fn times(words: &[i64], unit: TimeUnit, out_of_range: &AtomicU64) -> ArrayRef {
     match unit {
         TimeUnit::Second => Arc::new(TimestampSecondArray::new(
-            floor(1_000_000).into(),
+            floor::<1_000_000>(words).into(),
             nulls(words),
         )),
         TimeUnit::Millisecond => Arc::new(TimestampMillisecondArray::new(
-            floor(1_000).into(),
+            floor::<1_000>(words).into(),
             nulls(words),
         )),
         TimeUnit::Microsecond => Arc::new(TimestampMicrosecondArray::new(
@@ -302,11 +355,16 @@ fn times(words: &[i64], unit: TimeUnit, out_of_range: &mut u64) -> ArrayRef {
                 .collect();
             let nulls_before = nulls(words).map_or(0, |nulls| nulls.null_count());
             let nulls = nulls(&scaled);
-            *out_of_range +=
-                (nulls.as_ref().map_or(0, NullBuffer::null_count) - nulls_before) as u64;
+            let beyond = nulls.as_ref().map_or(0, NullBuffer::null_count) - nulls_before;
+            out_of_range.fetch_add(beyond as u64, Ordering::Relaxed);
             Arc::new(TimestampNanosecondArray::new(scaled.into(), nulls))
         }
     }
+}
+
+/// Microseconds in a coarser unit. The unit is known when this is compiled, since division takes long.
+fn floor<const UNIT: i64>(words: &[i64]) -> Vec<i64> {
+    words.iter().map(|word| word.div_euclid(UNIT)).collect()
 }
 
 /// The values and the counts of histogram words.
@@ -321,9 +379,16 @@ fn bar_array(value: &Kind, values: ArrayRef, counts: Vec<i64>) -> Result<ArrayRe
         .map_err(|e| Problem::shape(&e))
 }
 
-/// A column of lists whose items take `width` words each.
-fn list(column: &Column, width: usize, items: ArrayRef) -> Result<ArrayRef, Problem> {
-    let ends = column.ends.iter().map(|end| *end as usize);
+/// Some rows of a column of lists whose items take `width` words each.
+fn list(
+    column: &Column,
+    part: &Range<usize>,
+    width: usize,
+    items: ArrayRef,
+) -> Result<ArrayRef, Problem> {
+    let before = cut(&column.ends, part).start;
+    let ends = column.ends[part.clone()].iter();
+    let ends = ends.map(|end| *end as usize - before);
     if let Some(end) = ends.clone().find(|end| end % width != 0) {
         return Err(Problem::Shape {
             what: format!("a histogram ends at word {end}, between a value and its count"),

@@ -95,7 +95,7 @@ impl<'a> Tick<'a> {
 }
 
 /// The differences of rows as they came.
-pub(super) fn diffs(rows: &Rows) -> impl Iterator<Item = i32> {
+fn diffs(rows: &Rows) -> impl Iterator<Item = i32> {
     rows.heads.iter().map(|head| head.diff)
 }
 
@@ -140,12 +140,24 @@ fn may_cancel(blocks: &[Rows]) -> Vec<bool> {
     let hasher = DefaultHashBuilder::default();
     let heads = || blocks.iter().flat_map(|rows| &rows.heads);
     let mut times = Sketch::new(1 << 12);
+    // Most rows are of the time of the row before that has their sign.
+    let mut last = [None; 2];
     for head in heads() {
-        times.see(hasher.hash_one(head.at), head.diff);
+        let last = &mut last[usize::from(head.diff < 0)];
+        if *last != Some(head.at) {
+            times.see(hasher.hash_one(head.at), head.diff);
+            *last = Some(head.at);
+        }
     }
-    let mut may: Vec<bool> = heads()
-        .map(|head| times.has_both(hasher.hash_one(head.at)))
-        .collect();
+    let mut last = [(None, false); 2];
+    let may = heads().map(|head| {
+        let last = &mut last[usize::from(head.diff < 0)];
+        if last.0 != Some(head.at) {
+            *last = (Some(head.at), times.has_both(hasher.hash_one(head.at)));
+        }
+        last.1
+    });
+    let mut may: Vec<bool> = may.collect();
     let count = may.iter().filter(|may| **may).count();
     if count == 0 {
         return may;

@@ -15,6 +15,7 @@ use super::error::Problem;
 use super::render::Renderer;
 use super::select::{Rule, Select};
 use super::settle;
+use super::shares::Share;
 use super::spec::{Mode, SinkInput, SinkSpec};
 
 /// Brings what a sink is given into the shape it writes.
@@ -128,51 +129,46 @@ impl Shape {
         self.renderer.as_ref().map_or(0, Renderer::out_of_range)
     }
 
-    /// The rows of one tick as batches to write, one a block (empty ones included).
-    pub(super) fn rows(
-        &mut self,
-        tick: Tick,
-        blocks: &[Rows],
-    ) -> Result<Vec<RecordBatch>, Problem> {
+    /// What is left of the differences of a tick's rows, one after the other; `None`: all of them.
+    pub(super) fn net(&self, blocks: &[Rows]) -> Option<Vec<i32>> {
         let mut net = settle::net(blocks);
         if let (Mode::Upserts, Some(net)) = (self.mode, &mut net) {
             settle::newest(blocks, net, &self.identity);
         }
-        let mut net = net.as_deref();
-        let mut batches = Vec::with_capacity(blocks.len());
-        for rows in blocks {
-            let left = net.map(|all| &all[..rows.len()]);
-            net = net.map(|all| &all[rows.len()..]);
-            batches.push(self.block(tick, rows, left)?);
-        }
-        Ok(batches)
+        net
     }
 
-    /// One block with what is left of its differences (`None`: all of them).
-    fn block(
-        &mut self,
+    /// Renders rows for this shape.
+    ///
+    /// # Errors
+    /// When ready batches are what is shaped.
+    pub(super) fn renderer(&self) -> Result<Renderer, Problem> {
+        self.renderer.clone().ok_or_else(|| Problem::Shape {
+            what: "rows came to a sink of raw batches".to_owned(),
+        })
+    }
+
+    /// Rows of one tick as the batch to write.
+    pub(super) fn rows(
+        &self,
+        renderer: &mut Renderer,
         tick: Tick,
-        rows: &Rows,
-        left: Option<&[i32]>,
+        share: &Share<'_>,
     ) -> Result<RecordBatch, Problem> {
-        let Some(renderer) = &mut self.renderer else {
-            return Err(Problem::Shape {
-                what: "rows came to a sink of raw batches".to_owned(),
-            });
-        };
-        let batch = renderer.render(rows)?;
+        let (rows, part) = (share.rows, &share.part);
+        let diffs = || rows.heads[part.clone()].iter().map(|head| head.diff);
+        let batch = renderer.render_part(rows, part.clone())?;
         let kept = self.kept(&batch)?;
-        let mut left = match (self.mode, left) {
+        let mut left = match (self.mode, share.left) {
             (_, Some(left)) => left.to_vec(),
             // The usual case of replayed history: every row once.
             (Mode::Final, None)
-                if kept.is_none()
-                    && settle::diffs(rows).fold(true, |all, diff| all & (diff == 1)) =>
+                if kept.is_none() && diffs().fold(true, |all, diff| all & (diff == 1)) =>
             {
                 return self.selected(batch);
             }
-            (Mode::Final | Mode::Changes, None) => settle::diffs(rows).collect(),
-            (Mode::Upserts, None) => vec![1; rows.len()],
+            (Mode::Final | Mode::Changes, None) => diffs().collect(),
+            (Mode::Upserts, None) => vec![1; part.len()],
         };
         if let Some(kept) = kept {
             // A version that is not wanted takes back one that was.
@@ -192,6 +188,7 @@ impl Shape {
             return self.finished(batch, tick, &left);
         }
         if let Some(row) = left.iter().position(|count| *count < 0) {
+            let row = part.start + row;
             return Err(Problem::TakenBack {
                 key: rows.keys.get(row).to_owned(),
                 at: rows.heads[row].at,

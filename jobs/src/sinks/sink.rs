@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -13,8 +14,11 @@ use tidegate_schemas::time::Tick;
 
 use super::error::{Problem, SinkError};
 use super::place::Sealed;
+use super::render::Renderer;
 use super::shape::Shape;
+use super::shares::{LARGE, in_order, shares};
 use super::spec::{SinkInput, SinkSpec};
+use super::text::Lines;
 use super::writer::Writer;
 
 /// What a sink has done when it is finished.
@@ -92,6 +96,8 @@ pub fn written_schema(
 pub struct Sink {
     name: String,
     shape: Shape,
+    /// One for each thread that renders; the first one is that of the sink.
+    renderers: Vec<Renderer>,
     writer: Writer,
     waiting: BTreeMap<Tick, Vec<Rows>>,
     written: u64,
@@ -111,6 +117,7 @@ impl Sink {
         Ok(Sink {
             name: spec.name.clone(),
             shape,
+            renderers: Vec::new(),
             writer,
             waiting: BTreeMap::new(),
             written: 0,
@@ -167,15 +174,68 @@ impl Sink {
     }
 
     fn write_rows(&mut self, tick: Tick, blocks: &[Rows]) -> Result<(), SinkError> {
-        let batches = self
-            .shape
-            .rows(tick, blocks)
-            .map_err(|problem| problem.of(&self.name))?;
+        let net = self.shape.net(blocks);
+        let many = blocks.iter().map(Rows::len).sum::<usize>() > LARGE;
+        let outcome = match self.writer.lines().filter(|_| many) {
+            Some(lines) => self.write_lines(lines, tick, blocks, net.as_deref()),
+            None => self.write_blocks(tick, blocks, net.as_deref()),
+        };
+        outcome.map_err(|problem| problem.of(&self.name))?;
         if self.shape.out_of_range() > 0 && !self.warned {
             self.warned = true;
             tracing::warn!(sink = %self.name, "times before 1677 or after 2262 do not fit into nanoseconds and are written as null");
         }
-        batches.iter().try_for_each(|batch| self.write(batch))
+        Ok(())
+    }
+
+    fn write_blocks(
+        &mut self,
+        tick: Tick,
+        blocks: &[Rows],
+        left: Option<&[i32]>,
+    ) -> Result<(), Problem> {
+        if self.renderers.is_empty() {
+            self.renderers.push(self.shape.renderer()?);
+        }
+        for share in shares(blocks, left, usize::MAX) {
+            let batch = self.shape.rows(&mut self.renderers[0], tick, &share)?;
+            self.written += batch.num_rows() as u64;
+            self.writer.write(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// The same for many rows.
+    fn write_lines(
+        &mut self,
+        lines: Lines,
+        tick: Tick,
+        blocks: &[Rows],
+        left: Option<&[i32]>,
+    ) -> Result<(), Problem> {
+        for _ in self.renderers.len()..available_parallelism().map_or(1, usize::from) {
+            self.renderers.push(self.shape.renderer()?);
+        }
+        let (shape, writer, written) = (&self.shape, &mut self.writer, &mut self.written);
+        in_order(
+            &mut self.renderers,
+            blocks,
+            left,
+            |renderer, share, text| {
+                let batch = shape.rows(renderer, tick, share)?;
+                text.rows = batch.num_rows();
+                let appended = lines.append(&batch, &mut text.lines);
+                appended.map_err(|e| Problem::shape(&e))
+            },
+            |share, text| {
+                *written += text.rows as u64;
+                writer.write_lines(text.rows, &text.lines)?;
+                match share.ends_block() {
+                    true => writer.end_block(),
+                    false => Ok(()),
+                }
+            },
+        )
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {

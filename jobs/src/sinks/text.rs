@@ -2,12 +2,10 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::thread::{self, available_parallelism};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use crossbeam::channel::bounded;
 
 use super::error::{Attempt, Problem};
 use super::parts::Squeeze;
@@ -24,7 +22,8 @@ pub(super) enum Lines {
 }
 
 impl Lines {
-    fn append(self, batch: &RecordBatch, to: &mut Vec<u8>) -> Result<(), ArrowError> {
+    /// Appends the rows of a batch as lines.
+    pub(super) fn append(self, batch: &RecordBatch, to: &mut Vec<u8>) -> Result<(), ArrowError> {
         match self {
             Lines::Json => json::append(batch, to),
             Lines::Csv => csv::append(batch, to),
@@ -34,12 +33,6 @@ impl Lines {
 
 /// Lines are handed on when so many bytes wait.
 const FULL: usize = 256 * 1024;
-
-/// A batch of more rows is encoded by several threads.
-const LARGE: usize = 16 * 1024;
-
-/// So many rows of it at once by each, which are a megabyte or less.
-const SHARE: usize = 4 * 1024;
 
 /// A text being written.
 #[derive(Debug)]
@@ -84,46 +77,8 @@ impl TextFile {
         })
     }
 
-    /// Adds rows. Of a large batch, as when a threshold changes for many, every processor encodes a share
-    /// while another is written: the workers wait for such rows to be out, not the rows for the workers.
+    /// Adds rows.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
-        let rows = batch.num_rows();
-        if rows <= LARGE {
-            return self.append(batch);
-        }
-        self.flush()?;
-        let (lines, path) = (self.lines, self.path.clone());
-        let threads = available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            let encode = |thread: usize| {
-                let (to, encoded) = bounded(1);
-                let (give_back, spare) = bounded::<Vec<u8>>(1);
-                scope.spawn(move || {
-                    for start in (thread * SHARE..rows).step_by(SHARE * threads) {
-                        let mut share = spare.try_recv().unwrap_or_default();
-                        let slice = batch.slice(start, SHARE.min(rows - start));
-                        let ended = lines.append(&slice, &mut share).map(|()| share);
-                        if to.send(ended).is_err() {
-                            return;
-                        }
-                    }
-                });
-                (encoded, give_back)
-            };
-            let threads: Vec<_> = (0..threads).map(encode).collect();
-            let shares = rows.div_ceil(SHARE);
-            for (encoded, give_back) in threads.iter().cycle().take(shares) {
-                // A thread that panics ends this one as well.
-                let Ok(share) = encoded.recv() else { break };
-                self.waiting = share.map_err(|e| Problem::arrow(&path, e))?;
-                self.flush()?;
-                let _ = give_back.try_send(std::mem::take(&mut self.waiting));
-            }
-            Ok(())
-        })
-    }
-
-    fn append(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
         self.lines
             .append(batch, &mut self.waiting)
             .map_err(|e| Problem::arrow(&self.path, e))?;
@@ -133,16 +88,28 @@ impl TextFile {
         }
     }
 
+    /// Hands on lines that have been made elsewhere.
+    pub(super) fn write_lines(&mut self, lines: &[u8]) -> Result<(), Problem> {
+        self.flush()?;
+        self.hand_on(lines)
+    }
+
     /// Hands on all lines so far: a reader of a growing place sees them now.
     pub(super) fn flush(&mut self) -> Result<(), Problem> {
         if !self.waiting.is_empty() {
-            self.to
-                .write_all(&self.waiting)
-                .and_then(|()| self.to.flush())
-                .map_err(Problem::file(Attempt::Write, &self.path))?;
-            self.waiting.clear();
+            let mut waiting = std::mem::take(&mut self.waiting);
+            self.hand_on(&waiting)?;
+            waiting.clear();
+            self.waiting = waiting;
         }
         Ok(())
+    }
+
+    fn hand_on(&mut self, lines: &[u8]) -> Result<(), Problem> {
+        self.to
+            .write_all(lines)
+            .and_then(|()| self.to.flush())
+            .map_err(Problem::file(Attempt::Write, &self.path))
     }
 
     /// Ends the text.

@@ -38,6 +38,12 @@ impl<'a> TimeText<'a> {
         Some(TimeText { values, per_second })
     }
 
+    /// Whether two rows have one value.
+    #[inline]
+    pub(super) fn same(&self, a: usize, b: usize) -> bool {
+        self.values[a] == self.values[b]
+    }
+
     /// Writes the value at `row`, null or not.
     pub(super) fn write(&self, row: usize, to: &mut Vec<u8>) {
         let value = self.values[row];

@@ -98,12 +98,45 @@ impl Writer {
         })
     }
 
-    /// Writes rows; begins a part when there is none, and ends it when it is full.
+    /// Writes a block of rows; begins a part when there is none, and ends it when it is full.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let mut part = match (self.open.take(), &mut self.target) {
+        let part = self.part()?;
+        match &mut part.encoder {
+            Encoder::Parquet(file) => file.write(batch)?,
+            Encoder::Text(file) => file.write(batch)?,
+        }
+        part.rows += batch.num_rows() as u64;
+        self.end_block()
+    }
+
+    /// How rows become lines, if they do.
+    pub(super) fn lines(&self) -> Option<Lines> {
+        match self.format {
+            Format::Parquet => None,
+            Format::Jsonl => Some(Lines::Json),
+            Format::Csv => Some(Lines::Csv),
+        }
+    }
+
+    /// Writes some rows of a block that are lines already; begins a part when there is none.
+    pub(super) fn write_lines(&mut self, rows: usize, lines: &[u8]) -> Result<(), Problem> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let part = self.part()?;
+        if let Encoder::Text(file) = &mut part.encoder {
+            file.write_lines(lines)?;
+            part.rows += rows as u64;
+        }
+        Ok(())
+    }
+
+    /// The open part, begun if there is none.
+    fn part(&mut self) -> Result<&mut Part, Problem> {
+        let part = match (self.open.take(), &mut self.target) {
             (Some(part), _) => part,
             (None, Target::Parts(parts)) => {
                 let out = parts.begin()?;
@@ -111,17 +144,15 @@ impl Writer {
             }
             (None, Target::One(_)) => return Err(Problem::Closed),
         };
-        match &mut part.encoder {
-            Encoder::Parquet(file) => file.write(batch)?,
-            Encoder::Text(file) => file.write(batch)?,
-        }
-        part.rows += batch.num_rows() as u64;
-        match self.roll {
-            Some(roll) if part.rows >= roll.rows => self.publish(part),
-            _ => {
-                self.open = Some(part);
-                Ok(())
-            }
+        Ok(self.open.insert(part))
+    }
+
+    /// Ends the part if it is full.
+    pub(super) fn end_block(&mut self) -> Result<(), Problem> {
+        let full = |part: &mut Part| self.roll.is_some_and(|roll| part.rows >= roll.rows);
+        match self.open.take_if(full) {
+            Some(part) => self.publish(part),
+            None => Ok(()),
         }
     }
 

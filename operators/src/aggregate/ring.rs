@@ -51,6 +51,13 @@ impl Ring {
         self.sealed_records() + self.open_records as usize
     }
 
+    /// Reads the oldest record that may still change place, for whoever wants it nearer to the processor.
+    #[must_use]
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        self.open.first().map_or(0, |word| *word as u64)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -126,6 +126,11 @@ impl<S> Recent<S> {
         at > self.instant && at >= self.timers
     }
 
+    /// The last time that it has come to.
+    pub(super) fn passed(&self) -> EventTime {
+        self.instant.max(self.timers)
+    }
+
     /// When the first of what is recent settles.
     pub(super) fn settles(&self) -> EventTime {
         let first = self.facts.heads.first();

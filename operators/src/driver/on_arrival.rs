@@ -52,6 +52,9 @@ pub(super) struct OnArrival<L: Logic> {
     store: Store<Kept<L::State>>,
     timers: Agenda<u32>,
     due: Vec<Entry<u32>>,
+    /// Of each [`AHEAD`] slots, the last time that a fact or a timer of theirs may have passed: whoever looks for
+    /// keys that have passed some time need not look at the others.
+    passed: Vec<EventTime>,
     watermark: EventTime,
     before: Outputs,
     after: Outputs,
@@ -63,6 +66,7 @@ impl<L: Logic> OnArrival<L> {
             store: Store::new(),
             timers: Agenda::new(),
             due: Vec::new(),
+            passed: Vec::new(),
             watermark: EventTime::MIN,
             before: Outputs::new(columns),
             after: Outputs::new(columns),
@@ -203,8 +207,8 @@ impl<L: Logic> OnArrival<L> {
     #[inline]
     fn touch_ahead(&self, logic: &L, index: u32) {
         if (index as usize).is_multiple_of(AHEAD) {
-            let ahead = self.store.ahead(index as usize + AHEAD);
-            let newest = ahead.map(|slot| logic.touch(slot.state.newest()));
+            let ahead = self.store.part(index as usize + AHEAD);
+            let newest = ahead.map(|(_, slot)| logic.touch(slot.state.newest()));
             black_box(newest.fold(0, |sum, word| sum ^ word));
         }
     }
@@ -218,8 +222,10 @@ impl<L: Logic> OnArrival<L> {
             keys: Vec::new(),
             ends: Vec::new(),
         };
-        for (index, slot) in self.store.iter() {
-            self.touch_ahead(logic, index);
+        let passed = self.passed.iter().zip(0..);
+        let passed = passed.filter(|(passed, _)| **passed >= first);
+        let slots = passed.flat_map(|(_, part)| self.store.part(part * AHEAD));
+        for (index, slot) in slots {
             let recent = slot.state.recent.as_ref();
             if recent.is_some_and(|recent| {
                 !recent.in_order(first) && rows.iter().any(|row| logic.affected(&recent.head, row))
@@ -298,6 +304,9 @@ impl<L: Logic> OnArrival<L> {
     /// Remembers that the key is due then, if it is not due before, or drops it.
     fn wait(&mut self, index: u32, wake: Wake) {
         let slot = self.store.get_mut(index);
+        if let Some(recent) = &slot.state.recent {
+            raise(&mut self.passed, index, recent.passed());
+        }
         match wake {
             Wake::At(at) if at < slot.timer => {
                 slot.timer = at;
@@ -314,7 +323,11 @@ impl<L: Logic> OnArrival<L> {
             return;
         }
         self.timers.clear();
+        self.passed.clear();
         for (index, slot) in self.store.iter_mut() {
+            if let Some(recent) = &slot.state.recent {
+                raise(&mut self.passed, index, recent.passed());
+            }
             if slot.timer != EventTime::MAX {
                 self.timers.push(slot.timer, index);
             }
@@ -364,6 +377,15 @@ impl<L: Logic> OnArrival<L> {
     pub(super) fn bytes(&self) -> usize {
         self.store.bytes() + self.timers.bytes()
     }
+}
+
+/// A slot's key has passed a time.
+fn raise(passed: &mut Vec<EventTime>, index: u32, at: EventTime) {
+    let part = index as usize / AHEAD;
+    if part >= passed.len() {
+        passed.resize(part + 1, EventTime::MIN);
+    }
+    passed[part] = passed[part].max(at);
 }
 
 fn append(from: &Outputs, to: &mut Outputs) {

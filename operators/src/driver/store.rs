@@ -207,10 +207,11 @@ impl<S: Default> Store<S> {
         alive.then(|| self.get_with_name(index))
     }
 
-    /// The slots, live or not, from `start` on that are touched together.
+    /// The live ones of [`AHEAD`] slots.
     #[inline]
-    pub(super) fn ahead(&self, start: usize) -> impl Iterator<Item = &Slot<S>> {
-        self.slots.iter().skip(start).take(AHEAD)
+    pub(super) fn part(&self, start: usize) -> impl Iterator<Item = (u32, &Slot<S>)> {
+        let slots = self.slots.iter().enumerate().skip(start).take(AHEAD);
+        slots.filter_map(|(i, slot)| slot.is_alive().then_some((i as u32, slot)))
     }
 
     /// All live slots.

@@ -5,6 +5,7 @@ use tidegate_schemas::time::EventTime;
 use super::more::{More, Watched};
 use super::{Entity, State};
 use crate::logic::Outputs;
+use crate::sessions::SessionState;
 
 impl Entity {
     /// Evaluates the triggers at `at`, of which nothing is missing any more. The features whose bits
@@ -61,7 +62,7 @@ impl Entity {
     /// without touching the state.
     pub(super) fn foretell(
         &self,
-        state: &State,
+        session: &SessionState,
         more: &More,
         at: EventTime,
         registers: &mut Vec<i64>,
@@ -72,7 +73,7 @@ impl Entity {
             return false;
         }
         let sessions = self.session.iter().chain(&self.others);
-        for (sessions, state) in sessions.zip([&state.session].into_iter().chain(&more.others)) {
+        for (sessions, state) in sessions.zip([session].into_iter().chain(&more.others)) {
             sessions.values(state, at, registers);
         }
         true

@@ -25,7 +25,7 @@ use tidegate_schemas::fact::Fact;
 use tidegate_schemas::time::EventTime;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::features::Features;
+use crate::features::{self, Features};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 use crate::sessions::{SessionState, Sessions};
@@ -52,6 +52,8 @@ pub struct Entity {
     follows: bool,
     /// Whether such a trigger looks rows up: it wants to be evaluated when they change, too.
     watches: bool,
+    /// Whether registers stand as they are until something is due.
+    steady: bool,
     tables: RefCell<Tables>,
     /// How often a table has changed.
     changes: Cell<u64>,
@@ -82,6 +84,7 @@ impl Entity {
             reads: session.as_ref().is_some_and(Sessions::reads),
             follows: triggers.iter().any(at_changes),
             watches: triggers.iter().any(|t| at_changes(t) && looks_up(t)),
+            steady: features.iter().all(Features::are_steady),
             features,
             session,
             others,
@@ -237,10 +240,13 @@ impl Logic for Entity {
 
     #[inline]
     fn touch(&self, state: &State) -> u64 {
-        state
-            .more
-            .as_ref()
-            .map_or(0, |more| more.watched.get().changes)
+        let Some(more) = &state.more else {
+            return 0;
+        };
+        let features = more.features.iter().map(features::State::touch);
+        let triggers = more.triggers.iter().map(triggers::State::touch);
+        let parts = features.chain(triggers);
+        parts.fold(more.watched.get().changes, |sum, word| sum ^ word)
     }
 
     fn affected(&self, state: &State, row: &TableRow) -> bool {
@@ -261,7 +267,7 @@ impl Logic for Entity {
         follow.any(|(trigger, told)| {
             let mut affect = rows.iter().filter(|row| trigger.affected(told, row));
             affect.any(|row| {
-                let foretold = self.foretell(state, more, row.at, registers);
+                let foretold = self.foretell(&state.session, more, row.at, registers);
                 self.foretold.set(foretold.then_some(row.at));
                 !foretold || trigger.turns_by_tables(told, row.at, registers, tables, key)
             })
@@ -272,14 +278,21 @@ impl Logic for Entity {
         let (Some(at), Some(more)) = (self.foretold.take(), &mut state.more) else {
             return;
         };
+        // Moments of tables before it, at which nothing turned when they became known, are not passed by timers
+        // but judged as well: nothing else happens between them.
         let session = self.session.as_ref().map(|s| s.wake(&state.session));
-        let is_next = match self.wake_more(more).sooner(session.unwrap_or(Wake::Forget)) {
-            Wake::At(due) => due > at,
-            Wake::Idle => true,
-            Wake::Forget => false,
-        };
-        if is_next && self.watch(more) == Some(at) {
-            self.judge(more, at, &mut self.registers.borrow_mut(), out);
+        let registers = &mut *self.registers.borrow_mut();
+        while let Some(change) = self.watch(more).filter(|change| *change <= at) {
+            match self.wake_more(more).sooner(session.unwrap_or(Wake::Forget)) {
+                Wake::At(due) if due <= at => return,
+                Wake::Forget => return,
+                _ => {}
+            }
+            let foretold = change == at || self.steady;
+            if !foretold && !self.foretell(&state.session, more, change, registers) {
+                return;
+            }
+            self.judge(more, change, registers, out);
         }
     }
 

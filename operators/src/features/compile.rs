@@ -32,20 +32,8 @@ pub(super) struct Column {
     pub(super) empty: i64,
     /// Whether somebody reads it as it changes.
     pub(super) tracked: bool,
-}
-
-impl Column {
     /// The part of its lane that counts the categories in its window.
-    #[inline]
-    pub(super) fn tally(&self, plan: &LanePlan) -> Option<(usize, Window)> {
-        let Source::Window(_, Some(part)) = self.source else {
-            return None;
-        };
-        match plan.parts[part] {
-            PartPlan::Tally(window) => Some((part, window)),
-            _ => None,
-        }
-    }
+    pub(super) tally: Option<(usize, Window)>,
 }
 
 /// Which facts a lane holds.
@@ -89,6 +77,7 @@ pub(super) fn compile(spec: &FeaturesSpec) -> Result<(Vec<LanePlan>, Vec<Column>
             scale: feature.scale(),
             empty: feature.empty,
             tracked,
+            tally: builder.tally(lane, source),
         });
     }
     let lanes = builder.lanes.into_iter().map(|(_, lane, _)| lane).collect();
@@ -130,6 +119,17 @@ impl Builder {
         plan.layout = Layout::new(holds);
         let window_part = window_part(feature.op, window).map(|p| part(plan, p));
         (lane, Source::Window(window, window_part))
+    }
+
+    /// The part of a lane that counts the categories in a window.
+    fn tally(&self, lane: usize, source: Source) -> Option<(usize, Window)> {
+        let Source::Window(_, Some(part)) = source else {
+            return None;
+        };
+        match self.lanes[lane].1.parts[part] {
+            PartPlan::Tally(window) => Some((part, window)),
+            _ => None,
+        }
     }
 
     fn lane(&mut self, key: LaneKey) -> usize {

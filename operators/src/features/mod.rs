@@ -244,6 +244,13 @@ impl Features {
         true
     }
 
+    /// Whether no column moves with the clock: between two of their changes all stand as they are.
+    #[must_use]
+    pub fn are_steady(&self) -> bool {
+        let mut columns = self.columns.iter();
+        !columns.any(|column| column.op.moves_with_the_clock())
+    }
+
     /// Whether a fact enters any column or has a row of its own: others leave no trace.
     #[inline]
     #[must_use]

@@ -38,11 +38,11 @@ impl Features {
 impl Reading<'_> {
     /// Appends a column's words: one word, or those of its list.
     pub(super) fn append(&mut self, state: &mut State, column: &Column, into: &mut Vec<i64>) {
-        let plan = &self.features.lanes[column.lane];
-        if let Some((part, window)) = column.tally(plan)
+        if let Some((part, window)) = column.tally
             && let Some(Lane { ring, parts, .. }) = state.lane_mut(column.lane)
             && let Part::Tally(tally) = &mut parts[part]
         {
+            let plan = &self.features.lanes[column.lane];
             tally.advance(ring, &plan.layout, window.cut(self.at));
         }
         self.append_as_is(state, column, into);
@@ -50,11 +50,12 @@ impl Reading<'_> {
 
     /// Whether a column can be read without touching the state: the categories it counts have not
     /// begun to leave.
+    #[inline]
     pub(super) fn is_level(&self, state: &State, column: &Column) -> bool {
-        let plan = &self.features.lanes[column.lane];
-        let Some((part, window)) = column.tally(plan) else {
+        let Some((part, window)) = column.tally else {
             return true;
         };
+        let plan = &self.features.lanes[column.lane];
         match state
             .lane(column.lane)
             .map(|lane| (lane, &lane.parts[part]))

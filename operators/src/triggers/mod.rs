@@ -86,9 +86,14 @@ pub struct Trigger {
     first: Vec<usize>,
     /// The register of the segment, and the last one.
     segment: usize,
+    /// How many registers there are with the keys of all lookups behind the segment.
+    width: usize,
     opened: i64,
     closed: i64,
     fired: i64,
+    /// The codes of the arms.
+    treated: i64,
+    held_out: i64,
 }
 
 /// What may become of an episode.
@@ -127,9 +132,15 @@ impl Trigger {
                 .map(|lookup| spec.first_register(lookup))
                 .collect(),
             segment: spec.segment_register(),
+            width: {
+                let keys = spec.lookups.iter().map(|lookup| lookup.key.len());
+                spec.segment_register() + 1 + keys.sum::<usize>()
+            },
             opened: code_of("opened"),
             closed: code_of("closed"),
             fired: code_of("fired"),
+            treated: Arm::Treated.code(),
+            held_out: Arm::HeldOut.code(),
             spec,
         })
     }
@@ -305,26 +316,32 @@ impl Trigger {
             registers.len()
         );
         registers.truncate(self.spec.inputs);
-        registers.resize(self.segment + 1, NULL);
+        registers.resize(self.width, NULL);
+        let mut start = self.segment + 1;
         for (turn, &index) in self.order.iter().enumerate() {
             if turn == self.before_segment {
                 registers[self.segment] = self.segment(registers);
             }
             let lookup = &self.spec.lookups[index];
-            let start = registers.len();
-            for part in &lookup.key {
-                registers.push(match part {
+            let (registers, key) = registers.split_at_mut(start);
+            let key = &mut key[..lookup.key.len()];
+            start += key.len();
+            for (word, part) in key.iter_mut().zip(&lookup.key) {
+                *word = match part {
                     KeyPart::Register(register) => registers[*register],
                     KeyPart::Segment => registers[self.segment],
                     KeyPart::Entity => code_of(key_name),
-                });
+                };
             }
-            let (registers, key) = registers.split_at_mut(start);
             if key.contains(&NULL) {
                 continue;
             }
             if let Some(row) = tables.as_of(lookup.table, key, at) {
-                registers[self.first[index]..][..lookup.columns].copy_from_slice(row);
+                let columns = &mut registers[self.first[index]..][..lookup.columns];
+                columns
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(to, word)| *to = *word);
             }
         }
         if self.before_segment == self.order.len() {
@@ -403,8 +420,14 @@ impl Trigger {
     }
 
     fn reasons(&self, registers: &[i64]) -> Reasons {
-        let reasons = self.spec.reasons.iter();
-        reasons.map(|register| registers[*register]).collect()
+        let mut reasons = Reasons::with_capacity(self.spec.reasons.len());
+        let registers = self
+            .spec
+            .reasons
+            .iter()
+            .map(|register| registers[*register]);
+        registers.for_each(|word| reasons.push(word));
+        reasons
     }
 
     /// A firing begins: both outputs say so.
@@ -433,7 +456,10 @@ impl Trigger {
         columns[CLOSED_AT].push(firing.closed.map_or(NULL, |at| at.0));
         columns[STATE].push(state);
         columns[SEGMENT].push(firing.segment);
-        columns[ARM].push(arm.code());
+        columns[ARM].push(match arm {
+            Arm::Treated => self.treated,
+            Arm::HeldOut => self.held_out,
+        });
         columns[ACTION].push(match arm {
             Arm::Treated => self.spec.action.unwrap_or(NULL),
             Arm::HeldOut => NULL,

@@ -82,6 +82,12 @@ impl State {
         !self.anchors.is_empty()
     }
 
+    /// Reads a little of it, for whoever wants it nearer to the processor.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        self.looked.as_ref().map_or(0, |looked| looked.at.0 as u64)
+    }
+
     pub(super) fn encode(&self, to: &mut Writer) {
         to.option(self.last, Writer::time);
         to.option(self.open.as_deref(), |to, open| {

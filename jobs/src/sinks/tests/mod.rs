@@ -4,6 +4,7 @@ mod places;
 mod render;
 mod select;
 mod shape;
+mod shares;
 mod text;
 mod thread;
 
