@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, RecordBatch,
-    StringArray, UInt64Array,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{
-    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
 };
 use datafusion::common::DataFusionError;
 use tidegate_schemas::time::{EventTime, Span};
 
+use super::rejects::reject_of;
 use super::sound::unsound;
 use crate::compile::SourcePlan;
 use crate::normalise::Fault;
@@ -61,6 +61,8 @@ pub(crate) struct Admitted {
     pub(crate) before: EventTime,
     /// The newest event time that was admitted so far.
     pub(crate) newest: EventTime,
+    /// How many rows of the source were read before.
+    pub(crate) read: u64,
     /// Rows that were read for this, whatever became of them.
     pub(crate) rows_in: u64,
     /// Rows outside the stretch, which are not counted as read.
@@ -82,7 +84,11 @@ pub(crate) struct Admission {
     newest: EventTime,
     furthest_behind: Span,
     ordinal: u64,
+    read: u64,
 }
+
+/// So many rows are first looked at together.
+const RUN: usize = 1_024;
 
 /// What becomes of a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,6 +116,7 @@ impl Admission {
             newest: EventTime::MIN,
             furthest_behind: Span::ZERO,
             ordinal: 0,
+            read: 0,
         }
     }
 
@@ -152,8 +159,7 @@ impl Admission {
         rejects.extend(told.map(|fault| reject_of(&batch, &position.file, &row_numbers, fault)));
         let skipped = count(&verdicts, Verdict::Outside);
         let late = part(&batch, &verdicts, Verdict::Late)?;
-        let all_in = verdicts.iter().all(|verdict| *verdict == Verdict::In);
-        let (batch, times, numbers) = if all_in {
+        let (batch, times, numbers) = if count(&verdicts, Verdict::In) == rows as u64 {
             (batch, times, row_numbers)
         } else {
             let numbers = (0..rows)
@@ -170,6 +176,8 @@ impl Admission {
         };
         let ordinal = self.ordinal;
         self.ordinal += batch.num_rows() as u64;
+        let read = self.read;
+        self.read += rows_in;
         Ok(Admitted {
             source: self.source,
             batch,
@@ -179,6 +187,7 @@ impl Admission {
             numbers,
             before,
             newest: self.newest,
+            read,
             rows_in: rows_in - skipped,
             skipped,
             rejects,
@@ -187,14 +196,53 @@ impl Admission {
         })
     }
 
-    /// Judges sound rows by their times, one after the other. Answers those that are too far ahead,
-    /// and why.
+    /// Judges sound rows by their times. Answers those that are too far ahead, and why.
     fn judge(&mut self, times: &[EventTime], verdicts: &mut [Verdict]) -> Vec<(usize, String)> {
         let mut too_far = Vec::new();
+        let runs = times.chunks(RUN).zip(verdicts.chunks_mut(RUN));
+        for (run, (times, verdicts)) in runs.enumerate() {
+            let sound = count(verdicts, Verdict::In) == verdicts.len() as u64;
+            if !(sound && self.lets_in(times)) {
+                self.judge_each(run * RUN, times, verdicts, &mut too_far);
+            }
+        }
+        too_far
+    }
+
+    /// Whether rows with these times all count, whatever their order. If so, they have been counted.
+    fn lets_in(&mut self, times: &[EventTime]) -> bool {
+        let ends = (EventTime::MAX, EventTime::MIN);
+        let (first, last) = times
+            .iter()
+            .fold(ends, |(first, last), at| (first.min(*at), last.max(*at)));
+        let newest = self.newest.max(last);
+        // The first row of all says how far ahead the next may be.
+        let furthest = match self.newest {
+            EventTime::MIN => self.furthest_after(first),
+            newest => self.furthest_after(newest),
+        };
+        let all_in = first >= self.stretch.from
+            && last < self.stretch.to
+            && first >= newest.minus(self.lateness)
+            && last <= furthest;
+        if all_in {
+            self.newest = newest;
+        }
+        all_in
+    }
+
+    /// Judges sound rows one after the other.
+    fn judge_each(
+        &mut self,
+        start: usize,
+        times: &[EventTime],
+        verdicts: &mut [Verdict],
+        too_far: &mut Vec<(usize, String)>,
+    ) {
         let mut newest = self.newest;
         let mut oldest = newest.minus(self.lateness);
         let mut furthest = self.furthest_after(newest);
-        for (row, (at, verdict)) in times.iter().zip(verdicts).enumerate() {
+        for (row, (at, verdict)) in (start..).zip(times.iter().zip(verdicts)) {
             if *verdict != Verdict::In {
                 continue;
             }
@@ -215,7 +263,6 @@ impl Admission {
             }
         }
         self.newest = newest;
-        too_far
     }
 }
 
@@ -280,7 +327,7 @@ fn part(
     verdicts: &[Verdict],
     wanted: Verdict,
 ) -> Result<Option<RecordBatch>, DataFusionError> {
-    if !verdicts.contains(&wanted) {
+    if count(verdicts, wanted) == 0 {
         return Ok(None);
     }
     let mask: BooleanArray = verdicts
@@ -288,35 +335,6 @@ fn part(
         .map(|verdict| Some(*verdict == wanted))
         .collect();
     Ok(Some(filter_record_batch(batch, &mask)?))
-}
-
-fn reject_of(batch: &RecordBatch, file: &Arc<str>, numbers: &RowNumbers, fault: Fault) -> Reject {
-    Reject {
-        file: Arc::clone(file),
-        row: numbers.get(fault.row).unwrap_or_default(),
-        byte: 0,
-        column: fault.column,
-        reason: fault.reason,
-        raw: json_of(batch, fault.row),
-    }
-}
-
-/// A row as one line of JSON, at most 1 KiB of it.
-fn json_of(batch: &RecordBatch, row: usize) -> String {
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-    let written = writer
-        .write(&batch.slice(row, 1))
-        .and_then(|()| writer.finish());
-    let mut text = match written {
-        Ok(()) => String::from_utf8_lossy(&writer.into_inner())
-            .trim_end()
-            .to_owned(),
-        Err(error) => format!("the row cannot be shown: {error}"),
-    };
-    while text.len() > 1_024 {
-        text.pop();
-    }
-    text
 }
 
 /// A column of times in microseconds; a null is the beginning of time.
@@ -350,48 +368,4 @@ fn event_times(column: &ArrayRef) -> Vec<EventTime> {
         }
         _ => map::<TimestampMicrosecondType>(column, |at| at),
     }
-}
-
-/// The columns of `rejects.*` outputs.
-#[must_use]
-pub fn reject_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("file", DataType::Utf8, false),
-        Field::new("row", DataType::UInt64, false),
-        Field::new("byte", DataType::UInt64, false),
-        Field::new("column", DataType::Utf8, true),
-        Field::new("reason", DataType::Utf8, false),
-        Field::new("raw", DataType::Utf8, false),
-    ]))
-}
-
-/// Rejects as rows of their output.
-///
-/// # Errors
-/// When Arrow cannot make a batch of them.
-pub(super) fn reject_rows(rejects: &[Reject]) -> Result<RecordBatch, DataFusionError> {
-    let text = |of: fn(&Reject) -> &str| -> ArrayRef {
-        Arc::new(
-            rejects
-                .iter()
-                .map(|reject| Some(of(reject)))
-                .collect::<StringArray>(),
-        )
-    };
-    let number = |of: fn(&Reject) -> u64| -> ArrayRef {
-        Arc::new(rejects.iter().map(of).collect::<UInt64Array>())
-    };
-    let column: StringArray = rejects
-        .iter()
-        .map(|reject| reject.column.as_deref())
-        .collect();
-    let columns = vec![
-        text(|reject| &reject.file),
-        number(|reject| reject.row),
-        number(|reject| reject.byte),
-        Arc::new(column),
-        text(|reject| &reject.reason),
-        text(|reject| &reject.raw),
-    ];
-    Ok(RecordBatch::try_new(reject_schema(), columns)?)
 }

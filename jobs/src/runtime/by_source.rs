@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tidegate_schemas::time::{Span, Tick};
+use tidegate_schemas::time::Span;
 
 use super::admit::Admitted;
 use crate::sources::Reject;
@@ -35,29 +35,29 @@ pub struct Rejected {
     pub rows: u64,
     /// Where the first of them stands, and what is wrong with it.
     pub first: String,
-    /// The tick and the row of the first: workers tell theirs in any order.
+    /// How many rows were read before the batch of the first, and its row: workers tell theirs in any order.
     #[serde(skip)]
-    pub(crate) stands: (Tick, u64),
+    pub(crate) stands: (u64, u64),
 }
 
 impl SourceAccount {
-    /// Counts rows that were read, and came at this tick.
-    pub(super) fn read(&mut self, tick: Tick, rows: &Admitted) {
+    /// Counts rows that were read.
+    pub(super) fn read(&mut self, rows: &Admitted) {
         self.rows_in += rows.rows_in;
         self.late += rows.late.as_ref().map_or(0, |late| late.num_rows() as u64);
         self.furthest_behind = self.furthest_behind.max(rows.furthest_behind);
-        self.reject(tick, &rows.rejects);
+        self.reject(rows.read, &rows.rejects);
     }
 
-    /// Counts rows that were rejected, and came at this tick.
-    pub(super) fn reject(&mut self, tick: Tick, rejects: &[Reject]) {
+    /// Counts rows that were rejected of a batch before which so many rows were read.
+    pub(super) fn reject(&mut self, read: u64, rejects: &[Reject]) {
         self.rejected += rejects.len() as u64;
         for reject in rejects {
             let mut what = reject.column.as_deref().unwrap_or(&reject.reason);
             if self.reasons.len() >= REASONS && !self.reasons.contains_key(what) {
                 what = OTHERS;
             }
-            let stands = (tick, reject.row);
+            let stands = (read, reject.row);
             let first = || format!("{}:{}: {}", reject.file, reject.row, reject.reason);
             match self.reasons.get_mut(what) {
                 Some(known) => {
@@ -123,9 +123,9 @@ mod tests {
             raw: String::new(),
         };
         let mut account = SourceAccount::default();
-        // Rows are counted from the beginning of their file: those of a later file come at a later tick.
-        for (tick, row) in [(3, 70), (4, 2), (3, 61), (2, 40), (3, 5)] {
-            account.reject(tick, &[reject(row)]);
+        // Rows are counted from the beginning of their file: those of a later file are read later.
+        for (read, row) in [(3, 70), (4, 2), (3, 61), (2, 40), (3, 5)] {
+            account.reject(read, &[reject(row)]);
         }
         let (_, most) = account.most_frequent().unwrap();
         assert_eq!(most.first, "events.csv:40: it is null");

@@ -1,4 +1,4 @@
-//! The conductor: it brings the sources together, gives every batch its tick, moves the watermark,
+//! The conductor: it brings the sources together, gives every batch a tick, moves the watermark,
 //! and sends the work to the workers in turn.
 
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use tidegate_schemas::names::Names;
 use tidegate_schemas::time::{EventTime, Tick};
 
-use super::admit::{Admitted, reject_rows};
+use super::admit::Admitted;
 use super::clock::Clock;
 use super::error::RunError;
 use super::reader::Word;
+use super::rejects::reject_rows;
 use super::watch::Watch;
 use crate::sinks::{SinkError, SinkHandle, SinkSender};
 
@@ -63,7 +64,12 @@ pub(super) struct Conductor<'a> {
     /// Whether ticks follow the wall clock (live runs) or just count (replays).
     pub(super) live: bool,
     pub(super) tick: Tick,
-    /// The worker that gets the next batch.
+    /// How many rows a tick has at least, if they come without a pause: the next batch joins those of a tick
+    /// that has fewer.
+    pub(super) enough: usize,
+    /// Rows sent of the tick that is not complete.
+    pub(super) open: usize,
+    /// The worker that gets the batches of the tick: which row came first within a tick is told by their order.
     pub(super) turn: usize,
     pub(super) sent: EventTime,
 }
@@ -128,25 +134,28 @@ impl Conductor<'_> {
             error,
         };
         rows.recheck(self.sent).map_err(unfit)?;
-        self.tick = self.next_tick();
+        if self.open == 0 {
+            self.tick = self.next_tick();
+        }
         self.account(&rows);
         self.write_raw(source, &mut rows)?;
         self.clock.heard(source, rows.newest, now);
         let watermark = self.clock.watermark(now);
         self.watch.set_clock(watermark, self.clock.newest());
         if !rows.times.is_empty() {
-            // Not by the tick: in a live run that is the time, and batches may come in step with it.
+            self.open += rows.times.len();
             self.deaf |= !self.lines[self.turn].send(Work::Rows(self.tick, rows));
-            self.turn = (self.turn + 1) % self.lines.len();
         }
-        self.complete(watermark);
+        if self.open == 0 || self.open >= self.enough {
+            self.complete(watermark);
+        }
         Ok(())
     }
 
     fn account(&self, rows: &Admitted) {
         let late = rows.late.as_ref().map_or(0, |late| late.num_rows() as u64);
-        let (watch, tick) = (&self.watch, self.tick);
-        watch.tell(&self.names[rows.source], |account| account.read(tick, rows));
+        let watch = &self.watch;
+        watch.tell(&self.names[rows.source], |account| account.read(rows));
         watch.rows_in.fetch_add(rows.rows_in, Ordering::Relaxed);
         watch.late.fetch_add(late, Ordering::Relaxed);
         watch
@@ -178,8 +187,10 @@ impl Conductor<'_> {
     /// Moves the watermark although nothing came.
     fn pulse(&mut self) {
         let watermark = self.clock.watermark(Instant::now());
-        if watermark > self.sent {
-            self.tick = self.next_tick();
+        if watermark > self.sent || self.open > 0 {
+            if self.open == 0 {
+                self.tick = self.next_tick();
+            }
             self.watch.set_clock(watermark, self.clock.newest());
             self.complete(watermark);
         }
@@ -187,6 +198,11 @@ impl Conductor<'_> {
 
     fn complete(&mut self, watermark: EventTime) {
         self.sent = watermark;
+        if self.open > 0 {
+            self.open = 0;
+            // Not by the tick: in a live run that is the time, and batches may come in step with it.
+            self.turn = (self.turn + 1) % self.lines.len();
+        }
         self.texts.ids().at_watermark(self.tick, watermark);
         for line in &self.lines {
             self.deaf |= !line.send(Work::Tick(self.tick, watermark));

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! All arrows are bounded channels: a full one holds back whoever feeds it. Rows of a source stay in
-//! order up to the conductor; from there every batch has its own tick, and the dataflow works off
-//! ticks in order whichever worker a batch went to.
+//! order up to the conductor; from there they have a tick, in a replay that of a few batches, and the
+//! dataflow works off ticks in order whichever worker their batches went to.
 //!
 //! # Errors
 //! The first thing that goes wrong ends the run; results that had not appeared whole do not appear.
@@ -18,6 +18,7 @@ mod clock;
 mod conductor;
 mod error;
 mod reader;
+mod rejects;
 mod sound;
 mod tables;
 #[cfg(test)]
@@ -43,11 +44,12 @@ use crate::compile::{Feed, Plan, SinkPlan, SourcePlan, StagePlan};
 use crate::sinks::{Mode, SinkHandle, SinkInput, SinkReport, SinkSender};
 use crate::sources::{Lifetime, Source};
 pub(crate) use admit::Admission;
-pub use admit::{Stretch, reject_schema};
+pub use admit::Stretch;
 pub use by_source::{Rejected, SourceAccount};
 use clock::Clock;
 use conductor::{Conductor, Line, RawSinks, Work};
 pub use error::RunError;
+pub use rejects::reject_schema;
 pub(crate) use sound::unsound;
 pub(crate) use tables::table_rows;
 pub use watch::Watch;
@@ -100,9 +102,9 @@ struct Shared {
 }
 
 /// Batches on their way to a worker.
-const WORK_WAITING: usize = 4;
+const WORK_WAITING: usize = 2;
 /// Batches on their way from each source.
-const ROWS_WAITING: usize = 2;
+const ROWS_WAITING: usize = 1;
 
 /// Carries out a plan until its sources have ended or `watch` is told to stop.
 ///
@@ -152,6 +154,8 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         texts: Arc::clone(&shared.names),
         live: unending,
         tick: 0,
+        enough: rows_of_tick(&shared.sources, unending, options.firing),
+        open: 0,
         turn: 0,
         sent: EventTime::MIN,
     };
@@ -199,6 +203,16 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         elapsed: start.elapsed(),
         stopped,
     })
+}
+
+/// How many rows a tick has at least. Where answers wait for the watermark it is more than a batch has: what a key
+/// costs it costs once a tick. (What a tick holds is in memory, and three batches are no faster than two.)
+fn rows_of_tick(sources: &[SourcePlan], unending: bool, firing: Firing) -> usize {
+    let batch = sources.iter().map(|source| source.declared.batch_rows);
+    match (unending, firing) {
+        (false, Firing::OnWatermark) => batch.max().map_or(0, |rows| rows + rows / 2),
+        _ => 0,
+    }
 }
 
 fn open_sources(sources: &[SourcePlan]) -> Result<Vec<Box<dyn Source>>, RunError> {

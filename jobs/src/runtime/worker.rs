@@ -29,9 +29,10 @@ use timely::dataflow::operators::{Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle, Scope, StreamVec};
 use timely::worker::Worker as TimelyWorker;
 
-use super::admit::{Admitted, reject_rows};
+use super::admit::Admitted;
 use super::conductor::Work;
 use super::error::RunError;
+use super::rejects::reject_rows;
 use super::tables::table_rows;
 use super::watch::Watch;
 use super::{Shared, StageRun};
@@ -357,7 +358,7 @@ impl Feeder {
             let faults = lot.faults.into_list().into_iter();
             let rejects: Vec<Reject> = faults.map(|fault| rows.reject(fault)).collect();
             self.watch
-                .tell(&source.name, |account| account.reject(tick, &rejects));
+                .tell(&source.name, |account| account.reject(rows.read, &rejects));
             let batch = reject_rows(&rejects).map_err(unfit)?;
             for sink in &mut self.rejects[rows.source] {
                 sink.write_batch(tick, batch.clone())?;

@@ -400,3 +400,31 @@ fn the_columns_of_a_file_are_found_by_file_directory_and_glob() {
     let (_directory, path) = file("rows.parquet", "no");
     assert!(parquet_columns(&path).unwrap_err().contains("rows.parquet"));
 }
+
+#[test]
+fn texts_that_may_repeat_are_looked_up_in_no_dictionary_but_the_files() {
+    // Too many and too long for a dictionary: the last of them lie outside.
+    let long = (0..200_000).map(|row| Some(format!("{:020}", row % 150_000)));
+    let written = batch(vec![
+        ("long", Arc::new(StringArray::from_iter(long))),
+        ("kind", some_events(200_000).column(1).clone()),
+    ]);
+    let columns = ["long", "kind"].map(|name| DeclaredColumn {
+        repeats: true,
+        ..DeclaredColumn::new(name, ColumnType::Text)
+            .nullable()
+            .dictionary()
+    });
+    let plain = columns.clone().map(|column| DeclaredColumn {
+        dictionary: false,
+        ..column
+    });
+    let heard = read(&written, columns.to_vec()).clean();
+    assert_eq!(heard.rows, read(&written, plain.to_vec()).clean().rows);
+    let values = |column: usize| {
+        let column = heard.batches[0].batch.column(column);
+        column.as_dictionary::<Int32Type>().values().len()
+    };
+    assert_eq!(values(0), heard.batches[0].batch.num_rows());
+    assert_eq!(values(1), 3);
+}
