@@ -31,7 +31,7 @@ const TAKES_BACK: u32 = 2;
 impl Spot {
     #[inline]
     fn new(block: u32, row: u32, is_read: bool, diff: i32) -> Spot {
-        let bits = IS_READ * u32::from(is_read) | TAKES_BACK * u32::from(diff < 0);
+        let bits = (IS_READ * u32::from(is_read)) | (TAKES_BACK * u32::from(diff < 0));
         Spot {
             block,
             row: row << 2 | bits,
