@@ -407,7 +407,7 @@ fn texts_that_may_repeat_are_looked_up_in_no_dictionary_but_the_files() {
     let long = (0..200_000).map(|row| Some(format!("{:020}", row % 150_000)));
     let written = batch(vec![
         ("long", Arc::new(StringArray::from_iter(long))),
-        ("kind", some_events(200_000).column(1).clone()),
+        ("kind", Arc::clone(some_events(200_000).column(1))),
     ]);
     let columns = ["long", "kind"].map(|name| DeclaredColumn {
         repeats: true,
