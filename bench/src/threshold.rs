@@ -30,6 +30,7 @@ use crate::{
 #[command(after_help = "Examples:
   tidegate-bench threshold --dir data/S
   tidegate-bench threshold --dir data/S --customers 100000 --workers 1
+  tidegate-bench threshold --dir data/S --mode upserts
 
 `last line` is the time from the instant before the change is written until the last line it causes has been read.")]
 pub struct Args {
@@ -51,6 +52,9 @@ pub struct Args {
     /// Workers of the program.
     #[arg(long, default_value_t = 2)]
     pub workers: usize,
+    /// How the program writes episodes.
+    #[arg(long, value_enum, default_value_t = Mode::Changes)]
+    pub mode: Mode,
     /// The program.
     #[arg(
         long = "tidegate",
@@ -61,6 +65,15 @@ pub struct Args {
     /// More arguments for the program.
     #[arg(long = "with", value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub more: Vec<String>,
+}
+
+/// A mode of the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// An episode that closes is taken back and comes again with its end: two lines.
+    Changes,
+    /// The new version of an episode is one line.
+    Upserts,
 }
 
 const JOB: &str = include_str!("../assets/threshold.toml");
@@ -79,9 +92,18 @@ struct Change {
     what: &'static str,
     topic: u8,
     contacts: u32,
-    /// The lines that each customer says of whom this is true.
+    /// The lines that each customer says of whom this is true, in mode `changes`.
     lines: usize,
     concerns: fn(u32) -> bool,
+}
+
+impl Change {
+    fn lines(&self, mode: Mode) -> usize {
+        match mode {
+            Mode::Changes => self.lines,
+            Mode::Upserts => self.lines.min(1),
+        }
+    }
 }
 
 /// In this order; at the start the threshold is 9.
@@ -114,7 +136,6 @@ const CHANGES: [Change; 7] = [
         lines: 0,
         concerns: |_| false,
     },
-    // An episode that closes is taken back and comes again with its end.
     Change {
         what: "2 -> 3 closes 50%",
         topic: TOPIC,
@@ -179,6 +200,13 @@ pub fn run(args: &Args) -> Result<(), Error> {
         args.dir.join("threshold-limits.csv"),
     );
     let text = JOB.replace("{limits}", &limits.display().to_string());
+    let text = text.replace(
+        "{mode}",
+        match args.mode {
+            Mode::Changes => "changes",
+            Mode::Upserts => "upserts",
+        },
+    );
     std::fs::write(&job, text).map_err(Error::write(&job))?;
     let mut changelog = File::create(&limits).map_err(Error::write(&limits))?;
     let mut write = |text: String| {
@@ -223,7 +251,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         };
         lines.push([
             change.what.to_owned(),
-            (mine.len() / change.lines.max(1)).to_string(),
+            (mine.len() / change.lines(args.mode).max(1)).to_string(),
             mine.len().to_string(),
             since(mine.first()),
             since(mine.last()),
@@ -323,8 +351,8 @@ fn check(change: &Change, said: &[&Said], args: &Args) -> Result<(), Error> {
     for customer in (0..args.customers).filter(|c| (change.concerns)(args.contacts_of(*c))) {
         let name = format!("c{customer:07}");
         let lines = lines.remove(name.as_bytes()).unwrap_or(0);
-        if lines != change.lines {
-            return fail(name.as_bytes(), lines, change.lines);
+        if lines != change.lines(args.mode) {
+            return fail(name.as_bytes(), lines, change.lines(args.mode));
         }
     }
     match lines.into_iter().next() {
@@ -370,6 +398,7 @@ mod tests {
             behind: 1,
             patience: 1,
             workers: 1,
+            mode: Mode::Changes,
             program: "tidegate".into(),
             more: Vec::new(),
         };

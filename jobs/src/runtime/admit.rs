@@ -87,8 +87,8 @@ pub(crate) struct Admission {
     read: u64,
 }
 
-/// So many rows are first looked at together.
-const RUN: usize = 1_024;
+/// So many rows are first looked at together: few enough that they seldom lie far apart.
+const RUN: usize = 256;
 
 /// What becomes of a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,9 +157,15 @@ impl Admission {
         }
         let told = faults.into_list().into_iter();
         rejects.extend(told.map(|fault| reject_of(&batch, &position.file, &row_numbers, fault)));
-        let skipped = count(&verdicts, Verdict::Outside);
-        let late = part(&batch, &verdicts, Verdict::Late)?;
-        let (batch, times, numbers) = if count(&verdicts, Verdict::In) == rows as u64 {
+        let all_in = all_in(&verdicts);
+        let (skipped, late) = match all_in {
+            true => (0, None),
+            false => (
+                count(&verdicts, Verdict::Outside),
+                part(&batch, &verdicts, Verdict::Late)?,
+            ),
+        };
+        let (batch, times, numbers) = if all_in {
             (batch, times, row_numbers)
         } else {
             let numbers = (0..rows)
@@ -201,8 +207,7 @@ impl Admission {
         let mut too_far = Vec::new();
         let runs = times.chunks(RUN).zip(verdicts.chunks_mut(RUN));
         for (run, (times, verdicts)) in runs.enumerate() {
-            let sound = count(verdicts, Verdict::In) == verdicts.len() as u64;
-            if !(sound && self.lets_in(times)) {
+            if !(all_in(verdicts) && self.lets_in(times)) {
                 self.judge_each(run * RUN, times, verdicts, &mut too_far);
             }
         }
@@ -211,10 +216,11 @@ impl Admission {
 
     /// Whether rows with these times all count, whatever their order. If so, they have been counted.
     fn lets_in(&mut self, times: &[EventTime]) -> bool {
-        let ends = (EventTime::MAX, EventTime::MIN);
+        let ends = (EventTime::MAX.0, EventTime::MIN.0);
         let (first, last) = times
             .iter()
-            .fold(ends, |(first, last), at| (first.min(*at), last.max(*at)));
+            .fold(ends, |(first, last), at| (first.min(at.0), last.max(at.0)));
+        let (first, last) = (EventTime(first), EventTime(last));
         let newest = self.newest.max(last);
         // The first row of all says how far ahead the next may be.
         let furthest = match self.newest {
@@ -314,6 +320,13 @@ impl Admitted {
     }
 }
 
+/// Whether all rows are in. (Without an early exit this is vectorised.)
+fn all_in(verdicts: &[Verdict]) -> bool {
+    verdicts
+        .iter()
+        .fold(true, |all, verdict| all & (*verdict == Verdict::In))
+}
+
 fn count(verdicts: &[Verdict], wanted: Verdict) -> u64 {
     verdicts
         .iter()
@@ -327,7 +340,7 @@ fn part(
     verdicts: &[Verdict],
     wanted: Verdict,
 ) -> Result<Option<RecordBatch>, DataFusionError> {
-    if count(verdicts, wanted) == 0 {
+    if !verdicts.contains(&wanted) {
         return Ok(None);
     }
     let mask: BooleanArray = verdicts

@@ -337,11 +337,11 @@ fn decimals(words: &[i64], scale: u8) -> Float64Array {
 fn times(words: &[i64], unit: TimeUnit, out_of_range: &AtomicU64) -> ArrayRef {
     match unit {
         TimeUnit::Second => Arc::new(TimestampSecondArray::new(
-            floor::<1_000_000>(words).into(),
+            floor::<1_000_000>(words),
             nulls(words),
         )),
         TimeUnit::Millisecond => Arc::new(TimestampMillisecondArray::new(
-            floor::<1_000>(words).into(),
+            floor::<1_000>(words),
             nulls(words),
         )),
         TimeUnit::Microsecond => Arc::new(TimestampMicrosecondArray::new(
@@ -362,9 +362,9 @@ fn times(words: &[i64], unit: TimeUnit, out_of_range: &AtomicU64) -> ArrayRef {
     }
 }
 
-/// Microseconds in a coarser unit. The unit is known when this is compiled, since division takes long.
-fn floor<const UNIT: i64>(words: &[i64]) -> Vec<i64> {
-    words.iter().map(|word| word.div_euclid(UNIT)).collect()
+/// Words in a unit `BY` times as long. (A divisor that the compiler knows costs a multiplication.)
+fn floor<const BY: i64>(words: &[i64]) -> ScalarBuffer<i64> {
+    words.iter().map(|word| word.div_euclid(BY)).collect()
 }
 
 /// The values and the counts of histogram words.

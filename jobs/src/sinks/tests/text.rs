@@ -97,7 +97,8 @@ fn csv_tells_null_from_empty_and_quotes_what_it_must() {
 fn what_is_as_in_the_lines_before_is_written_again() {
     let texts = ["a", "b", "", "\"", "longer"];
     let mut random = Random(0xA6A1);
-    let mut rows: Vec<(Option<&str>, Option<i64>, bool, Option<i64>)> = Vec::new();
+    type Row<'a> = (Option<&'a str>, Option<i64>, bool, Option<i64>);
+    let mut rows: Vec<Row<'_>> = Vec::new();
     for row in 0..3_000 {
         let mut new = (
             texts.get(random.below(6) as usize).copied(),
