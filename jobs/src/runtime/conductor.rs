@@ -64,8 +64,7 @@ pub(super) struct Conductor<'a> {
     /// Whether ticks follow the wall clock (live runs) or just count (replays).
     pub(super) live: bool,
     pub(super) tick: Tick,
-    /// How many rows a tick has at least, if they come without a pause: the next batch joins those of a tick
-    /// that has fewer.
+    /// How many rows a tick has at least: the next batch joins those of a tick that has fewer.
     pub(super) enough: usize,
     /// Rows sent of the tick that is not complete.
     pub(super) open: usize,
@@ -92,6 +91,9 @@ impl Conductor<'_> {
             }
             match from.recv_timeout(PULSE) {
                 Ok((source, Word::Rows(rows))) => self.rows(source, rows)?,
+                // A tick that is not complete waits for its rows however long they take: what a replay puts
+                // out, its ticks too, does not depend on the clock.
+                Ok((_, Word::Idle)) | Err(RecvTimeoutError::Timeout) if self.open > 0 => {}
                 Ok((_, Word::Idle)) | Err(RecvTimeoutError::Timeout) => self.pulse(),
                 Ok((source, Word::End)) => {
                     self.clock.ended(source);
