@@ -3,7 +3,7 @@
 //! Rows arrive in the order of ticks and, within a tick, of the blocks' rows, so which of two rows is
 //! the first does not depend on workers or batches. Neither does what is forgotten or settled: every
 //! row is judged by the clock of its source at its own place in the order of arrival
-//! ([`Dealt::newest`] less the lateness), which the watermark of the ticks before is never ahead of,
+//! ([`Arrived::newest`] less the lateness), which the watermark of the ticks before is never ahead of,
 //! except after a silence; then that watermark is the clock.
 //!
 //! # Reads
@@ -18,7 +18,7 @@
 //! settled stays). Hidden rows are deduplicated like others and then dropped.
 //!
 //! # State
-//! Per id: 29 bytes (id, time, fingerprint of the content, place), with [`OnConflict::Latest`] the fact as
+//! Per id: 40 to 56 bytes (id, time, fingerprint of the content, where it is found), with [`OnConflict::Latest`] the fact as
 //! well; kept until the clock has passed its time by `keep`. Copies that come later than that
 //! are late anyway when `keep` is at least the lateness. Saved with [`Dedup::encode`].
 
@@ -40,7 +40,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::parcel::{Content, Dealt, Parcel, owner_of};
+use crate::parcel::{Arrived, Content, Dealt, Parcel, owner_of};
 use ids::{Ids, Seen};
 
 /// What to do with a row whose id is known but whose content differs.
@@ -215,39 +215,23 @@ impl Dedup {
 
     /// Marks the rows that do not count, and adds what they replace.
     fn leave_out(&mut self, dealt: &mut Dealt) {
-        let rows = dealt.prints.len() as u64;
         let (mut known, mut conflicts) = (0, 0);
         let mut taken_back = Vec::new();
         let mut places = Places::new(dealt.blocks.len(), &dealt.order);
-        let mut ahead = Places::new(dealt.blocks.len(), &dealt.order);
-        let mut hidden = dealt.hidden.iter();
         let latest = self.settings.on_conflict == OnConflict::Latest;
-        for (number, print) in dealt.prints.iter().enumerate() {
+        for (number, row) in dealt.rows.iter().enumerate() {
             if number % AHEAD == 0 {
-                let soon = (number..dealt.prints.len()).take(AHEAD);
-                let soon = soon.filter_map(|number| ahead.of(number));
-                let ids = soon.map(|(block, row)| dealt.blocks[block].heads[row].id);
-                black_box(ids.fold(0, |sum, id| sum ^ self.ids.touch(id)));
+                let soon = dealt.rows[number..].iter().take(AHEAD);
+                black_box(soon.fold(0, |sum, row| sum ^ self.ids.touch(row.id)));
             }
             let place = places.of(number);
-            let (at, id) = match place {
-                Some((block, row)) => {
-                    let head = &dealt.blocks[block].heads[row];
-                    (head.at, head.id)
-                }
-                None => {
-                    let row = hidden
-                        .next()
-                        .expect("a hidden row lies where the order says so");
-                    (row.at, row.id)
-                }
-            };
-            let seen = Seen {
+            let Arrived {
                 id,
                 at,
-                print: *print,
-            };
-            match self.verdict(seen, dealt.newest[number]) {
+                print,
+                newest,
+            } = *row;
+            match self.verdict(Seen { id, at, print }, newest) {
                 Verdict::New => {}
                 Verdict::Known(differs) => {
                     known += 1;
@@ -271,7 +255,8 @@ impl Dedup {
             take_back(dealt, old, &fact);
         }
         let tally = &self.settings.tally;
-        tally.accepted.fetch_add(rows - known, Ordering::Relaxed);
+        let accepted = dealt.rows.len() as u64 - known;
+        tally.accepted.fetch_add(accepted, Ordering::Relaxed);
         tally.duplicate.fetch_add(known, Ordering::Relaxed);
         tally.conflicts.fetch_add(conflicts, Ordering::Relaxed);
     }

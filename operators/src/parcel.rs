@@ -51,24 +51,24 @@ pub struct TableRow {
 pub struct Dealt {
     /// One block for each worker, each in arrival order.
     pub blocks: Vec<FactBlock>,
+    /// What there is to know of each row, in arrival order.
+    pub rows: Vec<Arrived>,
     /// Where each row is, in arrival order: the number of its block, or [`Dealt::HIDDEN`]. Empty when
     /// there is one block and nothing is hidden.
     pub order: Vec<u16>,
-    /// What each row says, in arrival order, as [`fingerprint`].
-    pub prints: Vec<u64>,
-    /// The newest event time that its source had admitted before each row, in arrival order.
-    pub newest: Vec<EventTime>,
-    /// Rows that nobody looks at but deduplication.
-    pub hidden: Vec<Hidden>,
 }
 
-/// A row of which only the id matters.
+/// What deduplication looks at of a row. It is all there is of a hidden row, which nobody else looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hidden {
-    /// Event time.
-    pub at: EventTime,
+pub struct Arrived {
     /// The event's id.
     pub id: u64,
+    /// Event time.
+    pub at: EventTime,
+    /// What the row says, as [`fingerprint`].
+    pub print: u64,
+    /// The newest event time that its source had admitted before it.
+    pub newest: EventTime,
 }
 
 impl Dealt {
@@ -94,8 +94,12 @@ impl Dealt {
             let to = owner_of(hash.hash, workers);
             let name = block.keys.names.get(head.key as usize);
             let key = dealt.blocks[to].keys.push(hash, name);
-            dealt.prints.push(print);
-            dealt.newest.push(EventTime::MIN);
+            dealt.rows.push(Arrived {
+                id: head.id,
+                at: head.at,
+                print,
+                newest: EventTime::MIN,
+            });
             dealt.order.push(to as u16);
             dealt.blocks[to].push(Head { key, ..*head }, words);
         }

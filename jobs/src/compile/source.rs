@@ -11,7 +11,6 @@ use super::{Compiler, SourcePlan};
 use crate::sinks::arrow_unit;
 use crate::sources::{
     ColumnType, CsvOptions, Declared, DeclaredColumn, Format as RowFormat, Lifetime,
-    columns_with_dictionaries,
 };
 
 /// A source while the job is compiled.
@@ -138,17 +137,18 @@ impl Compiler<'_> {
                 .as_ref()
                 .is_none_or(|wanted| wanted.contains(&column.name))
         });
-        let keys: Vec<&str> = self.job.entities.values().map(|e| e.key.as_str()).collect();
-        let ids = source.dedupe.iter().flat_map(|dedupe| dedupe.key.iter());
-        let many: Vec<&str> = keys.into_iter().chain(ids.map(|id| id.as_str())).collect();
-        // Keys and ids have too many values for a dictionary to be made of them, though it may be there.
-        let made = match (format, source.path.first()) {
-            (RowFormat::Parquet, Some(path)) => columns_with_dictionaries(path.as_str()),
-            _ => Vec::new(),
+        let is_key = |name: &str| self.job.entities.values().any(|e| e.key.as_str() == name);
+        let is_id = |name: &str| {
+            let dedupe = source.dedupe.iter();
+            (dedupe.flat_map(|dedupe| dedupe.key.iter())).any(|id| id.as_str() == name)
         };
-        for column in &mut columns {
-            column.dictionary = column.kind == ColumnType::Text
-                && (!many.contains(&column.name.as_str()) || made.contains(&column.name));
+        for column in columns.iter_mut().filter(|c| c.kind == ColumnType::Text) {
+            // Ids have too many values for a dictionary to help, and so have keys, unless the file
+            // has one.
+            let is_key = is_key(&column.name);
+            let has_dictionary = !is_key || matches!(format, RowFormat::Parquet);
+            column.dictionary = has_dictionary && !is_id(&column.name);
+            column.repeats = column.dictionary && is_key;
         }
         let paths = source
             .path

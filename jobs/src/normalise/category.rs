@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
@@ -17,6 +17,7 @@ use super::distinct::{Numbering, Numbers, array_of};
 use super::evaluation::Evaluation;
 use super::layout::{FactsPlan, Filter, Word};
 use super::words::{Column, Faults};
+use crate::sources::each_its_own;
 
 /// What is evaluated on the values of one text column.
 pub(super) struct Category {
@@ -127,7 +128,10 @@ impl Category {
         let fields: Vec<Field> = schema.fields().iter().enumerate().map(field).collect();
         let column = |(index, field): (usize, &Field)| -> Result<ArrayRef, DataFusionError> {
             Ok(match index == self.column {
-                true => like(texts, field.data_type())?,
+                true if matches!(field.data_type(), DataType::Dictionary(..)) => {
+                    each_its_own(&(Arc::new(texts.clone()) as ArrayRef))?
+                }
+                true => arrow::compute::cast(texts, field.data_type())?,
                 false => arrow::array::new_null_array(&DataType::Null, texts.len()),
             })
         };
@@ -141,19 +145,6 @@ impl Category {
             columns,
         )?)
     }
-}
-
-/// The texts, in a dictionary if that is wanted: each has its number already.
-fn like(texts: &StringArray, wanted: &DataType) -> Result<ArrayRef, DataFusionError> {
-    let DataType::Dictionary(..) = wanted else {
-        return Ok(arrow::compute::cast(texts, wanted)?);
-    };
-    let number = |number: usize| texts.is_valid(number).then_some(number as i32);
-    let numbers = (0..texts.len()).map(number).collect();
-    let values = Arc::new(texts.clone());
-    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(
-        numbers, values,
-    )?))
 }
 
 /// The number of each row's text and the texts of a dictionary, with a null when a row has none.

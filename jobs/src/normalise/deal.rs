@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_operators::dedup::{fingerprint, spread};
-use tidegate_operators::parcel::{Content, Dealt, Hidden, Parcel, SHARDS, owner_of, shard_of};
+use tidegate_operators::parcel::{Arrived, Content, Dealt, Parcel, SHARDS, owner_of, shard_of};
 use tidegate_schemas::fact::{FactBlock, Head, Keys};
 use tidegate_schemas::time::EventTime;
 
@@ -57,6 +57,9 @@ impl<'a> Deal<'a> {
             blocks => rows / blocks + rows / blocks / 4,
         };
         for part in &mut parts {
+            if plan.deduplicated {
+                part.rows.reserve(share * workers);
+            }
             for block in &mut part.blocks {
                 block.heads.reserve(share);
                 block.words.reserve(share * plan.stride);
@@ -116,9 +119,8 @@ impl<'a> Deal<'a> {
         }));
         block.words.extend_from_slice(chunk.words);
         if self.plan.deduplicated {
-            let prints = (0..chunk.keys.len()).map(|row| print(chunk, row, self.plan, self.keys));
-            part.prints.extend(prints);
-            part.newest.extend_from_slice(chunk.newest);
+            let rows = 0..chunk.keys.len();
+            (part.rows).extend(rows.map(|row| arrived(chunk, row, self.plan, self.keys)));
         }
     }
 
@@ -133,14 +135,12 @@ impl<'a> Deal<'a> {
         };
         let part = &mut self.parts[number];
         if self.plan.deduplicated {
-            part.prints.push(print(chunk, row, self.plan, self.keys));
-            part.newest.push(chunk.newest[row]);
+            (part.rows).push(arrived(chunk, row, self.plan, self.keys));
         }
         let words = words(chunk, row, self.plan);
         if (self.plan.seen.as_ref()).is_some_and(|seen| !seen.sees(bits, words)) {
             if self.plan.deduplicated {
                 part.order.push(Dealt::HIDDEN);
-                part.hidden.push(Hidden { at, id });
             }
             return;
         }
@@ -173,7 +173,7 @@ impl<'a> Deal<'a> {
     pub(super) fn finish(self) -> Vec<Parcel> {
         if self.plan.deduplicated {
             let parts = self.parts.into_iter().enumerate();
-            let parts = parts.filter(|(_, part)| !part.prints.is_empty());
+            let parts = parts.filter(|(_, part)| !part.rows.is_empty());
             let parcel = |(to, part)| Parcel {
                 to,
                 content: Content::Dealt(part),
@@ -196,12 +196,12 @@ fn words<'a>(chunk: &Chunk<'a>, row: usize, plan: &FactsPlan) -> &'a [i64] {
 }
 
 #[inline]
-fn print(chunk: &Chunk<'_>, row: usize, plan: &FactsPlan, keys: &Keys) -> u64 {
-    let hash = keys.hashes[chunk.keys[row] as usize];
-    fingerprint(
-        hash,
-        chunk.times[row],
-        chunk.bits[row],
-        words(chunk, row, plan),
-    )
+fn arrived(chunk: &Chunk<'_>, row: usize, plan: &FactsPlan, keys: &Keys) -> Arrived {
+    let (hash, at) = (keys.hashes[chunk.keys[row] as usize], chunk.times[row]);
+    Arrived {
+        id: chunk.ids[row],
+        at,
+        print: fingerprint(hash, at, chunk.bits[row], words(chunk, row, plan)),
+        newest: chunk.newest[row],
+    }
 }

@@ -34,6 +34,9 @@ struct Place {
 }
 
 const FREE: u32 = u32::MAX;
+
+/// The number of a row without a text, until all are counted.
+const NONE: i32 = -1;
 const FEWEST_PLACES: usize = 64;
 
 impl Numbering {
@@ -44,20 +47,20 @@ impl Numbering {
             && let Some(texts) = dictionary.values().as_string_opt::<i32>()
         {
             // Only texts that a row has get a number.
-            let mut numbers: Vec<i32> = vec![-1; texts.len()];
+            let mut numbers = vec![NONE; texts.len()];
             let mut number = |text: i32| {
-                let text = text as usize;
-                if numbers[text] < 0 && texts.is_valid(text) {
-                    numbers[text] = self.number(texts.value(text));
+                let number = &mut numbers[text as usize];
+                if *number == NONE && texts.is_valid(text as usize) {
+                    *number = self.number(texts.value(text as usize));
                 }
-                numbers[text]
+                *number
             };
             let keys = dictionary.keys();
             let rows = match keys.null_count() {
                 0 => keys.values().iter().map(|text| number(*text)).collect(),
                 _ => keys
                     .iter()
-                    .map(|text| text.map_or(-1, &mut number))
+                    .map(|text| text.map_or(NONE, &mut number))
                     .collect(),
             };
             return Ok(self.finish(rows, dictionary.is_nullable()));
@@ -76,7 +79,7 @@ impl Numbering {
                 .collect(),
             _ => texts
                 .iter()
-                .map(|text| text.map_or(-1, |text| self.number(text)))
+                .map(|text| text.map_or(NONE, |text| self.number(text)))
                 .collect(),
         };
         Ok(self.finish(rows, texts.null_count() > 0))

@@ -61,12 +61,7 @@ impl<'a> Tick<'a> {
     fn same(&self, a: usize, b: usize, identity: Option<&[usize]>) -> bool {
         let ((left, i), (right, j)) = (self.find(a), self.find(b));
         match identity {
-            Some(columns) => {
-                left.keys.get(i) == right.keys.get(j)
-                    && columns
-                        .iter()
-                        .all(|c| left.columns[*c].row(i) == right.columns[*c].row(j))
-            }
+            Some(columns) => same_identity((left, i), (right, j), columns),
             None => left.same_row(i, right, j),
         }
     }
@@ -92,6 +87,14 @@ impl<'a> Tick<'a> {
             each(number, &mut group.into_mut().2);
         }
     }
+}
+
+/// Whether two rows have the same key and the same values in some columns.
+fn same_identity((left, i): (&Rows, usize), (right, j): (&Rows, usize), columns: &[usize]) -> bool {
+    left.keys.get(i) == right.keys.get(j)
+        && columns
+            .iter()
+            .all(|c| left.columns[*c].row(i) == right.columns[*c].row(j))
 }
 
 /// The differences of rows as they came.
@@ -239,6 +242,23 @@ pub(super) fn newest(blocks: &[Rows], net: &mut [i32], identity: &[usize]) {
         live: bool,
         gone: Option<usize>,
     }
+    // Mostly a row is taken back right before its successor comes, and then nothing has to be grouped.
+    let mut left = &mut *net;
+    for rows in blocks {
+        let (of_block, others) = left.split_at_mut(rows.len());
+        left = others;
+        for row in 1..rows.len() {
+            if of_block[row - 1] < 0
+                && of_block[row] > 0
+                && same_identity((rows, row - 1), (rows, row), identity)
+            {
+                of_block[row - 1] = 0;
+            }
+        }
+    }
+    if net.iter().all(|left| *left >= 0) {
+        return;
+    }
     let before = net.to_vec();
     Tick::new(blocks).group(
         Some(identity),
@@ -325,25 +345,53 @@ mod tests {
         }
     }
 
+    /// Some rows of few keys, and into blocks of how many they go.
+    fn some_rows(state: &mut u64) -> (Vec<(&'static str, i64, i64, i32)>, usize) {
+        let mut below = |n: u64| {
+            *state ^= *state << 13;
+            *state ^= *state >> 7;
+            *state ^= *state << 17;
+            (*state >> 11) % n
+        };
+        let rows = (0..below(30)).map(|_| {
+            let key = ["a", "b"][below(2) as usize];
+            let diff = [1, -1, 1, -1, 2, -3][below(6) as usize];
+            (key, below(2) as i64, below(2) as i64, diff)
+        });
+        (rows.collect(), 1 + below(7) as usize)
+    }
+
+    #[test]
+    fn upserts_are_the_new_rows_and_of_what_is_gone_the_last() {
+        let mut state = 0xFACE;
+        for case in 0..2_000 {
+            let (rows, size) = some_rows(&mut state);
+            let blocks = blocks(&rows, size);
+            let Some(net) = net(&blocks) else { continue };
+            let mut left = net.clone();
+            newest(&blocks, &mut left, &[0]);
+            let same = |a: usize, b: usize| (rows[a].0, rows[a].1) == (rows[b].0, rows[b].1);
+            for (row, left) in left.iter().enumerate() {
+                let mut others = (0..rows.len()).filter(|other| same(row, *other));
+                let expected = match net[row] {
+                    gone @ ..0 => match others.any(|o| net[o] > 0 || net[o] < 0 && o > row) {
+                        true => 0,
+                        false => gone,
+                    },
+                    kept => kept,
+                };
+                assert_eq!(*left, expected, "case {case}: row {row} of {rows:?}");
+            }
+        }
+    }
+
     #[test]
     fn net_differences_are_those_of_a_multiset() {
         use std::collections::BTreeMap;
-        let mut state = 0x5EED_u64;
-        let mut below = |n: u64| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) % n
-        };
+        let mut state = 0x5EED;
         for case in 0..2_000 {
-            let rows: Vec<_> = (0..below(30))
-                .map(|_| {
-                    let key = ["a", "b"][below(2) as usize];
-                    let diff = [1, -1, 1, -1, 2, -3][below(6) as usize];
-                    (key, below(2) as i64, below(2) as i64, diff)
-                })
-                .collect();
-            let blocks = blocks(&rows, 1 + below(7) as usize);
+            let (rows, size) = some_rows(&mut state);
+            let blocks = blocks(&rows, size);
             let mut sums = BTreeMap::new();
             for (key, identity, value, diff) in &rows {
                 *sums.entry((key, identity, value)).or_insert(0) += diff;

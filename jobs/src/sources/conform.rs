@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Date32Array, Float32Array,
-    Float64Array, PrimitiveArray, StringArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Date32Array, DictionaryArray,
+    Float32Array, Float64Array, Int32Array, PrimitiveArray, StringArray,
 };
 use arrow::compute::kernels::cmp;
 use arrow::compute::{CastOptions, cast_with_options, nullif};
@@ -105,6 +105,9 @@ pub(super) fn conform(
             out
         }
         _ if *source.data_type() == to => Arc::clone(&source),
+        Way::Cast if declared.repeats && *source.data_type() == DataType::Utf8 => {
+            each_its_own(&source)?
+        }
         Way::Count => exactly(
             &exactly(&source, &DataType::Int64, declared, &mut unfit)?,
             &to,
@@ -126,6 +129,13 @@ pub(super) fn conform(
         }
     }
     Ok(out)
+}
+
+/// Texts as a dictionary in which every row has a value of its own.
+pub(crate) fn each_its_own(texts: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let rows = i32::try_from(texts.len()).map_err(|_| ArrowError::DictionaryKeyOverflowError)?;
+    let keys = Int32Array::new((0..rows).collect(), texts.nulls().cloned());
+    Ok(Arc::new(DictionaryArray::try_new(keys, Arc::clone(texts))?))
 }
 
 fn cast(array: &dyn Array, to: &DataType) -> Result<ArrayRef, ArrowError> {

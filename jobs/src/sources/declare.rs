@@ -164,6 +164,9 @@ pub struct DeclaredColumn {
     /// Text only: return `Dictionary(Int32, Utf8)`, so that what is computed per value is computed once
     /// per distinct value. Worth it for few distinct values.
     pub dictionary: bool,
+    /// With `dictionary`: values may repeat, for who tells them apart later anyway. What a file has no dictionary
+    /// of is then not looked up in one.
+    pub repeats: bool,
 }
 
 impl DeclaredColumn {
@@ -175,6 +178,7 @@ impl DeclaredColumn {
             nullable: false,
             path: None,
             dictionary: false,
+            repeats: false,
         }
     }
 

@@ -38,12 +38,13 @@ mod time_cells;
 mod times;
 
 pub use batch::{Position, Reject, RowNumbers, SourceBatch};
+pub(crate) use conform::each_its_own;
 pub use declare::{ColumnType, CsvOptions, Declared, DeclaredColumn, Format, Lifetime};
 pub use error::SourceError;
 pub use files::warning;
 pub use foreign::panic_is_contained;
 pub(crate) use foreign::{arrow_cause, contain, parquet_cause};
-pub use parquet_columns::{columns_with_dictionaries, parquet_columns};
+pub use parquet_columns::parquet_columns;
 
 /// A source that waits this long for something new says that it is idle.
 pub const IDLE_AFTER: Duration = Duration::from_millis(20);

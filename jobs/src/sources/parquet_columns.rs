@@ -1,11 +1,9 @@
-//! What a Parquet file says of its columns before it is read: for a job that declares none, and which of them have
-//! dictionaries.
+//! The columns of a Parquet file, for a job that declares none.
 
 use std::fs::File;
 
 use arrow::datatypes::DataType;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::basic::Encoding;
 
 use super::declare::{ColumnType, Declared, DeclaredColumn, Format};
 use super::files::{Files, Found};
@@ -17,7 +15,18 @@ use super::foreign::contain;
 /// # Errors
 /// When there is no such file or it cannot be read, in plain words.
 pub fn parquet_columns(path: &str) -> Result<Vec<DeclaredColumn>, String> {
-    let metadata = footer(path)?;
+    let declared = Declared::new(vec![path.to_owned()], Format::Parquet, Vec::new());
+    let mut files = Files::new(&declared).map_err(|error| error.to_string())?;
+    let Some(Found::File { path, name }) = files.next() else {
+        return Err(format!("there is no file `{path}`"));
+    };
+    let failed = |problem: &dyn std::fmt::Display| format!("`{name}`: {problem}");
+    let file = File::open(&path).map_err(|error| failed(&error))?;
+    // The types as a source meets them, whatever the writer's Arrow types were.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata = contain(|| ArrowReaderMetadata::load(&file, options).map_err(|e| e.to_string()))
+        .flatten()
+        .map_err(|problem| failed(&problem))?;
     let fields = metadata.schema().fields().iter();
     let columns = fields.filter_map(|field| {
         let column = DeclaredColumn::new(field.name(), column_type(field.data_type())?);
@@ -28,46 +37,6 @@ pub fn parquet_columns(path: &str) -> Result<Vec<DeclaredColumn>, String> {
         })
     });
     Ok(columns.collect())
-}
-
-/// The columns of the first Parquet file that `path` leads to, not within others, all of whose values are in
-/// dictionaries: texts are read as these with less effort. None where there is no such file.
-#[must_use]
-pub fn columns_with_dictionaries(path: &str) -> Vec<String> {
-    let Ok(metadata) = footer(path) else {
-        return Vec::new();
-    };
-    let groups = metadata.metadata().row_groups();
-    let in_dictionaries = |column: usize| {
-        groups.iter().all(|group| {
-            let encodings = group.column(column).page_encoding_stats_mask();
-            encodings.is_some_and(|encodings| {
-                encodings.is_only(Encoding::RLE_DICTIONARY)
-                    || encodings.is_only(Encoding::PLAIN_DICTIONARY)
-            })
-        })
-    };
-    let columns = metadata.parquet_schema().columns().iter().enumerate();
-    columns
-        .filter(|(index, column)| column.path().parts().len() == 1 && in_dictionaries(*index))
-        .map(|(_, column)| column.name().to_owned())
-        .collect()
-}
-
-/// The footer of the first Parquet file that `path` leads to.
-fn footer(path: &str) -> Result<ArrowReaderMetadata, String> {
-    let declared = Declared::new(vec![path.to_owned()], Format::Parquet, Vec::new());
-    let mut files = Files::new(&declared).map_err(|error| error.to_string())?;
-    let Some(Found::File { path, name }) = files.next() else {
-        return Err(format!("there is no file `{path}`"));
-    };
-    let failed = |problem: &dyn std::fmt::Display| format!("`{name}`: {problem}");
-    let file = File::open(&path).map_err(|error| failed(&error))?;
-    // The types as a source meets them, whatever the writer's Arrow types were.
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    contain(|| ArrowReaderMetadata::load(&file, options).map_err(|e| e.to_string()))
-        .flatten()
-        .map_err(|problem| failed(&problem))
 }
 
 fn column_type(data_type: &DataType) -> Option<ColumnType> {

@@ -7,7 +7,7 @@ use arrow::compute::nullif;
 use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use parquet::basic::Type as PhysicalType;
+use parquet::basic::{Encoding, Type as PhysicalType};
 
 use super::columns::meant;
 use super::conform::{Way, way};
@@ -125,8 +125,9 @@ fn field_at<'a>(fields: &'a Fields, path: &[String]) -> Option<&'a FieldRef> {
     }
 }
 
-/// The file's schema with what the reader shall do differently: keep dictionaries where declared, and read old
-/// 96-bit times as microseconds, which reach further than nanoseconds.
+/// The file's schema with what the reader shall do differently: keep dictionaries where declared (if values may
+/// repeat, only where the file has nothing else), and read old 96-bit times as microseconds, which reach further
+/// than nanoseconds.
 pub(super) fn hinted(
     declared: &Declared,
     metadata: &ArrowReaderMetadata,
@@ -136,7 +137,10 @@ pub(super) fn hinted(
     let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let fields = metadata.schema().fields().iter().map(|field| {
         let kept = plan.iter().zip(&declared.columns).any(|(planned, column)| {
-            column.dictionary && planned.path.len() == 1 && planned.path[0] == *field.name()
+            column.dictionary
+                && planned.path.len() == 1
+                && planned.path[0] == *field.name()
+                && (!column.repeats || is_all_dictionary(metadata, field.name()))
         });
         let is_old_time = schema.columns().iter().any(|leaf| {
             leaf.path().parts() == [field.name().as_str()]
@@ -152,4 +156,18 @@ pub(super) fn hinted(
         }
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Whether all pages of a column are known to refer to a dictionary.
+fn is_all_dictionary(metadata: &ArrowReaderMetadata, name: &str) -> bool {
+    let chunks = metadata.metadata().row_groups().iter().filter_map(|group| {
+        let mut columns = group.columns().iter();
+        columns.find(|chunk| chunk.column_path().parts() == [name])
+    });
+    let mut pages = chunks.map(|chunk| chunk.page_encoding_stats_mask());
+    pages.all(|pages| {
+        pages.is_some_and(|pages| {
+            pages.is_only(Encoding::RLE_DICTIONARY) || pages.is_only(Encoding::PLAIN_DICTIONARY)
+        })
+    })
 }

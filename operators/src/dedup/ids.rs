@@ -1,7 +1,5 @@
 //! The ids that were seen, with when they were and what they said.
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use tidegate_schemas::time::EventTime;
 
 use super::spread;
@@ -17,24 +15,23 @@ pub(super) struct Seen {
 /// A set of ids that forgets those that are too old, once it has doubled since the last time.
 ///
 /// What is known lies in the order in which it came, and a table finds the places: of a new id,
-/// which nearly all are, only the table is looked at, and that is small.
+/// which nearly all are, only the table is looked at.
 #[derive(Debug)]
 pub(super) struct Ids {
     all: Vec<Seen>,
-    /// Places in `all`, by id.
-    places: HashTable<u32>,
+    table: Table,
     /// Swept when it grows to this.
     limit: usize,
 }
 
-/// Tables smaller than this are not swept.
+/// Smaller sets are not swept.
 pub(super) const SMALL: usize = 1 << 12;
 
 impl Default for Ids {
     fn default() -> Ids {
         Ids {
             all: Vec::new(),
-            places: HashTable::new(),
+            table: Table::for_ids(SMALL),
             limit: SMALL,
         }
     }
@@ -46,17 +43,15 @@ impl Ids {
     // for which the processor waits until all that was written before has left its buffer.
     #[inline(always)]
     pub(super) fn meet(&mut self, seen: Seen) -> Option<&mut Seen> {
-        let all = &mut self.all;
-        let place = self.places.entry(
-            spread(seen.id),
-            |place| all[*place as usize].id == seen.id,
-            |place| spread(all[*place as usize].id),
-        );
-        match place {
-            Entry::Occupied(place) => Some(&mut all[*place.get() as usize]),
-            Entry::Vacant(place) => {
-                place.insert(u32::try_from(all.len()).expect("a worker knows below 2^32 ids"));
-                all.push(seen);
+        if self.all.len() == self.table.most() {
+            self.table = Table::for_ids(self.all.len() * 2);
+            self.table.fill(&self.all);
+        }
+        match self.table.find(seen.id, &self.all) {
+            Ok(place) => Some(&mut self.all[place]),
+            Err(free) => {
+                self.table.put(free, self.all.len());
+                self.all.push(seen);
                 None
             }
         }
@@ -65,15 +60,12 @@ impl Ids {
     /// Brings what [`Ids::meet`] will look at nearer to the processor.
     #[inline]
     pub(super) fn touch(&self, id: u64) -> u64 {
-        self.places
-            .find(spread(id), |_| true)
-            .map_or(0, |place| u64::from(*place))
+        self.table.cells[self.table.home(id).cell]
     }
 
     /// Whether the id is known.
     pub(super) fn knows(&self, id: u64) -> bool {
-        let is = |place: &u32| self.all[*place as usize].id == id;
-        self.places.find(spread(id), is).is_some()
+        self.table.find(id, &self.all).is_ok()
     }
 
     /// Forgets the ids from before `horizon`, if there are enough of all to make it worth while;
@@ -84,23 +76,98 @@ impl Ids {
         }
         self.all.retain(|seen| seen.at >= horizon);
         self.limit = SMALL.max(self.all.len() * 2);
-        self.places.clear();
         // Nights are quieter than days: room that may soon be wanted again is kept.
         if self.all.capacity() > self.limit * 16 {
             self.all.shrink_to(self.limit);
-            self.places = HashTable::with_capacity(self.limit);
+            self.table = Table::for_ids(self.limit);
         }
-        let all = &self.all;
-        let hash = |place: &u32| spread(all[*place as usize].id);
-        for (place, seen) in all.iter().enumerate() {
-            self.places
-                .insert_unique(spread(seen.id), place as u32, hash);
-        }
+        self.table.cells.fill(FREE);
+        self.table.fill(&self.all);
         true
     }
 
     /// All that is known, in the order in which it came.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Seen> {
         self.all.iter()
+    }
+}
+
+/// Finds the place of an id: open addressing with linear probing, at most half full. Ids that count up
+/// are found beside each other, so that a line of the cache serves several.
+#[derive(Debug)]
+struct Table {
+    /// Half a hash, and in the lower half one more than the place; the length is a power of two.
+    cells: Vec<u64>,
+}
+
+const FREE: u64 = 0;
+
+/// So many ids in a row lie beside each other.
+const NEIGHBOURS: u64 = 8;
+
+/// A cell, and what its upper half is when it has the id that was looked for.
+#[derive(Clone, Copy)]
+struct Cell {
+    cell: usize,
+    tag: u64,
+}
+
+impl Table {
+    fn for_ids(ids: usize) -> Table {
+        Table {
+            cells: vec![FREE; (ids * 2).next_power_of_two()],
+        }
+    }
+
+    /// How many ids it has room for.
+    #[inline]
+    fn most(&self) -> usize {
+        self.cells.len() / 2
+    }
+
+    /// Where an id is looked for first.
+    #[inline]
+    fn home(&self, id: u64) -> Cell {
+        let hash = spread(id / NEIGHBOURS);
+        let neighbour = id % NEIGHBOURS;
+        Cell {
+            cell: (hash.wrapping_mul(NEIGHBOURS) | neighbour) as usize & (self.cells.len() - 1),
+            tag: hash >> 32 ^ neighbour,
+        }
+    }
+
+    /// The place of an id in `all`, or the free cell where it belongs.
+    #[inline(always)]
+    fn find(&self, id: u64, all: &[Seen]) -> Result<usize, Cell> {
+        let Cell { mut cell, tag } = self.home(id);
+        loop {
+            let found = self.cells[cell];
+            if found == FREE {
+                return Err(Cell { cell, tag });
+            }
+            let place = (found as u32 - 1) as usize;
+            if found >> 32 == tag && all[place].id == id {
+                return Ok(place);
+            }
+            cell = (cell + 1) & (self.cells.len() - 1);
+        }
+    }
+
+    /// Writes the place of an id to the cell where it belongs.
+    #[inline]
+    fn put(&mut self, Cell { cell, tag }: Cell, place: usize) {
+        let place = u32::try_from(place + 1).expect("a worker knows below 2^32 ids");
+        self.cells[cell] = tag << 32 | u64::from(place);
+    }
+
+    /// Adds different ids to an empty table.
+    fn fill(&mut self, all: &[Seen]) {
+        for (place, seen) in all.iter().enumerate() {
+            let mut free = self.home(seen.id);
+            while self.cells[free.cell] != FREE {
+                free.cell = (free.cell + 1) & (self.cells.len() - 1);
+            }
+            self.put(free, place);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dedup::ids::SMALL;
-use crate::parcel::Hidden;
+use crate::parcel::Arrived;
 
 mod order;
 
@@ -45,11 +45,14 @@ fn dealt(rows: &[Row], to: usize, workers: usize) -> Dealt {
     for row in rows.iter().filter(|row| id_owner(row.id, workers) == to) {
         let (hash, at) = (KeyHash::of(row.key), EventTime(row.at));
         let print = fingerprint(hash.hash, at, 0, &[row.word]);
-        dealt.prints.push(print);
-        dealt.newest.push(EventTime(row.newest));
+        dealt.rows.push(Arrived {
+            id: row.id,
+            at,
+            print,
+            newest: EventTime(row.newest),
+        });
         if row.hidden {
             dealt.order.push(Dealt::HIDDEN);
-            dealt.hidden.push(Hidden { at, id: row.id });
             continue;
         }
         let owner = owner_of(hash.hash, workers);
@@ -65,7 +68,7 @@ fn dealt(rows: &[Row], to: usize, workers: usize) -> Dealt {
         };
         block.push(head, &[row.word]);
     }
-    if workers == 1 && dealt.hidden.is_empty() {
+    if workers == 1 && !dealt.order.contains(&Dealt::HIDDEN) {
         dealt.order.clear();
     }
     dealt

@@ -1,29 +1,40 @@
 //! The backlog: facts that wait for the watermark, in the blocks they came in.
 //!
+//! Most facts of a replay are before the watermark when they come. They do not wait: they lie block by
+//! block, key by key, until they are stepped in the same tick.
+//!
 //! # State
 //! Per waiting fact an entry of 24 bytes, and its row in its block; a block is dropped with its last
 //! waiting fact.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidegate_schemas::fact::{Fact, FactBlock, Head};
 use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry};
+use super::by_slot::sort_mostly_sorted;
 
-/// Where a fact is: its block and row, and whether its words will be read.
+/// Where a fact is: its block and row, whether its words will be read, and whether it takes another
+/// back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Spot {
     block: u32,
-    /// The lowest bit is set if the words will be read.
+    /// The row, and two bits below it.
     row: u32,
 }
 
+const IS_READ: u32 = 1;
+const TAKES_BACK: u32 = 2;
+
 impl Spot {
-    fn new(block: u32, row: u32, is_read: bool) -> Spot {
+    #[inline]
+    fn new(block: u32, row: u32, is_read: bool, diff: i32) -> Spot {
+        let bits = (IS_READ * u32::from(is_read)) | (TAKES_BACK * u32::from(diff < 0));
         Spot {
             block,
-            row: row << 1 | u32::from(is_read),
+            row: row << 2 | bits,
         }
     }
 
@@ -34,12 +45,17 @@ impl Spot {
 
     #[inline]
     fn row(self) -> usize {
-        (self.row >> 1) as usize
+        (self.row >> 2) as usize
     }
 
     #[inline]
     fn is_read(self) -> bool {
-        self.row & 1 == 1
+        self.row & IS_READ != 0
+    }
+
+    #[inline]
+    fn takes_back(self) -> bool {
+        self.row & TAKES_BACK != 0
     }
 }
 
@@ -50,15 +66,79 @@ pub(super) struct Waiting {
     spot: Spot,
 }
 
-/// A fact of the key that is being stepped, with what it is sorted by.
+/// Facts of one key that will be stepped in this tick, in order of arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) slot: u32,
+    /// The first of them.
+    first: u32,
+    count: u32,
+}
+
+impl Due {
+    #[inline]
+    fn range(&self) -> Range<usize> {
+        let first = self.first as usize;
+        first..first + self.count as usize
+    }
+}
+
+/// How many facts a key of a block has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    /// Those that wait.
+    pub(super) waiting: u32,
+    /// Those that are due.
+    due: u32,
+}
+
+impl Count {
+    /// The facts of each key of a block, without the rows that were left out. Those before `passed`
+    /// are due.
+    pub(super) fn facts(block: &FactBlock, passed: EventTime, counts: &mut Vec<Count>) {
+        counts.clear();
+        counts.resize(block.keys.len(), Count::default());
+        for head in block.heads.iter().filter(|head| head.diff != 0) {
+            let count = &mut counts[head.key as usize];
+            let is_due = head.at < passed;
+            count.due += u32::from(is_due);
+            count.waiting += u32::from(!is_due);
+        }
+    }
+
+    /// Whether there is a fact.
+    pub(super) fn any(self) -> bool {
+        self != Count::default()
+    }
+}
+
+/// A fact that is due: all but its words, which stay where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gathered {
+pub(super) struct Ready {
     at: EventTime,
     id: u64,
+    bits: u64,
     spot: Spot,
 }
 
-impl Gathered {
+impl Ready {
+    const ROOM: Ready = Ready {
+        at: EventTime::MIN,
+        id: 0,
+        bits: 0,
+        spot: Spot { block: 0, row: 0 },
+    };
+
+    #[inline]
+    fn new(head: &Head, spot: Spot) -> Ready {
+        Ready {
+            at: head.at,
+            id: head.id,
+            bits: head.bits,
+            spot,
+        }
+    }
+
     /// Facts of a key are in this order.
     #[inline]
     pub(super) fn place(&self) -> (EventTime, u64) {
@@ -66,12 +146,21 @@ impl Gathered {
     }
 }
 
+/// So many facts of a key are touched ahead, before it is known how many it has.
+const FEW: usize = 4;
+
 /// The facts that wait.
 #[derive(Debug)]
 pub(super) struct Backlog {
     facts: Agenda<Waiting>,
     /// Room that is kept from tick to tick.
     released: Vec<Entry<Waiting>>,
+    /// The facts that are due; those that have waited are behind the others.
+    ready: Vec<Ready>,
+    /// Where those begin.
+    waited: usize,
+    /// Where they end; behind it are copies of facts of the key that is being stepped.
+    end: usize,
     /// Blocks, and how many facts of each wait.
     blocks: Vec<(Arc<FactBlock>, u32)>,
     free: Vec<u32>,
@@ -82,6 +171,9 @@ impl Default for Backlog {
         Backlog {
             facts: Agenda::new(),
             released: Vec::new(),
+            ready: Vec::new(),
+            waited: 0,
+            end: 0,
             blocks: Vec::new(),
             free: Vec::new(),
         }
@@ -89,48 +181,70 @@ impl Default for Backlog {
 }
 
 impl Backlog {
-    /// Takes in a block, without the rows that were left out; those before `passed` do not wait and go
-    /// to `due`. `slots` has the slot of each of its keys; how many facts each has is added there. The
+    /// Takes in a block, without the rows that were left out; those before `passed` go to `due`.
+    /// `slots` has the slot of each of its keys, and `counts` is what [`Count::facts`] found. The
     /// words of facts with the bits that `reads` says will be read.
     pub(super) fn add(
         &mut self,
         block: Arc<FactBlock>,
-        slots: &mut [(u32, u32)],
+        slots: &[u32],
+        counts: &mut [Count],
         reads: impl Fn(u64) -> bool,
         passed: EventTime,
-        due: &mut Vec<Waiting>,
+        due: &mut Vec<Due>,
     ) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.blocks.push((Arc::default(), 0));
             self.blocks.len() as u32 - 1
         });
-        let mut count = 0;
+        // From here on, where the next fact of each key goes.
+        let mut first = self.ready.len() as u32;
+        for (slot, Count { due: count, .. }) in slots.iter().zip(&mut *counts) {
+            if *count > 0 {
+                due.push(Due {
+                    slot: *slot,
+                    first,
+                    count: *count,
+                });
+            }
+            first += std::mem::replace(count, first);
+        }
+        self.ready.resize(first as usize, Ready::ROOM);
+        let mut facts = 0;
         let present = block.heads.iter().zip(0..);
         for (head, row) in present.filter(|(head, _)| head.diff != 0) {
-            count += 1;
-            let (slot, facts) = &mut slots[head.key as usize];
-            *facts += 1;
-            let fact = Waiting {
-                slot: *slot,
-                spot: Spot::new(index, row, reads(head.bits)),
-            };
+            facts += 1;
+            let spot = Spot::new(index, row, reads(head.bits), head.diff);
             if head.at < passed {
-                due.push(fact);
+                let place = &mut counts[head.key as usize].due;
+                self.ready[*place as usize] = Ready::new(head, spot);
+                *place += 1;
             } else {
-                self.facts.push(head.at, fact);
+                let slot = slots[head.key as usize];
+                self.facts.push(head.at, Waiting { slot, spot });
             }
         }
-        match count {
+        match facts {
             0 => self.free.push(index),
-            _ => self.blocks[index as usize] = (block, count),
+            _ => self.blocks[index as usize] = (block, facts),
         }
     }
 
     /// Moves the facts before the watermark to `due`; those of one moment stay in order of arrival.
-    pub(super) fn release(&mut self, watermark: EventTime, due: &mut Vec<Waiting>) {
+    pub(super) fn release(&mut self, watermark: EventTime, due: &mut Vec<Due>) {
         self.released.clear();
         self.facts.drain_before(watermark, &mut self.released);
-        due.extend(self.released.iter().map(|(_, fact)| *fact));
+        self.waited = self.ready.len();
+        for (_, fact) in &self.released {
+            due.push(Due {
+                slot: fact.slot,
+                first: self.ready.len() as u32,
+                count: 1,
+            });
+            let head = &self.blocks[fact.spot.block()].0.heads[fact.spot.row()];
+            self.ready.push(Ready::new(head, fact.spot));
+        }
+        self.end = self.ready.len();
     }
 
     /// All facts that wait; those of one moment stay in order of arrival.
@@ -138,16 +252,9 @@ impl Backlog {
         self.facts.iter().map(|(_, fact)| fact)
     }
 
-    /// The head of a fact, as long as it is not done.
-    #[inline]
+    /// The head of a fact that waits.
     pub(super) fn head(&self, fact: &Waiting) -> &Head {
         &self.blocks[fact.spot.block()].0.heads[fact.spot.row()]
-    }
-
-    /// What a fact is, as long as it is not done.
-    #[inline]
-    pub(super) fn fact(&self, fact: &Gathered) -> Fact<'_> {
-        self.blocks[fact.spot.block()].0.fact(fact.spot.row())
     }
 
     /// What a fact that waits is.
@@ -155,48 +262,81 @@ impl Backlog {
         self.blocks[fact.spot.block()].0.fact(fact.spot.row())
     }
 
-    /// Brings a fact nearer to the processor.
+    /// What a fact that is due is.
     #[inline]
-    pub(super) fn touch(&self, fact: &Waiting) -> u64 {
-        self.head(fact).id ^ self.touch_spot(fact.spot)
+    pub(super) fn fact(&self, fact: &Ready) -> Fact<'_> {
+        Fact {
+            at: fact.at,
+            id: fact.id,
+            bits: fact.bits,
+            words: self.words(fact.spot),
+        }
+    }
+
+    #[inline]
+    fn words(&self, spot: Spot) -> &[i64] {
+        self.blocks[spot.block()].0.words(spot.row())
+    }
+
+    /// How many of these facts of a key have waited.
+    #[inline]
+    pub(super) fn waited(&self, due: &[Due]) -> u32 {
+        let waited = due.iter().filter(|due| due.first as usize >= self.waited);
+        waited.count() as u32
+    }
+
+    /// Brings the first of these facts nearer to the processor.
+    #[inline]
+    pub(super) fn touch(&self, due: &Due) -> u64 {
+        let facts = self.ready[due.range()].iter().take(FEW);
+        facts.fold(0, |sum, fact| sum ^ self.touch_words(fact))
     }
 
     /// Brings the words of a fact nearer to the processor.
     #[inline]
-    pub(super) fn touch_words(&self, fact: &Gathered) -> u64 {
-        self.touch_spot(fact.spot)
-    }
-
-    #[inline]
-    fn touch_spot(&self, spot: Spot) -> u64 {
-        if !spot.is_read() {
-            return 0;
+    pub(super) fn touch_words(&self, fact: &Ready) -> u64 {
+        if !fact.spot.is_read() {
+            return fact.id;
         }
-        let words = self.blocks[spot.block()].0.words(spot.row());
+        let words = self.words(fact.spot);
         let ends = words.first().zip(words.last());
         ends.map_or(0, |(first, last)| (first ^ last) as u64)
     }
 
-    /// Facts of one key with what they are sorted by; answers whether one takes another back.
+    /// The facts of one key side by side, in (time, id) order and without those that were taken back.
+    /// `late` is room that is kept from call to call.
     #[inline]
-    pub(super) fn gather(&self, facts: &[Waiting], into: &mut Vec<Gathered>) -> bool {
-        into.clear();
-        let mut takes_back = false;
-        into.extend(facts.iter().map(|fact| {
-            let head = self.head(fact);
-            takes_back |= head.diff < 0;
-            Gathered {
-                at: head.at,
-                id: head.id,
-                spot: fact.spot,
+    pub(super) fn gather(&mut self, due: &[Due], late: &mut Vec<Ready>) -> Range<usize> {
+        // Facts of one block lie side by side already. Others are copied behind all.
+        self.ready.truncate(self.end);
+        let range = match due {
+            [only] => only.range(),
+            _ => {
+                for due in due {
+                    self.ready.extend_from_within(due.range());
+                }
+                self.end..self.ready.len()
             }
-        }));
-        takes_back
+        };
+        let facts = &mut self.ready[range.clone()];
+        sort_mostly_sorted(facts, late, Ready::place);
+        match facts.iter().any(|fact| fact.spot.takes_back()) {
+            true => range.start..range.start + take_back(facts),
+            false => range,
+        }
     }
 
-    /// These facts have been dealt with.
-    pub(super) fn done(&mut self, facts: &[Waiting]) {
-        for run in facts.chunk_by(|a, b| a.spot.block == b.spot.block) {
+    /// What was gathered.
+    #[inline]
+    pub(super) fn gathered(&self, range: Range<usize>) -> &[Ready] {
+        &self.ready[range]
+    }
+
+    /// What was due has been dealt with.
+    pub(super) fn done(&mut self) {
+        self.ready.truncate(self.end);
+        let one_block = |a: &Ready, b: &Ready| a.spot.block == b.spot.block;
+        for run in self.ready.chunk_by(one_block) {
             let spot = run[0].spot;
             let (block, left) = &mut self.blocks[spot.block()];
             *left -= run.len() as u32;
@@ -205,25 +345,8 @@ impl Backlog {
                 self.free.push(spot.block);
             }
         }
-    }
-
-    /// Lets facts of one key that were taken back meet their other halves; both go. Of two versions
-    /// of a fact the older one is taken back.
-    pub(super) fn take_back(&self, facts: &mut Vec<Gathered>) {
-        let mut kept: Vec<Gathered> = Vec::with_capacity(facts.len());
-        for fact in facts.drain(..) {
-            let block = &self.blocks[fact.spot.block()].0;
-            if block.heads[fact.spot.row()].diff > 0 {
-                kept.push(fact);
-                continue;
-            }
-            let same = |other: &&Gathered| other.place() == fact.place();
-            let versions = kept.iter().rev().take_while(same).count();
-            if versions > 0 {
-                kept.remove(kept.len() - versions);
-            }
-        }
-        *facts = kept;
+        self.ready.clear();
+        self.end = 0;
     }
 
     /// Slots have moved.
@@ -232,4 +355,24 @@ impl Backlog {
             fact.slot = moved[fact.slot as usize];
         }
     }
+}
+
+/// Lets facts of one key that were taken back meet their other halves; both go. Of two versions of a
+/// fact the older one is taken back. Those that are left lie in front; answers how many.
+#[cold]
+fn take_back(facts: &mut [Ready]) -> usize {
+    let mut kept: Vec<Ready> = Vec::with_capacity(facts.len());
+    for fact in &*facts {
+        if !fact.spot.takes_back() {
+            kept.push(*fact);
+            continue;
+        }
+        let same = |other: &&Ready| other.place() == fact.place();
+        let versions = kept.iter().rev().take_while(same).count();
+        if versions > 0 {
+            kept.remove(kept.len() - versions);
+        }
+    }
+    facts[..kept.len()].copy_from_slice(&kept);
+    kept.len()
 }

@@ -168,7 +168,7 @@ impl Arrivals {
         match content {
             Content::Facts(block) => self.facts.push(block),
             Content::Dealt(dealt) => {
-                panic!("{} rows were not deduplicated", dealt.prints.len())
+                panic!("{} rows were not deduplicated", dealt.rows.len())
             }
             Content::Tables(rows) => self.tables.extend(rows),
             Content::Watermark(at) => self.watermark = self.watermark.max(Some(at)),

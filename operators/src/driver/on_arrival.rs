@@ -77,7 +77,8 @@ impl<L: Logic> OnArrival<L> {
     pub(super) fn facts(&mut self, logic: &L, blocks: &[Arc<FactBlock>], live: &mut Outputs) {
         let mut arrived = Vec::new();
         for (b, block) in blocks.iter().enumerate() {
-            let slots = self.store.slots_of(block);
+            let present = block.present_keys();
+            let slots = self.store.slots_of(&block.keys, |key| present[key]);
             let present = block.heads.iter().enumerate();
             arrived.extend(
                 present

@@ -18,8 +18,8 @@ use tidegate_schemas::time::EventTime;
 
 use super::AHEAD;
 use super::agenda::{Agenda, Entry, time};
-use super::backlog::{Backlog, Gathered, Waiting};
-use super::by_slot::{sort_by_slot, sort_mostly_sorted};
+use super::backlog::{Backlog, Count, Due, Ready, Waiting};
+use super::by_slot::sort_by_slot;
 use super::kept::{RecentFact, fact_from, fact_to};
 use super::save::Shards;
 use super::step::{run_timers, step};
@@ -34,13 +34,12 @@ pub(super) struct OnWatermark<L: Logic> {
     timers: Agenda<u32>,
     backlog: Backlog,
     /// Room that is kept from tick to tick.
-    slots: Vec<(u32, u32)>,
+    counts: Vec<Count>,
     /// Facts of this tick that need not wait.
-    passed: Vec<Waiting>,
-    due: Vec<Waiting>,
-    spare: Vec<Waiting>,
-    group: Vec<Gathered>,
-    late: Vec<Gathered>,
+    passed: Vec<Due>,
+    due: Vec<Due>,
+    spare: Vec<Due>,
+    late: Vec<Ready>,
     due_timers: Vec<Entry<u32>>,
 }
 
@@ -50,11 +49,10 @@ impl<L: Logic> OnWatermark<L> {
             store: Store::new(),
             timers: Agenda::new(),
             backlog: Backlog::default(),
-            slots: Vec::new(),
+            counts: Vec::new(),
             passed: Vec::new(),
             due: Vec::new(),
             spare: Vec::new(),
-            group: Vec::new(),
             late: Vec::new(),
             due_timers: Vec::new(),
         }
@@ -66,15 +64,16 @@ impl<L: Logic> OnWatermark<L> {
         if block.is_empty() {
             return;
         }
-        self.slots.clear();
-        let slots = self.store.slots_of(&block).into_iter();
-        self.slots.extend(slots.map(|slot| (slot, 0)));
-        let reads = |bits| logic.reads(bits);
-        let (slots, passed) = (&mut self.slots, &mut self.passed);
-        self.backlog.add(block, slots, reads, watermark, passed);
-        for (slot, facts) in self.slots.iter().filter(|(_, facts)| *facts > 0) {
-            self.store.get_mut(*slot).waiting += facts;
+        let counts = &mut self.counts;
+        Count::facts(&block, watermark, counts);
+        let slots = self.store.slots_of(&block.keys, |key| counts[key].any());
+        for (slot, count) in slots.iter().zip(&*counts).filter(|(_, c)| c.waiting > 0) {
+            self.store.get_mut(*slot).waiting += count.waiting;
         }
+        let reads = |bits| logic.reads(bits);
+        let passed = &mut self.passed;
+        self.backlog
+            .add(block, &slots, counts, reads, watermark, passed);
     }
 
     /// A row of a broadcast table: keys that it can matter to are looked at again when its time comes.
@@ -108,26 +107,24 @@ impl<L: Logic> OnWatermark<L> {
         let (mut start, mut touched) = (0, 0);
         while start < self.due.len() {
             if start + AHEAD > touched {
-                let end = (start + 3 * AHEAD).min(self.due.len());
+                let end = (start + 2 * AHEAD).min(self.due.len());
                 self.touch(start.max(touched)..end);
                 touched = end;
             }
             let slot = self.due[start].slot;
-            let same = self.due[start..]
-                .iter()
-                .take_while(|fact| fact.slot == slot);
+            let same = self.due[start..].iter().take_while(|due| due.slot == slot);
             let end = start + same.count();
             self.step_key(logic, slot, start..end, watermark, out);
             start = end;
         }
-        self.backlog.done(&self.due);
+        self.backlog.done();
     }
 
-    /// Reads a little of each of these facts and of their keys.
+    /// Reads a little of these facts and of their keys.
     fn touch(&self, range: Range<usize>) {
         let mut sum = 0;
-        for fact in &self.due[range] {
-            sum ^= self.backlog.touch(fact) ^ self.store.touch(fact.slot);
+        for due in &self.due[range] {
+            sum ^= self.backlog.touch(due) ^ self.store.touch(due.slot);
         }
         black_box(sum);
     }
@@ -140,17 +137,15 @@ impl<L: Logic> OnWatermark<L> {
         watermark: EventTime,
         out: &mut Outputs,
     ) {
-        let facts = range.len() as u32;
-        let takes_back = self.backlog.gather(&self.due[range], &mut self.group);
-        sort_mostly_sorted(&mut self.group, &mut self.late, Gathered::place);
-        if takes_back {
-            self.backlog.take_back(&mut self.group);
-        }
+        let due = &self.due[range];
+        let waited = self.backlog.waited(due);
+        let range = self.backlog.gather(due, &mut self.late);
         let (slot, name) = self.store.get_with_name(index);
-        slot.waiting -= facts;
+        slot.waiting -= waited;
         let quiet = slot.timer;
         out.set_key(name);
-        let (backlog, group) = (&self.backlog, &self.group);
+        let backlog = &self.backlog;
+        let group = backlog.gathered(range);
         let facts = group.iter().enumerate().map(|(place, fact)| {
             if place % AHEAD == 0 {
                 let ahead = group.iter().skip(place + AHEAD).take(AHEAD);

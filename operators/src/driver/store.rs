@@ -10,7 +10,7 @@
 use std::hint::black_box;
 
 use hashbrown::HashTable;
-use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::fact::Keys;
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::EventTime;
 
@@ -26,7 +26,7 @@ pub(super) struct Slot<S> {
     pub(super) state: S,
     hash: u64,
     check: u32,
-    /// Facts that hold a reference to this slot.
+    /// Facts that wait and hold a reference to this slot.
     pub(super) waiting: u32,
     /// Nowhere in a slot that waits to be given to another key.
     name: Place,
@@ -120,21 +120,20 @@ impl<S: Default> Store<S> {
             .slot
     }
 
-    /// The slot of every key of a block that has a fact; of the others, none that exists. One key after
-    /// the other, since nothing else hides how long a look-up takes.
-    pub(super) fn slots_of(&mut self, block: &FactBlock) -> Vec<u32> {
-        let keys = block.present_keys().into_iter().enumerate();
-        keys.map(|(key, present)| {
+    /// The slots of those keys of a block that `has` says have a fact. One key after the other, since
+    /// nothing else hides how long a look-up takes.
+    pub(super) fn slots_of(&mut self, keys: &Keys, has: impl Fn(usize) -> bool) -> Vec<u32> {
+        let slot = |key| {
             if key % AHEAD == 0 {
-                let ahead = block.keys.hashes.iter().skip(key).take(AHEAD);
+                let ahead = keys.hashes.iter().skip(key).take(AHEAD);
                 black_box(ahead.fold(0, |sum, hash| sum ^ self.touch_entry(*hash)));
             }
-            match present {
-                true => self.find_or_add(block.keys.hash(key as u32), block.keys.names.get(key)),
+            match has(key) {
+                true => self.find_or_add(keys.hash(key as u32), keys.names.get(key)),
                 false => u32::MAX,
             }
-        })
-        .collect()
+        };
+        (0..keys.len()).map(slot).collect()
     }
 
     /// Brings the entry of a key nearer to the processor.

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tidegate_operators::dedup::{fingerprint, id_owner};
-use tidegate_operators::parcel::{Content, Dealt, owner_of};
+use tidegate_operators::parcel::{Arrived, Content, Dealt, owner_of};
 use tidegate_schemas::fact::{FactBlock, Head, Seen};
 use tidegate_schemas::names::{KeyHash, code_of};
 
@@ -206,22 +206,21 @@ fn found(block: &FactBlock, row: usize) -> Found {
 /// The rows of a worker's part in arrival order, with their prints; those that are hidden by id.
 fn unpack(dealt: &Dealt) -> Vec<(Result<Found, u64>, u64)> {
     let mut next = vec![0; dealt.blocks.len()];
-    let mut hidden = dealt.hidden.iter();
-    let row = |(number, print): (usize, &u64)| {
+    let row = |(number, row): (usize, &Arrived)| {
         let to = dealt.order.get(number).copied().unwrap_or(0);
         if to == Dealt::HIDDEN {
-            return (Err(hidden.next().unwrap().id), *print);
+            return (Err(row.id), row.print);
         }
         let to = usize::from(to);
         let fact = found(&dealt.blocks[to], next[to]);
         next[to] += 1;
         assert_eq!(owner_of(KeyHash::of(&fact.2).hash, dealt.blocks.len()), to);
-        (Ok(fact), *print)
+        assert_eq!((fact.0, fact.1), (row.id, row.at.0));
+        (Ok(fact), row.print)
     };
-    let rows = dealt.prints.iter().enumerate().map(row).collect();
+    let rows = dealt.rows.iter().enumerate().map(row).collect();
     let all: Vec<usize> = dealt.blocks.iter().map(FactBlock::len).collect();
     assert_eq!(next, all, "the order tells of every row");
-    assert!(hidden.next().is_none());
     rows
 }
 
@@ -291,10 +290,11 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
                 });
                 assert_eq!(found, own.collect::<Vec<_>>(), "{case}");
                 let clocks = newest_before(&rows, to, workers);
-                let newest = parcel.map_or(&[][..], |parcel| match &parcel.content {
-                    Content::Dealt(dealt) => &dealt.newest,
+                let rows = parcel.map_or(&[][..], |parcel| match &parcel.content {
+                    Content::Dealt(dealt) => &dealt.rows,
                     other => panic!("{other:?}"),
                 });
+                let newest: Vec<EventTime> = rows.iter().map(|row| row.newest).collect();
                 assert_eq!(newest, clocks, "{case}");
             } else {
                 let is_own = |row: &&&Row| {

@@ -402,16 +402,29 @@ fn the_columns_of_a_file_are_found_by_file_directory_and_glob() {
 }
 
 #[test]
-fn columns_whose_values_are_all_in_dictionaries_are_told() {
-    let (_directory, path) = file("rows.parquet", bytes(&some_events(2_500), 1_000));
-    assert_eq!(columns_with_dictionaries(&path), ["noise", "kind", "id"]);
+fn texts_that_may_repeat_are_looked_up_in_no_dictionary_but_the_files() {
     // Too many and too long for a dictionary: the last of them lie outside.
-    let long = (0..200_000).map(|row| Some(format!("{row:020}")));
+    let long = (0..200_000).map(|row| Some(format!("{:020}", row % 150_000)));
     let written = batch(vec![
         ("long", Arc::new(StringArray::from_iter(long))),
         ("kind", Arc::clone(some_events(200_000).column(1))),
     ]);
-    let (_directory, path) = file("rows.parquet", bytes(&written, 1_000_000));
-    assert_eq!(columns_with_dictionaries(&path), ["kind"]);
-    assert!(columns_with_dictionaries("no/such.parquet").is_empty());
+    let columns = ["long", "kind"].map(|name| DeclaredColumn {
+        repeats: true,
+        ..DeclaredColumn::new(name, ColumnType::Text)
+            .nullable()
+            .dictionary()
+    });
+    let plain = columns.clone().map(|column| DeclaredColumn {
+        dictionary: false,
+        ..column
+    });
+    let heard = read(&written, columns.to_vec()).clean();
+    assert_eq!(heard.rows, read(&written, plain.to_vec()).clean().rows);
+    let values = |column: usize| {
+        let column = heard.batches[0].batch.column(column);
+        column.as_dictionary::<Int32Type>().values().len()
+    };
+    assert_eq!(values(0), heard.batches[0].batch.num_rows());
+    assert_eq!(values(1), 3);
 }
