@@ -355,7 +355,7 @@ impl Dedup {
 /// Adds a fact with diff −1. At the end of its block it comes after the fact that it takes back.
 fn take_back(dealt: &mut Dealt, old: Seen, fact: &Remembered) {
     let to = owner_of(fact.hash.hash, dealt.blocks.len());
-    let key = dealt.blocks[to].keys.push(fact.hash, &fact.name);
+    let key = dealt.blocks[to].own_keys().push(fact.hash, &fact.name);
     let head = Head {
         key,
         diff: -1,

@@ -93,7 +93,7 @@ impl Dealt {
             let print = fingerprint(hash.hash, head.at, head.bits, words);
             let to = owner_of(hash.hash, workers);
             let name = block.keys.names.get(head.key as usize);
-            let key = dealt.blocks[to].keys.push(hash, name);
+            let key = dealt.blocks[to].own_keys().push(hash, name);
             dealt.rows.push(Arrived {
                 id: head.id,
                 at: head.at,

@@ -5,6 +5,7 @@
 //! evaluated at the edge; a *word* is a measure as a fixed-point integer, or the code of a category.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -153,11 +154,13 @@ impl Keys {
 /// A batch of facts in arrival order.
 ///
 /// A row whose diff is 0 was left out after the block was made, and is no fact: whoever reads the
-/// block passes over it. Keys of which every row was left out may remain.
+/// block passes over it. Keys of which there is no row may remain: what a batch has for one worker
+/// shares its keys, even if it lies in several blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FactBlock {
-    /// The keys that occur.
-    pub keys: Keys,
+    /// The keys that occur, and perhaps others.
+    #[serde(with = "shared")]
+    pub keys: Arc<Keys>,
     /// One head a fact.
     pub heads: Vec<Head>,
     /// `stride` words a fact.
@@ -188,6 +191,11 @@ impl FactBlock {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
+    }
+
+    /// The keys, to add to them: its own from now on.
+    pub fn own_keys(&mut self) -> &mut Keys {
+        Arc::make_mut(&mut self.keys)
     }
 
     /// Whether each key has a row that was not left out.
@@ -230,6 +238,23 @@ impl FactBlock {
         );
         self.heads.push(head);
         self.words.extend_from_slice(words);
+    }
+}
+
+/// Shared keys travel as the keys.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Keys;
+
+    pub(super) fn serialize<S: Serializer>(keys: &Arc<Keys>, to: S) -> Result<S::Ok, S::Error> {
+        keys.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Keys>, D::Error> {
+        Keys::deserialize(from).map(Arc::new)
     }
 }
 

@@ -30,13 +30,15 @@ pub(super) struct Chunk<'a> {
 /// one part. Each part has a block for every owner of keys.
 pub(super) struct Deal<'a> {
     plan: &'a FactsPlan,
-    keys: &'a Keys,
+    keys: &'a Arc<Keys>,
     workers: usize,
     parts: Vec<Dealt>,
     /// By key: the worker that owns it.
     owners: Vec<u16>,
-    /// By part and key: the key's number in its block, or [`UNKNOWN`].
+    /// By key: its number among those of its owner, or [`UNKNOWN`].
     known: Vec<u32>,
+    /// By owner: the keys of its blocks, the same in all parts.
+    owned: Vec<Keys>,
     /// By shard: the worker that owns it.
     shards: Vec<u16>,
 }
@@ -46,7 +48,7 @@ const UNKNOWN: u32 = u32::MAX;
 impl<'a> Deal<'a> {
     pub(super) fn new(
         plan: &'a FactsPlan,
-        keys: &'a Keys,
+        keys: &'a Arc<Keys>,
         workers: usize,
         rows: usize,
     ) -> Deal<'a> {
@@ -72,14 +74,16 @@ impl<'a> Deal<'a> {
             parts,
             owners: Vec::new(),
             known: Vec::new(),
+            owned: Vec::new(),
             shards: Vec::new(),
         };
         if deal.is_whole() {
-            deal.parts[0].blocks[0].keys = keys.clone();
+            deal.parts[0].blocks[0].keys = Arc::clone(keys);
         } else {
             let owner = |hash: &u64| owner_of(*hash, workers) as u16;
             deal.owners = keys.hashes.iter().map(owner).collect();
-            deal.known = vec![UNKNOWN; keys.len() * count];
+            deal.known = vec![UNKNOWN; keys.len()];
+            deal.owned = vec![Keys::default(); workers];
             deal.shards = (0..SHARDS)
                 .map(|shard| (shard % workers as u64) as u16)
                 .collect();
@@ -152,10 +156,10 @@ impl<'a> Deal<'a> {
             if self.plan.deduplicated {
                 part.order.push(owner);
             }
-            let known = &mut self.known[number * self.keys.len() + key];
+            let known = &mut self.known[key];
             if *known == UNKNOWN {
                 let name = self.keys.names.get(key);
-                *known = part.blocks[to].keys.push(self.keys.hash(key as u32), name);
+                *known = self.owned[to].push(self.keys.hash(key as u32), name);
             }
             local = *known;
         }
@@ -170,7 +174,11 @@ impl<'a> Deal<'a> {
     }
 
     /// The parcels, and how many facts are in them or were hidden.
-    pub(super) fn finish(self) -> Vec<Parcel> {
+    pub(super) fn finish(mut self) -> Vec<Parcel> {
+        for (to, keys) in self.owned.into_iter().map(Arc::new).enumerate() {
+            let blocks = self.parts.iter_mut().map(|part| &mut part.blocks[to]);
+            blocks.for_each(|block| block.keys = Arc::clone(&keys));
+        }
         if self.plan.deduplicated {
             let parts = self.parts.into_iter().enumerate();
             let parts = parts.filter(|(_, part)| !part.rows.is_empty());

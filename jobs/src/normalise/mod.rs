@@ -104,6 +104,7 @@ impl Normaliser {
             None => Numbering::one("", rows),
             Some(column) => self.keys.of(batch.column(column))?,
         };
+        let keys = Arc::new(keys);
         let mut faults = faulty;
         let evaluation = evaluate(
             &self.categories,

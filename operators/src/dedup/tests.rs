@@ -58,7 +58,7 @@ fn dealt(rows: &[Row], to: usize, workers: usize) -> Dealt {
         let owner = owner_of(hash.hash, workers);
         dealt.order.push(owner as u16);
         let block = &mut dealt.blocks[owner];
-        let key = block.keys.push(hash, row.key);
+        let key = block.own_keys().push(hash, row.key);
         let head = Head {
             key,
             diff: 1,

@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tidegate_schemas::fact::{Fact, FactBlock, Head};
+use tidegate_schemas::fact::{Fact, FactBlock, Head, Keys};
 use tidegate_schemas::time::EventTime;
 
 use super::agenda::{Agenda, Entry};
@@ -93,12 +93,18 @@ pub(super) struct Count {
 }
 
 impl Count {
-    /// The facts of each key of a block, without the rows that were left out. Those before `passed`
-    /// are due.
-    pub(super) fn facts(block: &FactBlock, passed: EventTime, counts: &mut Vec<Count>) {
+    /// The facts of each key in blocks that share their keys, without the rows that were left out.
+    /// Those before `passed` are due.
+    pub(super) fn facts(
+        keys: &Keys,
+        blocks: &[Arc<FactBlock>],
+        passed: EventTime,
+        counts: &mut Vec<Count>,
+    ) {
         counts.clear();
-        counts.resize(block.keys.len(), Count::default());
-        for head in block.heads.iter().filter(|head| head.diff != 0) {
+        counts.resize(keys.len(), Count::default());
+        let heads = blocks.iter().flat_map(|block| &block.heads);
+        for head in heads.filter(|head| head.diff != 0) {
             let count = &mut counts[head.key as usize];
             let is_due = head.at < passed;
             count.due += u32::from(is_due);
@@ -181,22 +187,18 @@ impl Default for Backlog {
 }
 
 impl Backlog {
-    /// Takes in a block, without the rows that were left out; those before `passed` go to `due`.
-    /// `slots` has the slot of each of its keys, and `counts` is what [`Count::facts`] found. The
-    /// words of facts with the bits that `reads` says will be read.
+    /// Takes in blocks that share their keys, without the rows that were left out; those before
+    /// `passed` go to `due`. `slots` has the slot of each key, and `counts` is what [`Count::facts`]
+    /// found. The words of facts with the bits that `reads` says will be read.
     pub(super) fn add(
         &mut self,
-        block: Arc<FactBlock>,
+        blocks: Vec<Arc<FactBlock>>,
         slots: &[u32],
         counts: &mut [Count],
         reads: impl Fn(u64) -> bool,
         passed: EventTime,
         due: &mut Vec<Due>,
     ) {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.blocks.push((Arc::default(), 0));
-            self.blocks.len() as u32 - 1
-        });
         // From here on, where the next fact of each key goes.
         let mut first = self.ready.len() as u32;
         for (slot, Count { due: count, .. }) in slots.iter().zip(&mut *counts) {
@@ -210,23 +212,26 @@ impl Backlog {
             first += std::mem::replace(count, first);
         }
         self.ready.resize(first as usize, Ready::ROOM);
-        let mut facts = 0;
-        let present = block.heads.iter().zip(0..);
-        for (head, row) in present.filter(|(head, _)| head.diff != 0) {
-            facts += 1;
-            let spot = Spot::new(index, row, reads(head.bits), head.diff);
-            if head.at < passed {
-                let place = &mut counts[head.key as usize].due;
-                self.ready[*place as usize] = Ready::new(head, spot);
-                *place += 1;
-            } else {
-                let slot = slots[head.key as usize];
-                self.facts.push(head.at, Waiting { slot, spot });
+        for block in blocks {
+            let index = self.free.pop().unwrap_or_else(|| {
+                self.blocks.push((Arc::default(), 0));
+                self.blocks.len() as u32 - 1
+            });
+            let mut waiting = 0;
+            let present = block.heads.iter().zip(0..);
+            for (head, row) in present.filter(|(head, _)| head.diff != 0) {
+                let spot = Spot::new(index, row, reads(head.bits), head.diff);
+                if head.at < passed {
+                    let place = &mut counts[head.key as usize].due;
+                    self.ready[*place as usize] = Ready::new(head, spot);
+                    *place += 1;
+                } else {
+                    let slot = slots[head.key as usize];
+                    self.facts.push(head.at, Waiting { slot, spot });
+                    waiting += 1;
+                }
             }
-        }
-        match facts {
-            0 => self.free.push(index),
-            _ => self.blocks[index as usize] = (block, facts),
+            self.blocks[index as usize] = (block, waiting);
         }
     }
 
@@ -307,10 +312,15 @@ impl Backlog {
     /// `late` is room that is kept from call to call.
     #[inline]
     pub(super) fn gather(&mut self, due: &[Due], late: &mut Vec<Ready>) -> Range<usize> {
-        // Facts of one block lie side by side already. Others are copied behind all.
         self.ready.truncate(self.end);
+        let takes_back = |due: &Due| {
+            let mut facts = self.ready[due.range()].iter();
+            facts.any(|fact| fact.spot.takes_back())
+        };
+        let takes_back = due.iter().any(takes_back);
+        // What lies side by side already stays where it is. Other facts are copied behind all.
         let range = match due {
-            [only] => only.range(),
+            [only] if !takes_back => only.range(),
             _ => {
                 for due in due {
                     self.ready.extend_from_within(due.range());
@@ -320,7 +330,7 @@ impl Backlog {
         };
         let facts = &mut self.ready[range.clone()];
         sort_mostly_sorted(facts, late, Ready::place);
-        match facts.iter().any(|fact| fact.spot.takes_back()) {
+        match takes_back {
             true => range.start..range.start + take_back(facts),
             false => range,
         }
@@ -334,15 +344,13 @@ impl Backlog {
 
     /// What was due has been dealt with.
     pub(super) fn done(&mut self) {
-        self.ready.truncate(self.end);
-        let one_block = |a: &Ready, b: &Ready| a.spot.block == b.spot.block;
-        for run in self.ready.chunk_by(one_block) {
-            let spot = run[0].spot;
-            let (block, left) = &mut self.blocks[spot.block()];
-            *left -= run.len() as u32;
-            if *left == 0 {
+        for fact in &self.ready[self.waited..self.end] {
+            self.blocks[fact.spot.block()].1 -= 1;
+        }
+        for ((block, waiting), index) in self.blocks.iter_mut().zip(0..) {
+            if *waiting == 0 && !block.is_empty() {
                 *block = Arc::default();
-                self.free.push(spot.block);
+                self.free.push(index);
             }
         }
         self.ready.clear();

@@ -248,9 +248,7 @@ impl<L: Logic> Driver<L> {
                     keys.tables(logic, &tables);
                 }
                 let passed = watermark.unwrap_or(EventTime::MIN);
-                facts
-                    .into_iter()
-                    .for_each(|block| keys.facts(logic, block, passed));
+                keys.facts(logic, facts, passed);
                 if let Some(watermark) = watermark {
                     keys.advance(logic, watermark, settled);
                 }

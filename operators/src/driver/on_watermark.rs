@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tidegate_schemas::fact::{FactBlock, Head};
+use tidegate_schemas::fact::{FactBlock, Head, Keys};
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::EventTime;
 
@@ -58,22 +58,37 @@ impl<L: Logic> OnWatermark<L> {
         }
     }
 
-    /// Takes in a block of a tick whose watermark is `watermark`: most facts of a replay are before it
-    /// when they come.
-    pub(super) fn facts(&mut self, logic: &L, block: Arc<FactBlock>, watermark: EventTime) {
-        if block.is_empty() {
-            return;
+    /// Takes in the blocks of a tick whose watermark is `watermark`: most facts of a replay are before
+    /// it when they come.
+    pub(super) fn facts(&mut self, logic: &L, blocks: Vec<Arc<FactBlock>>, watermark: EventTime) {
+        let mut blocks = blocks;
+        blocks.retain(|block| !block.is_empty());
+        while let Some(first) = blocks.first() {
+            // What shares its keys looks them up once.
+            let keys = Arc::clone(&first.keys);
+            let same = |block: &mut Arc<FactBlock>| Arc::ptr_eq(&block.keys, &keys);
+            let same = blocks.extract_if(.., same).collect();
+            self.facts_of(logic, &keys, same, watermark);
         }
+    }
+
+    fn facts_of(
+        &mut self,
+        logic: &L,
+        keys: &Keys,
+        blocks: Vec<Arc<FactBlock>>,
+        watermark: EventTime,
+    ) {
         let counts = &mut self.counts;
-        Count::facts(&block, watermark, counts);
-        let slots = self.store.slots_of(&block.keys, |key| counts[key].any());
+        Count::facts(keys, &blocks, watermark, counts);
+        let slots = self.store.slots_of(keys, |key| counts[key].any());
         for (slot, count) in slots.iter().zip(&*counts).filter(|(_, c)| c.waiting > 0) {
             self.store.get_mut(*slot).waiting += count.waiting;
         }
         let reads = |bits| logic.reads(bits);
         let passed = &mut self.passed;
         self.backlog
-            .add(block, &slots, counts, reads, watermark, passed);
+            .add(blocks, &slots, counts, reads, watermark, passed);
     }
 
     /// A row of a broadcast table: keys that it can matter to are looked at again when its time comes.
@@ -236,7 +251,7 @@ impl<L: Logic> OnWatermark<L> {
             let index = self.store.find_or_add(hash, name);
             self.store.get_mut(index).state = logic.decode(from)?;
             loaded.push(index);
-            let key = block.keys.push(hash, name);
+            let key = block.own_keys().push(hash, name);
             for _ in 0..from.unsigned("how many facts of a key wait")? {
                 let diff = if from.bool("what a fact does")? {
                     -1
@@ -260,7 +275,7 @@ impl<L: Logic> OnWatermark<L> {
                 block.push(head, &words);
             }
         }
-        self.facts(logic, Arc::new(block), EventTime::MIN);
+        self.facts(logic, vec![Arc::new(block)], EventTime::MIN);
         for index in loaded {
             let wake = logic.wake(&self.store.get_mut(index).state);
             self.rest(index, wake);

@@ -173,7 +173,7 @@ fn block<const N: usize>(
         let known = block.keys.names.iter().position(|name| name == event.key);
         let key = match known {
             Some(key) => key as u32,
-            None => block.keys.push(KeyHash::of(&event.key), &event.key),
+            None => block.own_keys().push(KeyHash::of(&event.key), &event.key),
         };
         let head = Head {
             key,

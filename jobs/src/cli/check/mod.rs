@@ -154,7 +154,7 @@ select = ["id", "asks_1h + 1 as next"]
             "{text}"
         );
         assert!(
-            text.contains("24 bytes for each row of the last 10m"),
+            text.contains("40 to 56 bytes for each row of the last 10m"),
             "{text}"
         );
     }

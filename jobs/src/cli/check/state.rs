@@ -32,7 +32,7 @@ pub(super) fn section(job: &Job) -> String {
         if let Some(dedupe) = &source.dedupe {
             let keep = dedupe.keep(job.job.lateness);
             lines.push(format!(
-                "ids of {name}: 24 bytes for each row of the last {keep}"
+                "ids of {name}: 40 to 56 bytes for each row of the last {keep}"
             ));
         }
     }

@@ -187,7 +187,7 @@ fn assert_same(found: &Standing, expected: &Standing, context: &str) {
 fn block<'a>(versions: impl IntoIterator<Item = (&'a Version, i32)>) -> FactBlock {
     let mut block = FactBlock::new(2);
     for key in KEYS {
-        block.keys.push(KeyHash::of(key), key);
+        block.own_keys().push(KeyHash::of(key), key);
     }
     for (version, diff) in versions {
         let head = Head {
