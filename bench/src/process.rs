@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{self, Read},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -64,6 +65,22 @@ impl std::fmt::Display for CommandLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0.join(" "))
     }
+}
+
+/// Sees to it that the answers of earlier runs are gone: to replace a file takes time that tells nothing.
+///
+/// # Errors
+/// If one cannot be removed.
+pub fn without(answers: &[PathBuf]) -> Result<(), Error> {
+    for answer in answers {
+        match fs::remove_file(answer) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::write(answer)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// What a run took, from start to end of the process.

@@ -176,14 +176,18 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
     worked?;
     finished?;
     let stopped = watch.is_stopped();
+    let seals = !stopped || unending;
+    if seals {
+        outputs.handles.iter().for_each(SinkHandle::begin_to_seal);
+    }
     let mut sealed = Vec::new();
     // One by one, so that those that are left are aborted when one fails.
     while !outputs.handles.is_empty() {
         let handle = outputs.handles.remove(0);
-        if stopped && !unending {
-            handle.abort()?;
-        } else {
+        if seals {
             sealed.push(handle.seal()?);
+        } else {
+            handle.abort()?;
         }
     }
     let account = watch.account();

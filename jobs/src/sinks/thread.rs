@@ -195,8 +195,15 @@ impl SinkHandle {
     /// # Errors
     /// The first thing that failed, now or before.
     pub fn seal(self) -> Result<SealedSink, SinkError> {
-        self.end(Message::Finish)
+        self.begin_to_seal();
+        self.end()
             .and_then(|(sealed, name)| sealed.ok_or_else(|| Problem::Closed.of(&name)))
+    }
+
+    /// Lets the sink do what [`SinkHandle::seal`] will wait for, so that several do it at once.
+    pub fn begin_to_seal(&self) {
+        // A thread that has failed or finished listens no more: the join tells which.
+        let _ = self.to.send(Message::Finish);
     }
 
     /// Ends the sink without making unfinished files appear.
@@ -204,12 +211,11 @@ impl SinkHandle {
     /// # Errors
     /// What had failed before.
     pub fn abort(self) -> Result<(), SinkError> {
-        self.end(Message::Abort).map(|_| ())
+        let _ = self.to.send(Message::Abort);
+        self.end().map(|_| ())
     }
 
-    fn end(self, message: Message) -> Result<(Option<SealedSink>, String), SinkError> {
-        // A thread that has failed listens no more: the join tells why.
-        let _ = self.to.send(message);
+    fn end(self) -> Result<(Option<SealedSink>, String), SinkError> {
         drop(self.to);
         let sealed = self
             .thread

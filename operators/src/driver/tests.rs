@@ -191,6 +191,20 @@ fn toy_block(events: &[Event]) -> FactBlock {
     block(events, |_| 0, |event| [event.word])
 }
 
+/// The rows of a block in two that share its keys, those of an id in one of them.
+fn in_two(block: &FactBlock) -> Vec<Arc<FactBlock>> {
+    let part = |odd: u64| {
+        let mut part = FactBlock::new(block.stride);
+        part.keys = Arc::clone(&block.keys);
+        let rows = block.heads.iter().enumerate();
+        for (row, head) in rows.filter(|(_, head)| head.id % 2 == odd) {
+            part.push(*head, block.words(row));
+        }
+        Arc::new(part)
+    };
+    vec![part(0), part(1)]
+}
+
 /// Cuts events into ticks, each with the watermark after it.
 fn ticks(events: &[Event], random: &mut StdRng) -> Vec<(Vec<Event>, EventTime)> {
     let mut ticks = Vec::new();
@@ -222,7 +236,7 @@ fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, 
     let (mut live, mut settled) = (Collection::new(), Collection::new());
     for (tick, (events, watermark)) in ticks.iter().enumerate() {
         let arrivals = Arrivals {
-            facts: vec![Arc::new(toy_block(events))],
+            facts: in_two(&toy_block(events)),
             tables: Vec::new(),
             watermark: Some(*watermark),
         };
