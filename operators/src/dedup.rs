@@ -40,7 +40,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::parcel::{Arrived, Content, Dealt, Parcel, owner_of};
+use crate::parcel::{Arrived, Content, Dealt, Parcel, owner_of, shard_of};
 use ids::{Ids, Seen};
 
 /// What to do with a row whose id is known but whose content differs.
@@ -85,10 +85,20 @@ pub fn spread(id: u64) -> u64 {
     id ^ id >> 31
 }
 
+/// So many ids that count up are known beside each other, by one worker.
+const NEIGHBOURS: u64 = 8;
+
+/// The shard of an id.
+#[inline]
+#[must_use]
+pub fn id_shard(id: u64) -> u64 {
+    shard_of(spread(id / NEIGHBOURS))
+}
+
 /// The worker that knows whether an id was seen.
 #[must_use]
 pub fn id_owner(id: u64, workers: usize) -> usize {
-    owner_of(spread(id), workers)
+    (id_shard(id) % workers as u64) as usize
 }
 
 /// A hash of what a row says: its key (by hash), time, bits and words.
@@ -217,14 +227,12 @@ impl Dedup {
     fn leave_out(&mut self, dealt: &mut Dealt) {
         let (mut known, mut conflicts) = (0, 0);
         let mut taken_back = Vec::new();
-        let mut places = Places::new(dealt.blocks.len(), &dealt.order);
         let latest = self.settings.on_conflict == OnConflict::Latest;
         for (number, row) in dealt.rows.iter().enumerate() {
             if number % AHEAD == 0 {
                 let soon = dealt.rows[number..].iter().take(AHEAD);
                 black_box(soon.fold(0, |sum, row| sum ^ self.ids.touch(row.id)));
             }
-            let place = places.of(number);
             let Arrived {
                 id,
                 at,
@@ -236,7 +244,7 @@ impl Dedup {
                 Verdict::Known(differs) => {
                     known += 1;
                     conflicts += u64::from(differs);
-                    if let Some((block, row)) = place {
+                    if let Some((block, row)) = dealt.place(number) {
                         dealt.blocks[block].heads[row].diff = 0;
                     }
                     continue;
@@ -248,6 +256,7 @@ impl Dedup {
                 }
             }
             if latest {
+                let place = dealt.place(number);
                 self.remember(id, place.map(|(block, row)| (&dealt.blocks[block], row)));
             }
         }
@@ -364,35 +373,4 @@ fn take_back(dealt: &mut Dealt, old: Seen, fact: &Remembered) {
         bits: fact.bits,
     };
     dealt.blocks[to].push(head, &fact.words);
-}
-
-/// Finds the rows of dealt blocks in arrival order.
-struct Places<'a> {
-    order: &'a [u16],
-    /// By block: the row that comes next.
-    next: Vec<usize>,
-}
-
-impl<'a> Places<'a> {
-    fn new(blocks: usize, order: &'a [u16]) -> Places<'a> {
-        Places {
-            order,
-            next: vec![0; blocks],
-        }
-    }
-
-    /// The block and row of row `number`; `None` when it is hidden. To be asked in order.
-    #[inline]
-    fn of(&mut self, number: usize) -> Option<(usize, usize)> {
-        if self.order.is_empty() {
-            return Some((0, number));
-        }
-        let block = self.order[number];
-        if block == Dealt::HIDDEN {
-            return None;
-        }
-        let next = &mut self.next[usize::from(block)];
-        *next += 1;
-        Some((usize::from(block), *next - 1))
-    }
 }

@@ -46,16 +46,32 @@ pub struct TableRow {
 /// Facts for the worker that knows their ids, dealt out to the workers that own their keys: what
 /// deduplication leaves of a block goes on as it is.
 ///
-/// Which of two rows is the first depends on `order` alone, not on how many blocks there are.
+/// Which of two rows is the first depends on the order of `rows` alone, not on how many blocks there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dealt {
     /// One block for each worker, each in arrival order.
     pub blocks: Vec<FactBlock>,
     /// What there is to know of each row, in arrival order.
     pub rows: Vec<Arrived>,
-    /// Where each row is, in arrival order: the number of its block, or [`Dealt::HIDDEN`]. Empty when
-    /// there is one block and nothing is hidden.
-    pub order: Vec<u16>,
+    /// Where each row is, in arrival order. Empty when there is one block and nothing is hidden.
+    pub places: Vec<Place>,
+}
+
+/// Where a row is among dealt blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The number of its block.
+    pub block: u16,
+    /// Its row there.
+    pub row: u32,
+}
+
+impl Place {
+    /// Nowhere: a hidden row.
+    pub const HIDDEN: Place = Place {
+        block: u16::MAX,
+        row: u32::MAX,
+    };
 }
 
 /// What deduplication looks at of a row. It is all there is of a hidden row, which nobody else looks at.
@@ -72,9 +88,6 @@ pub struct Arrived {
 }
 
 impl Dealt {
-    /// Stands in [`Dealt::order`] for the next of [`Dealt::hidden`].
-    pub const HIDDEN: u16 = u16::MAX;
-
     /// No rows yet, for `workers` workers and facts of `stride` words.
     #[must_use]
     pub fn new(workers: usize, stride: usize) -> Dealt {
@@ -82,6 +95,17 @@ impl Dealt {
             blocks: vec![FactBlock::new(stride); workers],
             ..Dealt::default()
         }
+    }
+
+    /// The block and row of row `number`; `None` when it is hidden.
+    #[inline]
+    #[must_use]
+    pub fn place(&self, number: usize) -> Option<(usize, usize)> {
+        if self.places.is_empty() {
+            return Some((0, number));
+        }
+        let place = self.places[number];
+        (place != Place::HIDDEN).then_some((usize::from(place.block), place.row as usize))
     }
 
     /// The rows of a block, none of them hidden, of a source that had shown nothing before.
@@ -100,7 +124,10 @@ impl Dealt {
                 print,
                 newest: EventTime::MIN,
             });
-            dealt.order.push(to as u16);
+            dealt.places.push(Place {
+                block: to as u16,
+                row: dealt.blocks[to].len() as u32,
+            });
             dealt.blocks[to].push(Head { key, ..*head }, words);
         }
         dealt

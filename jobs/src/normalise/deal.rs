@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidegate_operators::dedup::{fingerprint, spread};
-use tidegate_operators::parcel::{Arrived, Content, Dealt, Parcel, SHARDS, owner_of, shard_of};
+use tidegate_operators::dedup::{fingerprint, id_shard};
+use tidegate_operators::parcel::{Arrived, Content, Dealt, Parcel, Place, SHARDS, owner_of};
 use tidegate_schemas::fact::{FactBlock, Head, Keys};
 use tidegate_schemas::time::EventTime;
 
@@ -33,17 +33,13 @@ pub(super) struct Deal<'a> {
     keys: &'a Arc<Keys>,
     workers: usize,
     parts: Vec<Dealt>,
-    /// By key: the worker that owns it.
-    owners: Vec<u16>,
-    /// By key: its number among those of its owner, or [`UNKNOWN`].
-    known: Vec<u32>,
+    /// By key: the worker that owns it, and its number among the keys of that.
+    homes: Vec<(u16, u32)>,
     /// By owner: the keys of its blocks, the same in all parts.
     owned: Vec<Keys>,
     /// By shard: the worker that owns it.
     shards: Vec<u16>,
 }
-
-const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Deal<'a> {
     pub(super) fn new(
@@ -61,6 +57,9 @@ impl<'a> Deal<'a> {
         for part in &mut parts {
             if plan.deduplicated {
                 part.rows.reserve(share * workers);
+                if count * workers > 1 {
+                    part.places.reserve(share * workers);
+                }
             }
             for block in &mut part.blocks {
                 block.heads.reserve(share);
@@ -72,18 +71,21 @@ impl<'a> Deal<'a> {
             keys,
             workers,
             parts,
-            owners: Vec::new(),
-            known: Vec::new(),
+            homes: Vec::new(),
             owned: Vec::new(),
             shards: Vec::new(),
         };
         if deal.is_whole() {
             deal.parts[0].blocks[0].keys = Arc::clone(keys);
         } else {
-            let owner = |hash: &u64| owner_of(*hash, workers) as u16;
-            deal.owners = keys.hashes.iter().map(owner).collect();
-            deal.known = vec![UNKNOWN; keys.len()];
             deal.owned = vec![Keys::default(); workers];
+            let home = |key: usize| {
+                let hash = keys.hash(key as u32);
+                let owner = owner_of(hash.hash, workers);
+                let number = deal.owned[owner].push(hash, keys.names.get(key));
+                (owner as u16, number)
+            };
+            deal.homes = (0..keys.len()).map(home).collect();
             deal.shards = (0..SHARDS)
                 .map(|shard| (shard % workers as u64) as u16)
                 .collect();
@@ -135,7 +137,7 @@ impl<'a> Deal<'a> {
         let (at, bits) = (chunk.times[row], chunk.bits[row]);
         let number = match self.parts.len() {
             1 => 0,
-            _ => usize::from(self.shards[shard_of(spread(id)) as usize]),
+            _ => usize::from(self.shards[id_shard(id) as usize]),
         };
         let part = &mut self.parts[number];
         if self.plan.deduplicated {
@@ -144,24 +146,19 @@ impl<'a> Deal<'a> {
         let words = words(chunk, row, self.plan);
         if (self.plan.seen.as_ref()).is_some_and(|seen| !seen.sees(bits, words)) {
             if self.plan.deduplicated {
-                part.order.push(Dealt::HIDDEN);
+                part.places.push(Place::HIDDEN);
             }
             return;
         }
-        let mut to = 0;
-        let mut local = key as u32;
-        if !self.known.is_empty() {
-            let owner = self.owners[key];
-            to = usize::from(owner);
+        let (mut to, mut local) = (0, key as u32);
+        if let Some((owner, number)) = self.homes.get(key) {
+            (to, local) = (usize::from(*owner), *number);
             if self.plan.deduplicated {
-                part.order.push(owner);
+                part.places.push(Place {
+                    block: *owner,
+                    row: part.blocks[to].len() as u32,
+                });
             }
-            let known = &mut self.known[key];
-            if *known == UNKNOWN {
-                let name = self.keys.names.get(key);
-                *known = self.owned[to].push(self.keys.hash(key as u32), name);
-            }
-            local = *known;
         }
         let head = Head {
             key: local,

@@ -2,7 +2,7 @@
 
 use tidegate_schemas::time::EventTime;
 
-use super::spread;
+use super::{NEIGHBOURS, spread};
 
 /// What is known of an id.
 #[derive(Clone, Copy, Debug)]
@@ -101,9 +101,6 @@ struct Table {
 }
 
 const FREE: u64 = 0;
-
-/// So many ids in a row lie beside each other.
-const NEIGHBOURS: u64 = 8;
 
 /// A cell, and what its upper half is when it has the id that was looked for.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dedup::ids::SMALL;
-use crate::parcel::Arrived;
+use crate::parcel::{Arrived, Place};
 
 mod order;
 
@@ -52,11 +52,14 @@ fn dealt(rows: &[Row], to: usize, workers: usize) -> Dealt {
             newest: EventTime(row.newest),
         });
         if row.hidden {
-            dealt.order.push(Dealt::HIDDEN);
+            dealt.places.push(Place::HIDDEN);
             continue;
         }
         let owner = owner_of(hash.hash, workers);
-        dealt.order.push(owner as u16);
+        dealt.places.push(Place {
+            block: owner as u16,
+            row: dealt.blocks[owner].len() as u32,
+        });
         let block = &mut dealt.blocks[owner];
         let key = block.own_keys().push(hash, row.key);
         let head = Head {
@@ -68,8 +71,8 @@ fn dealt(rows: &[Row], to: usize, workers: usize) -> Dealt {
         };
         block.push(head, &[row.word]);
     }
-    if workers == 1 && !dealt.order.contains(&Dealt::HIDDEN) {
-        dealt.order.clear();
+    if workers == 1 && !dealt.places.contains(&Place::HIDDEN) {
+        dealt.places.clear();
     }
     dealt
 }

@@ -213,10 +213,7 @@ impl Backlog {
         }
         self.ready.resize(first as usize, Ready::ROOM);
         for block in blocks {
-            let index = self.free.pop().unwrap_or_else(|| {
-                self.blocks.push((Arc::default(), 0));
-                self.blocks.len() as u32 - 1
-            });
+            let index = self.room();
             let mut waiting = 0;
             let present = block.heads.iter().zip(0..);
             for (head, row) in present.filter(|(head, _)| head.diff != 0) {
@@ -233,6 +230,14 @@ impl Backlog {
             }
             self.blocks[index as usize] = (block, waiting);
         }
+    }
+
+    /// An index for a block.
+    fn room(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.blocks.push((Arc::default(), 0));
+            self.blocks.len() as u32 - 1
+        })
     }
 
     /// Moves the facts before the watermark to `due`; those of one moment stay in order of arrival.

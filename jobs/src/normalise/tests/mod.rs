@@ -207,20 +207,19 @@ fn found(block: &FactBlock, row: usize) -> Found {
 fn unpack(dealt: &Dealt) -> Vec<(Result<Found, u64>, u64)> {
     let mut next = vec![0; dealt.blocks.len()];
     let row = |(number, row): (usize, &Arrived)| {
-        let to = dealt.order.get(number).copied().unwrap_or(0);
-        if to == Dealt::HIDDEN {
+        let Some((to, place)) = dealt.place(number) else {
             return (Err(row.id), row.print);
-        }
-        let to = usize::from(to);
-        let fact = found(&dealt.blocks[to], next[to]);
+        };
+        let fact = found(&dealt.blocks[to], place);
+        assert_eq!(place, next[to], "the rows of a block are in order");
         next[to] += 1;
-        assert_eq!(owner_of(KeyHash::of(&fact.2).hash, dealt.blocks.len()), to);
         assert_eq!((fact.0, fact.1), (row.id, row.at.0));
+        assert_eq!(owner_of(KeyHash::of(&fact.2).hash, dealt.blocks.len()), to);
         (Ok(fact), row.print)
     };
     let rows = dealt.rows.iter().enumerate().map(row).collect();
     let all: Vec<usize> = dealt.blocks.iter().map(FactBlock::len).collect();
-    assert_eq!(next, all, "the order tells of every row");
+    assert_eq!(next, all, "every row has its place");
     rows
 }
 
