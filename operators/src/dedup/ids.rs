@@ -168,3 +168,46 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    #[test]
+    fn ids_are_known_as_in_a_plain_map_while_the_table_fills_grows_and_is_swept() {
+        for seed in 0..4 {
+            let mut random = StdRng::seed_from_u64(seed);
+            let (mut ids, mut map) = (Ids::default(), HashMap::new());
+            for now in 0..60_000i64 {
+                // Half of the ids count up, the others lie anywhere; some come again.
+                let id = match random.random_range(0..4) {
+                    0 | 1 => now as u64,
+                    2 => random.random_range(0..40_000) * 977,
+                    _ => random.random::<u64>(),
+                };
+                let seen = Seen {
+                    id,
+                    at: EventTime(now),
+                    print: id ^ 7,
+                };
+                let known = ids.meet(seen).map(|known| (known.id, known.at));
+                let expected = map.get(&id).map(|at| (id, *at));
+                assert_eq!(known, expected, "seed {seed}, row {now}");
+                map.entry(id).or_insert(EventTime(now));
+                if now % 500 == 0 {
+                    let horizon = EventTime(now - 9_000);
+                    if ids.sweep(horizon) {
+                        map.retain(|_, at| *at >= horizon);
+                    }
+                    assert_eq!(ids.iter().count(), map.len());
+                    assert!(map.keys().all(|id| ids.knows(*id)), "seed {seed}");
+                }
+            }
+        }
+    }
+}

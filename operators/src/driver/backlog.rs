@@ -389,3 +389,40 @@ fn take_back(facts: &mut [Ready]) -> usize {
     facts[..kept.len()].copy_from_slice(&kept);
     kept.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_schemas::names::KeyHash;
+
+    #[test]
+    fn a_block_is_given_back_with_its_last_fact() {
+        let mut block = FactBlock::new(0);
+        let key = block.own_keys().push(KeyHash::of("a"), "a");
+        for at in [1, 5, 9] {
+            let at = EventTime(at);
+            let (diff, id, bits) = (1, 0, 0);
+            let head = Head {
+                key,
+                diff,
+                at,
+                id,
+                bits,
+            };
+            block.push(head, &[]);
+        }
+        let block = Arc::new(block);
+        let (mut backlog, mut counts) = (Backlog::default(), Vec::new());
+        let blocks = vec![Arc::clone(&block)];
+        let (passed, mut due) = (EventTime(3), Vec::new());
+        Count::facts(&block.keys, &blocks, passed, &mut counts);
+        backlog.add(blocks, &[0], &mut counts, |_| false, passed, &mut due);
+        for (watermark, facts, holders) in [(3, 1, 2), (6, 1, 2), (10, 1, 1)] {
+            backlog.release(EventTime(watermark), &mut due);
+            assert_eq!(due.len(), facts, "at {watermark}");
+            backlog.done();
+            due.clear();
+            assert_eq!(Arc::strong_count(&block), holders, "at {watermark}");
+        }
+    }
+}
