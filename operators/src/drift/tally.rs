@@ -164,7 +164,7 @@ impl Tally {
     }
 }
 
-/// Counts by category: open addressing, linear probing, at most a quarter full, so that a category is
+/// Counts by category: open addressing, linear probing, at most one place in sixteen taken, so that a category is
 /// mostly where it is looked for first.
 #[derive(Clone, Debug)]
 struct Table {

@@ -48,7 +48,7 @@ impl Entity {
         registers: &mut Vec<i64>,
         out: &mut Outputs,
     ) {
-        more.watched.set(Watched::default());
+        more.watched.set(Watched::NOTHING);
         let tables = &*self.tables.borrow();
         for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
             if trigger.wants(state, at) {
@@ -109,12 +109,12 @@ impl Entity {
             let next = watches.filter_map(|(trigger, state)| trigger.watch(state, &tables));
             watched = Watched {
                 changes: self.changes.get(),
-                next: next.min(),
+                next: next.min().unwrap_or(EventTime::MAX),
             };
             more.watched.set(watched);
         }
-        let next = watched.next?;
-        (more.due.is_none_or(|due| next > due)).then_some(next)
+        let next = watched.next;
+        (next < EventTime::MAX && more.due.is_none_or(|due| next > due)).then_some(next)
     }
 
     #[inline]

@@ -19,7 +19,7 @@ use crate::triggers;
 pub(super) struct More {
     pub(super) features: SmallVec<[features::State; 1]>,
     pub(super) triggers: SmallVec<[triggers::State; 1]>,
-    pub(super) others: Vec<SessionState>,
+    pub(super) others: Box<[SessionState]>,
     /// A moment without facts at which the triggers are still to be evaluated.
     pub(super) due: Option<EventTime>,
     pub(super) watched: Cell<Watched>,
@@ -27,10 +27,18 @@ pub(super) struct More {
 
 /// When a table that the key looks up changes next, as was found when the tables had changed so
 /// often. It is not saved.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Watched {
     pub(super) changes: u64,
-    pub(super) next: Option<EventTime>,
+    /// `MAX` if it does not.
+    pub(super) next: EventTime,
+}
+
+impl Watched {
+    pub(super) const NOTHING: Watched = Watched {
+        changes: 0,
+        next: EventTime::MAX,
+    };
 }
 
 impl More {
@@ -39,9 +47,13 @@ impl More {
         Box::new(More {
             features: features.map(|_| features::State::default()).collect(),
             triggers: triggers.map(|_| triggers::State::default()).collect(),
-            others: vec![SessionState::default(); entity.others.len()],
+            others: entity
+                .others
+                .iter()
+                .map(|_| SessionState::default())
+                .collect(),
             due: None,
-            watched: Cell::default(),
+            watched: Cell::new(Watched::NOTHING),
         })
     }
 }
@@ -136,7 +148,7 @@ impl Entity {
             others: others.map(|s| s.decode(from)).collect::<Result<_, _>>()?,
             triggers: triggers.map(|t| t.decode(from)).collect::<Result<_, _>>()?,
             due: from.option("a moment to evaluate", |from| from.time("a time"))?,
-            watched: Cell::default(),
+            watched: Cell::new(Watched::NOTHING),
         }))
     }
 }

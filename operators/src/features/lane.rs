@@ -114,16 +114,18 @@ impl Lanes {
         }
     }
 
-    /// Takes the lanes out.
-    pub(super) fn take(&mut self) -> Vec<Lane> {
-        let lanes = self.own().iter_mut().map(|lane| Lane {
-            ring: std::mem::take(&mut lane.ring),
-            parts: std::mem::take(&mut lane.parts),
-            ..*lane
-        });
-        let lanes = lanes.collect();
-        self.0 = None;
-        lanes
+    /// Puts a lane at `place`.
+    pub(super) fn insert(&mut self, place: usize, lane: Lane) {
+        let (before, behind) = self.own().split_at_mut(place);
+        let before = before.iter_mut().map(Lane::take).chain([lane]);
+        self.0 = Some(before.chain(behind.iter_mut().map(Lane::take)).collect());
+    }
+
+    /// Drops the lanes whose index is [`Lane::GONE`].
+    pub(super) fn drop_gone(&mut self) {
+        let lanes = self.own().iter_mut();
+        let rest = lanes.filter(|lane| lane.index != Lane::GONE);
+        *self = rest.map(Lane::take).collect::<Vec<Lane>>().into();
     }
 }
 
@@ -137,6 +139,15 @@ impl Lane {
             parts: plan.parts.iter().map(|part| part.start()).collect(),
             due: EventTime::MAX,
             index,
+        }
+    }
+
+    /// What the lane is, when it goes elsewhere.
+    fn take(&mut self) -> Lane {
+        Lane {
+            ring: std::mem::take(&mut self.ring),
+            parts: std::mem::take(&mut self.parts),
+            ..*self
         }
     }
 

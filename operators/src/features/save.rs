@@ -62,7 +62,7 @@ impl Features {
         Ok(State {
             due,
             lanes: lanes.into(),
-            pending,
+            pending: pending.into(),
             rare,
             dirty,
         })

@@ -1,14 +1,18 @@
 //! What the features keep of one key.
 
+use smallvec::SmallVec;
 use tidegate_schemas::time::EventTime;
 
 use super::current::Emitted;
 use super::lane::{Lane, LanePlan, Lanes};
 
+/// The id and the carried words of each anchor of an instant: mostly there is one, which needs no room of its own.
+pub(super) type Pending = SmallVec<[i64; 2]>;
+
 /// The state of one key.
 ///
 /// # State
-/// 64 B and the lanes that are in use, which copies share until one of them changes; a key whose facts pass no filter has nothing but these.
+/// 72 B and the lanes that are in use, which copies share until one of them changes; a key whose facts pass no filter has nothing but these.
 #[derive(Clone, Debug)]
 pub struct State {
     /// When to be called next: [`State::NOTHING`], a time, or never ([`EventTime::MAX`]).
@@ -16,7 +20,7 @@ pub struct State {
     /// Lanes in use, by index.
     pub(super) lanes: Lanes,
     /// Anchors of the present instant: the id and the carried words of each.
-    pub(super) pending: Vec<i64>,
+    pub(super) pending: Pending,
     /// What only some jobs need.
     pub(super) rare: Option<Box<Rare>>,
     /// Whether a fact has entered since the last instant.
@@ -39,7 +43,7 @@ impl Default for State {
         State {
             due: State::NOTHING,
             lanes: Lanes::default(),
-            pending: Vec::new(),
+            pending: Pending::new(),
             rare: None,
             dirty: false,
         }
@@ -80,9 +84,8 @@ impl State {
         let before = lanes.take_while(|lane| lane.index < wanted).count();
         let known = self.lanes.get(before);
         if known.is_none_or(|lane| lane.index != wanted) {
-            let mut lanes = self.lanes.take();
-            lanes.insert(before, Lane::new(&plans[index], wanted));
-            self.lanes = lanes.into();
+            let lane = Lane::new(&plans[index], wanted);
+            self.lanes.insert(before, lane);
         }
         &mut self.lanes.own()[before]
     }
@@ -117,9 +120,7 @@ impl State {
             }
         }
         if gone > 0 {
-            let mut lanes = self.lanes.take();
-            lanes.retain(|lane| lane.index != Lane::GONE);
-            self.lanes = lanes.into();
+            self.lanes.drop_gone();
         }
     }
 

@@ -14,7 +14,7 @@ pub struct State {
     pub(super) last: Option<EventTime>,
     pub(super) open: Option<Box<Open>>,
     /// The ids of the anchors of the instant that is under way, in order.
-    pub(super) anchors: Vec<u64>,
+    pub(super) anchors: SmallVec<[u64; 2]>,
     pub(super) looked: Option<Looked>,
 }
 
