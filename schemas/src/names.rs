@@ -52,6 +52,12 @@ pub fn code_of(text: &str) -> i64 {
     }
 }
 
+/// Room for what follows so many: a few more than last time need not be moved to a larger place.
+#[must_use]
+pub(crate) fn ample(len: usize) -> usize {
+    len + len / 4
+}
+
 /// Texts packed end to end: one allocation for many.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Texts {
@@ -60,12 +66,12 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// No texts, with room for as many and as long ones as there are here.
+    /// No texts, with room for as many and as long ones as there are here, and some more.
     #[must_use]
     pub fn room_for_as_many(&self) -> Texts {
         Texts {
-            ends: Vec::with_capacity(self.ends.len()),
-            bytes: String::with_capacity(self.bytes.len()),
+            ends: Vec::with_capacity(ample(self.ends.len())),
+            bytes: String::with_capacity(ample(self.bytes.len())),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::Texts;
+use crate::names::{Texts, ample};
 use crate::time::{EventTime, TimeUnit};
 
 /// How the words of a column read.
@@ -141,16 +141,16 @@ impl Rows {
         }
     }
 
-    /// Takes all rows away, and leaves room for as many.
+    /// Takes all rows away, and leaves room for as many and some more.
     #[must_use]
     pub fn take(&mut self) -> Rows {
         let room = |column: &Column| Column {
-            words: Vec::with_capacity(column.words.len()),
-            ends: Vec::with_capacity(column.ends.len()),
+            words: Vec::with_capacity(ample(column.words.len())),
+            ends: Vec::with_capacity(ample(column.ends.len())),
         };
         let empty = Rows {
             keys: self.keys.room_for_as_many(),
-            heads: Vec::with_capacity(self.heads.len()),
+            heads: Vec::with_capacity(ample(self.heads.len())),
             columns: self.columns.iter().map(room).collect(),
         };
         std::mem::replace(self, empty)

@@ -164,8 +164,8 @@ impl Tally {
     }
 }
 
-/// Counts by category: open addressing, linear probing, at most one place in sixteen taken, so that a category is
-/// mostly where it is looked for first.
+/// Counts by category: open addressing, linear probing, at most a quarter full and far less with few
+/// categories, so that a category is mostly where it is looked for first.
 #[derive(Clone, Debug)]
 struct Table {
     /// (category, count); [`NULL`] marks a free place. The length is a power of two.
@@ -175,7 +175,7 @@ struct Table {
 }
 
 const FREE: (i64, i64) = (NULL, 0);
-const FEWEST_PLACES: usize = 32;
+const FEWEST_PLACES: usize = 512;
 
 impl Default for Table {
     fn default() -> Table {
