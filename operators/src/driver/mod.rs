@@ -28,6 +28,7 @@ mod on_watermark;
 mod save;
 mod step;
 mod store;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -60,6 +60,13 @@ impl Names {
         &self.text[start..start + place.length as usize]
     }
 
+    /// Brings a name nearer to the processor.
+    #[inline]
+    pub(super) fn touch(&self, place: Place) -> u8 {
+        let text = self.text.as_bytes();
+        text.get(place.step as usize * STEP).map_or(0, |byte| *byte)
+    }
+
     /// Drops a name.
     #[inline]
     pub(super) fn remove(&mut self, place: Place) {
