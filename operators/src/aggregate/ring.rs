@@ -51,11 +51,13 @@ impl Ring {
         self.sealed_records() + self.open_records as usize
     }
 
-    /// Reads the oldest record that may still change place, for whoever wants it nearer to the processor.
+    /// Reads the oldest record that may still change place, and the end, for whoever wants them nearer to
+    /// the processor.
     #[must_use]
     #[inline]
     pub fn touch(&self) -> u64 {
-        self.open.first().map_or(0, |word| *word as u64)
+        let ends = self.open.first().zip(self.open.last());
+        ends.map_or(0, |(first, last)| (first ^ last) as u64)
     }
 
     /// Whether there are none.

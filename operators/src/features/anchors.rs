@@ -1,5 +1,7 @@
 //! Anchor rows: the values of a key as they were at a fact, which nothing takes back.
 
+use std::hint::black_box;
+
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::time::EventTime;
 
@@ -36,6 +38,8 @@ impl Features {
         output: usize,
         out: &mut Outputs,
     ) {
+        // The columns read lanes that lie apart and that the anchor itself may not have entered.
+        black_box(state.touch());
         let mut pending = std::mem::take(&mut state.pending);
         let mut reading = self.reading(at);
         for anchor in pending.chunks_exact(1 + self.carry.len()) {

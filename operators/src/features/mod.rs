@@ -343,6 +343,11 @@ impl Features {
             return true;
         }
         let plan = &self.lanes[lane.index as usize];
+        if !plan.tracks {
+            // Each fact has moved the time to when it is gone, and the newest one's has come.
+            lane.due = EventTime::MAX;
+            return plan.for_life;
+        }
         let next = lane.next_change(plan, at).or_else(|| {
             let newest = lane.ring.newest(&plan.layout)?;
             Some(plan.gone(newest)).filter(|gone| *gone > at)
