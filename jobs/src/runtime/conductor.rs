@@ -138,6 +138,7 @@ impl Conductor<'_> {
         rows.recheck(self.sent).map_err(unfit)?;
         if self.open == 0 {
             self.tick = self.next_tick();
+            self.turn = self.least_busy();
         }
         self.account(&rows);
         self.write_raw(source, &mut rows)?;
@@ -152,6 +153,16 @@ impl Conductor<'_> {
             self.complete(watermark);
         }
         Ok(())
+    }
+
+    /// The worker that gets the next tick's rows: the one with the least waiting for it, the next in turn
+    /// of several. One that has more than its share of the keys is not given the same share of the batches.
+    fn least_busy(&self) -> usize {
+        let count = self.lines.len();
+        let in_turn = (1..=count).map(|step| (self.turn + step) % count);
+        in_turn
+            .min_by_key(|line| self.lines[*line].to.len())
+            .unwrap_or_default()
     }
 
     fn account(&self, rows: &Admitted) {
@@ -202,8 +213,6 @@ impl Conductor<'_> {
         self.sent = watermark;
         if self.open > 0 {
             self.open = 0;
-            // Not by the tick: in a live run that is the time, and batches may come in step with it.
-            self.turn = (self.turn + 1) % self.lines.len();
         }
         self.texts.ids().at_watermark(self.tick, watermark);
         for line in &self.lines {
