@@ -7,15 +7,19 @@
 //! except after a silence; then that watermark is the clock.
 //!
 //! # Reads
-//! Parcels routed by [`id_owner`]: rows that are not late ([`Content::Dealt`]), rows of tables,
-//! watermarks.
+//! Facts, sent to the owners of their keys ([`Content::Pending`]), and beside them their ids, sent to the
+//! owners of those ([`id_owner`], [`Content::Ids`]); rows that are late are not among them. Rows of
+//! tables and watermarks pass.
+//!
+//! The facts themselves never travel by way of the owners of their ids: these say which of them do not
+//! count ([`Content::Known`]), and those are few.
 //!
 //! # Emits
-//! The same parcels, the rows as facts to the workers that own their keys. A row whose id is known is
-//! left out (its diff becomes 0, nothing is copied) and counted; when its content differs it is a
+//! What it reads but the ids. A row whose id is known is counted and does not count
+//! ([`Content::Known`] tells the owner of its key which fact that is); when its content differs it is a
 //! *conflict*, counted too, and with [`OnConflict::Latest`] it replaces the earlier one: that leaves
-//! as a fact with diff −1 behind the facts of its block (unless the clock has passed it: what is
-//! settled stays). Hidden rows are deduplicated like others and then dropped.
+//! as a fact with diff −1 (unless the clock has passed it: what is settled stays). Hidden rows are
+//! deduplicated like others, and there is no fact of them.
 //!
 //! # State
 //! Per id: 40 to 56 bytes (id, time, fingerprint of the content, where it is found), with [`OnConflict::Latest`] the fact as
@@ -24,7 +28,7 @@
 
 mod ids;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
@@ -40,8 +44,8 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::parcel::{Arrived, Content, Dealt, Parcel, owner_of, shard_of};
-use ids::{Ids, Seen};
+use crate::parcel::{Arrived, Content, Ids, Known, Parcel, Place, owner_of, shard_of};
+use ids::{IdSet, Seen};
 
 /// What to do with a row whose id is known but whose content differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +127,7 @@ pub trait Deduplicate {
 impl Deduplicate for StreamVec<'_, Tick, Parcel> {
     fn deduplicate(self, settings: Settings) -> Self {
         let pact = Exchange::new(|parcel: &Parcel| parcel.to as u64);
-        let mut dedup = Dedup::new(settings);
+        let mut dedup = Dedup::new(settings, self.scope().peers());
         self.unary_frontier(pact, "Deduplicate", move |_, _| {
             let mut stash: BTreeMap<Tick, (Capability<Tick>, Vec<Parcel>)> = BTreeMap::new();
             move |(input, frontier), output| {
@@ -167,7 +171,8 @@ const AHEAD: usize = 32;
 pub struct Dedup {
     settings: Settings,
     watermark: EventTime,
-    ids: Ids,
+    ids: IdSet,
+    workers: usize,
     /// With `OnConflict::Latest`: the fact of each id, unless it was hidden.
     facts: HashMap<u64, Remembered>,
 }
@@ -181,13 +186,14 @@ enum Verdict {
 }
 
 impl Dedup {
-    /// Knows no ids.
+    /// Knows no ids; facts belong to `workers` workers.
     #[must_use]
-    pub fn new(settings: Settings) -> Dedup {
+    pub fn new(settings: Settings, workers: usize) -> Dedup {
         Dedup {
             settings,
             watermark: EventTime::MIN,
-            ids: Ids::default(),
+            ids: IdSet::default(),
+            workers,
             facts: HashMap::new(),
         }
     }
@@ -200,16 +206,7 @@ impl Dedup {
         let mut watermark = self.watermark;
         for Parcel { to, content } in parcels {
             match content {
-                Content::Dealt(mut dealt) => {
-                    self.leave_out(&mut dealt);
-                    let left = |block: &FactBlock| block.heads.iter().any(|head| head.diff != 0);
-                    for (to, block) in dealt.blocks.into_iter().enumerate() {
-                        if left(&block) {
-                            let content = Content::Facts(Arc::new(block));
-                            give(Parcel { to, content });
-                        }
-                    }
-                }
+                Content::Ids(ids) => self.look_up(&ids, &mut give),
                 Content::Watermark(at) => {
                     watermark = watermark.max(at);
                     give(Parcel { to, content });
@@ -223,14 +220,14 @@ impl Dedup {
         }
     }
 
-    /// Marks the rows that do not count, and adds what they replace.
-    fn leave_out(&mut self, dealt: &mut Dealt) {
+    /// Says which rows do not count, and takes back what others replace.
+    fn look_up(&mut self, ids: &Ids, mut give: impl FnMut(Parcel)) {
         let (mut known, mut conflicts) = (0, 0);
-        let mut taken_back = Vec::new();
-        let latest = self.settings.on_conflict == OnConflict::Latest;
-        for (number, row) in dealt.rows.iter().enumerate() {
+        let mut left_out = vec![Vec::new(); self.workers];
+        let mut taken_back: BTreeMap<usize, FactBlock> = BTreeMap::new();
+        for (number, row) in ids.rows.iter().enumerate() {
             if number % AHEAD == 0 {
-                let soon = dealt.rows[number..].iter().take(AHEAD);
+                let soon = ids.rows[number..].iter().take(AHEAD);
                 black_box(soon.fold(0, |sum, row| sum ^ self.ids.touch(row.id)));
             }
             let Arrived {
@@ -244,27 +241,42 @@ impl Dedup {
                 Verdict::Known(differs) => {
                     known += 1;
                     conflicts += u64::from(differs);
-                    if let Some((block, row)) = dealt.place(number) {
-                        dealt.blocks[block].heads[row].diff = 0;
+                    let place = ids.place(number);
+                    if place != Place::HIDDEN {
+                        left_out[usize::from(place.owner)].push(place.row);
                     }
                     continue;
                 }
                 Verdict::Replaces(old) => {
                     known += 1;
                     conflicts += 1;
-                    taken_back.extend(self.facts.remove(&id).map(|fact| (old, fact)));
+                    if let Some(fact) = self.facts.remove(&id) {
+                        let owner = owner_of(fact.hash.hash, self.workers);
+                        let new = || FactBlock::new(fact.words.len());
+                        let block = taken_back.entry(owner).or_insert_with(new);
+                        take_back(block, old, &fact);
+                    }
                 }
             }
-            if latest {
-                let place = dealt.place(number);
-                self.remember(id, place.map(|(block, row)| (&dealt.blocks[block], row)));
+            match &ids.facts {
+                Some(_) if ids.place(number) == Place::HIDDEN => drop(self.facts.remove(&id)),
+                Some(facts) => self.remember(id, facts, number),
+                None => {}
             }
         }
-        for (old, fact) in taken_back {
-            take_back(dealt, old, &fact);
+        for (to, rows) in left_out.into_iter().enumerate() {
+            if !rows.is_empty() {
+                let batch = ids.batch;
+                let content = Content::Known(Known { batch, rows });
+                give(Parcel { to, content });
+            }
+        }
+        for (to, block) in taken_back {
+            let content = Content::Facts(Arc::new(block));
+            give(Parcel { to, content });
         }
         let tally = &self.settings.tally;
-        let accepted = dealt.rows.len() as u64 - known;
+        let accepted = ids.rows.len() as u64 - known;
         tally.accepted.fetch_add(accepted, Ordering::Relaxed);
         tally.duplicate.fetch_add(known, Ordering::Relaxed);
         tally.conflicts.fetch_add(conflicts, Ordering::Relaxed);
@@ -293,18 +305,14 @@ impl Dedup {
         Verdict::Replaces(old)
     }
 
-    /// Remembers the row of an id; a hidden row has no fact.
-    fn remember(&mut self, id: u64, place: Option<(&FactBlock, usize)>) {
-        let Some((block, row)) = place else {
-            self.facts.remove(&id);
-            return;
-        };
-        let head = &block.heads[row];
+    /// Remembers the fact of an id.
+    fn remember(&mut self, id: u64, facts: &FactBlock, row: usize) {
+        let head = &facts.heads[row];
         let fact = Remembered {
-            hash: block.keys.hash(head.key),
-            name: block.keys.names.get(head.key as usize).into(),
+            hash: facts.keys.hash(head.key),
+            name: facts.keys.names.get(head.key as usize).into(),
             bits: head.bits,
-            words: block.words(row).into(),
+            words: facts.words(row).into(),
         };
         self.facts.insert(id, fact);
     }
@@ -332,8 +340,12 @@ impl Dedup {
     ///
     /// # Errors
     /// When the bytes are damaged.
-    pub fn decode(from: &mut Reader<'_>, settings: Settings) -> Result<Dedup, CodecError> {
-        let mut dedup = Dedup::new(settings);
+    pub fn decode(
+        from: &mut Reader<'_>,
+        settings: Settings,
+        workers: usize,
+    ) -> Result<Dedup, CodecError> {
+        let mut dedup = Dedup::new(settings, workers);
         dedup.watermark = from.time("the watermark")?;
         for _ in 0..from.length("the number of ids")? {
             let id = from.unsigned("an id")? as u64;
@@ -361,10 +373,9 @@ impl Dedup {
     }
 }
 
-/// Adds a fact with diff −1. At the end of its block it comes after the fact that it takes back.
-fn take_back(dealt: &mut Dealt, old: Seen, fact: &Remembered) {
-    let to = owner_of(fact.hash.hash, dealt.blocks.len());
-    let key = dealt.blocks[to].own_keys().push(fact.hash, &fact.name);
+/// Adds a fact with diff −1.
+fn take_back(block: &mut FactBlock, old: Seen, fact: &Remembered) {
+    let key = block.own_keys().push(fact.hash, &fact.name);
     let head = Head {
         key,
         diff: -1,
@@ -372,5 +383,5 @@ fn take_back(dealt: &mut Dealt, old: Seen, fact: &Remembered) {
         id: old.id,
         bits: fact.bits,
     };
-    dealt.blocks[to].push(head, &fact.words);
+    block.push(head, &fact.words);
 }

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_schemas::fact::{FactBlock, Head};
+use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::time::EventTime;
-
-use crate::dedup::fingerprint;
 
 /// Shards are the unit of ownership: a fixed number, so that state saved by some number of workers
 /// can be read back by another.
@@ -43,33 +41,63 @@ pub struct TableRow {
     pub diff: i32,
 }
 
-/// Facts for the worker that knows their ids, dealt out to the workers that own their keys: what
-/// deduplication leaves of a block goes on as it is.
-///
-/// Which of two rows is the first depends on the order of `rows` alone, not on how many blocks there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dealt {
-    /// One block for each worker, each in arrival order.
-    pub blocks: Vec<FactBlock>,
-    /// What there is to know of each row, in arrival order.
-    pub rows: Vec<Arrived>,
-    /// Where each row is, in arrival order. Empty when there is one block and nothing is hidden.
-    pub places: Vec<Place>,
+/// Facts for the owner of their keys, whose ids are not looked up yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The batch that they are of: no other of the tick has this number.
+    pub batch: u64,
+    /// The facts.
+    pub block: FactBlock,
 }
 
-/// Where a row is among dealt blocks.
+/// Rows of a batch for the worker that knows their ids, in arrival order.
+///
+/// Which of two rows is the first depends on this order alone, not on how many workers there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ids {
+    /// The batch.
+    pub batch: u64,
+    /// What there is to know of each row.
+    pub rows: Vec<Arrived>,
+    /// Where the fact of each row is. Empty when that is the row of the same number of worker 0's block.
+    pub places: Vec<Place>,
+    /// What each row says, if that must be known to take it back.
+    pub facts: Option<FactBlock>,
+}
+
+impl Ids {
+    /// Where the fact of row `number` is.
+    #[inline]
+    #[must_use]
+    pub fn place(&self, number: usize) -> Place {
+        let row = number as u32;
+        let place = self.places.get(number);
+        place.copied().unwrap_or(Place { owner: 0, row })
+    }
+}
+
+/// Facts of a batch that do not count, since their ids are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The batch.
+    pub batch: u64,
+    /// Rows of the block that it has for this worker.
+    pub rows: Vec<u32>,
+}
+
+/// Where the fact of a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// The number of its block.
-    pub block: u16,
-    /// Its row there.
+    /// The worker that owns its key.
+    pub owner: u16,
+    /// The row of the block that the batch has for that worker.
     pub row: u32,
 }
 
 impl Place {
     /// Nowhere: a hidden row.
     pub const HIDDEN: Place = Place {
-        block: u16::MAX,
+        owner: u16::MAX,
         row: u32::MAX,
     };
 }
@@ -81,57 +109,10 @@ pub struct Arrived {
     pub id: u64,
     /// Event time.
     pub at: EventTime,
-    /// What the row says, as [`fingerprint`].
+    /// What the row says, as [`crate::dedup::fingerprint`].
     pub print: u64,
     /// The newest event time that its source had admitted before it.
     pub newest: EventTime,
-}
-
-impl Dealt {
-    /// No rows yet, for `workers` workers and facts of `stride` words.
-    #[must_use]
-    pub fn new(workers: usize, stride: usize) -> Dealt {
-        Dealt {
-            blocks: vec![FactBlock::new(stride); workers],
-            ..Dealt::default()
-        }
-    }
-
-    /// The block and row of row `number`; `None` when it is hidden.
-    #[inline]
-    #[must_use]
-    pub fn place(&self, number: usize) -> Option<(usize, usize)> {
-        if self.places.is_empty() {
-            return Some((0, number));
-        }
-        let place = self.places[number];
-        (place != Place::HIDDEN).then_some((usize::from(place.block), place.row as usize))
-    }
-
-    /// The rows of a block, none of them hidden, of a source that had shown nothing before.
-    #[must_use]
-    pub fn of(block: &FactBlock, workers: usize) -> Dealt {
-        let mut dealt = Dealt::new(workers, block.stride);
-        for (row, head) in block.heads.iter().enumerate() {
-            let (hash, words) = (block.keys.hash(head.key), block.words(row));
-            let print = fingerprint(hash.hash, head.at, head.bits, words);
-            let to = owner_of(hash.hash, workers);
-            let name = block.keys.names.get(head.key as usize);
-            let key = dealt.blocks[to].own_keys().push(hash, name);
-            dealt.rows.push(Arrived {
-                id: head.id,
-                at: head.at,
-                print,
-                newest: EventTime::MIN,
-            });
-            dealt.places.push(Place {
-                block: to as u16,
-                row: dealt.blocks[to].len() as u32,
-            });
-            dealt.blocks[to].push(Head { key, ..*head }, words);
-        }
-        dealt
-    }
 }
 
 /// What one parcel holds.
@@ -140,7 +121,11 @@ pub enum Content {
     /// Facts, in arrival order. Shared, so that a second reader costs no copy.
     Facts(#[serde(with = "shared")] Arc<FactBlock>),
     /// Facts that are to be deduplicated first.
-    Dealt(Dealt),
+    Pending(Pending),
+    /// Ids that are to be looked up.
+    Ids(Ids),
+    /// What came of that.
+    Known(Known),
     /// Rows of broadcast tables.
     Tables(Vec<TableRow>),
     /// The watermark after this tick: no row older than it will count any more.

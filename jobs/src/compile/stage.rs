@@ -186,7 +186,7 @@ impl Compiler<'_> {
                 key: None,
                 id: IdPlan::Ordinal,
                 tag: IdTag::new(number, stage.sources.len()),
-                deduplicated: stage.plan.dedupe.is_some(),
+                dedupe: stage.plan.dedupe.map(|(_, on_conflict)| on_conflict),
                 seen: seen(&stage.plan),
                 named: named(&stage.plan),
                 filters: Vec::new(),

@@ -1,10 +1,14 @@
 //! Dealing: which rows become facts of which worker's block.
+//!
+//! Facts go straight to the owner of their key. With deduplication their ids go to those who know them beside
+//! that, with where their facts are; all in order of arrival.
 
 use std::sync::Arc;
 
 use tidegate_operators::dedup::{fingerprint, id_shard};
-use tidegate_operators::parcel::{Arrived, Content, Dealt, Parcel, Place, SHARDS, owner_of};
+use tidegate_operators::parcel::{Arrived, Content, Ids, Parcel, Pending, Place, SHARDS, owner_of};
 use tidegate_schemas::fact::{FactBlock, Head, Keys};
+use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::time::EventTime;
 
 use super::layout::FactsPlan;
@@ -25,173 +29,218 @@ pub(super) struct Chunk<'a> {
 }
 
 /// The blocks of a batch while rows are dealt out to them.
-///
-/// With deduplication the rows are parted by the owners of their ids first; without it, all are in
-/// one part. Each part has a block for every owner of keys.
 pub(super) struct Deal<'a> {
     plan: &'a FactsPlan,
     keys: &'a Arc<Keys>,
-    workers: usize,
-    parts: Vec<Dealt>,
-    /// By key: the worker that owns it, and its number among the keys of that.
-    homes: Vec<(u16, u32)>,
-    /// By owner: the keys of its blocks, the same in all parts.
-    owned: Vec<Keys>,
+    batch: u64,
+    /// By owner of keys.
+    blocks: Vec<FactBlock>,
+    /// By key: its owner. Empty when there is one worker.
+    owners: Vec<u16>,
+    /// By owner of ids; none without deduplication.
+    ids: Vec<Ids>,
     /// By shard: the worker that owns it.
     shards: Vec<u16>,
+    /// Whether where the fact of a row is does not go without saying.
+    has_places: bool,
+    /// Room that is kept from chunk to chunk.
+    parts: Parts,
+}
+
+/// Rows of a chunk by whom they are for.
+struct Parts {
+    of_keys: Vec<Vec<u32>>,
+    /// With where their facts are.
+    of_ids: Vec<Vec<(u32, Place)>>,
+}
+
+impl Parts {
+    fn new(workers: usize) -> Parts {
+        Parts {
+            of_keys: vec![Vec::new(); workers],
+            of_ids: vec![Vec::new(); workers],
+        }
+    }
+
+    fn clear(&mut self) {
+        self.of_keys.iter_mut().for_each(Vec::clear);
+        self.of_ids.iter_mut().for_each(Vec::clear);
+    }
 }
 
 impl<'a> Deal<'a> {
+    /// The blocks for `rows` rows with these keys. No other batch of the tick is called `batch`.
     pub(super) fn new(
         plan: &'a FactsPlan,
         keys: &'a Arc<Keys>,
         workers: usize,
+        batch: u64,
         rows: usize,
     ) -> Deal<'a> {
-        let count = if plan.deduplicated { workers } else { 1 };
-        let mut parts = vec![Dealt::new(workers, plan.stride); count];
-        let share = match count * workers {
+        let share = match workers {
             1 => rows,
-            blocks => rows / blocks + rows / blocks / 4,
+            _ => rows / workers + rows / workers / 4,
         };
-        for part in &mut parts {
-            if plan.deduplicated {
-                part.rows.reserve(share * workers);
-                if count * workers > 1 {
-                    part.places.reserve(share * workers);
-                }
-            }
-            for block in &mut part.blocks {
-                block.heads.reserve(share);
-                block.words.reserve(share * plan.stride);
-            }
-        }
-        let mut deal = Deal {
+        let block = || FactBlock {
+            keys: Arc::clone(keys),
+            heads: Vec::with_capacity(share),
+            words: Vec::with_capacity(share * plan.stride),
+            stride: plan.stride,
+        };
+        let has_places = workers > 1 || plan.seen.is_some();
+        let ids = || Ids {
+            batch,
+            rows: Vec::with_capacity(share),
+            places: Vec::with_capacity(if has_places { share } else { 0 }),
+            facts: (plan.dedupe == Some(OnConflict::Latest)).then(block),
+        };
+        let owner = |hash: &u64| owner_of(*hash, workers) as u16;
+        Deal {
             plan,
             keys,
-            workers,
-            parts,
-            homes: Vec::new(),
-            owned: Vec::new(),
-            shards: Vec::new(),
-        };
-        if deal.is_whole() {
-            deal.parts[0].blocks[0].keys = Arc::clone(keys);
-        } else {
-            deal.owned = vec![Keys::default(); workers];
-            let home = |key: usize| {
-                let hash = keys.hash(key as u32);
-                let owner = owner_of(hash.hash, workers);
-                let number = deal.owned[owner].push(hash, keys.names.get(key));
-                (owner as u16, number)
-            };
-            deal.homes = (0..keys.len()).map(home).collect();
-            deal.shards = (0..SHARDS)
+            batch,
+            blocks: (0..workers).map(|_| block()).collect(),
+            owners: match workers {
+                1 => Vec::new(),
+                _ => keys.hashes.iter().map(owner).collect(),
+            },
+            ids: match plan.dedupe {
+                Some(_) => (0..workers).map(|_| ids()).collect(),
+                None => Vec::new(),
+            },
+            shards: (0..SHARDS)
                 .map(|shard| (shard % workers as u64) as u16)
-                .collect();
+                .collect(),
+            has_places,
+            parts: Parts::new(workers),
         }
-        deal
-    }
-
-    /// Whether everything goes into one block.
-    fn is_whole(&self) -> bool {
-        self.workers == 1 && self.plan.seen.is_none()
     }
 
     /// Deals out the rows that are not at fault.
     pub(super) fn rows(&mut self, chunk: &Chunk<'_>, faults: &Faults) {
         let rows = 0..chunk.keys.len();
-        if faults.any(chunk.first..chunk.first + rows.end) {
-            let present = rows.filter(|row| !faults.has(chunk.first + row));
-            present.for_each(|row| self.row(chunk, row));
-        } else if self.is_whole() {
+        let has_faults = faults.any(chunk.first..chunk.first + rows.end);
+        if !has_faults && self.owners.is_empty() && self.plan.seen.is_none() {
             self.whole(chunk);
-        } else {
-            rows.for_each(|row| self.row(chunk, row));
+            return;
         }
+        self.part(
+            chunk,
+            rows.filter(|row| !has_faults || !faults.has(chunk.first + row)),
+        );
     }
 
     /// Appends all rows to the only block.
     fn whole(&mut self, chunk: &Chunk<'_>) {
-        let part = &mut self.parts[0];
-        let block = &mut part.blocks[0];
-        let rows = (chunk.keys.iter().zip(chunk.times)).zip(chunk.ids.iter().zip(chunk.bits));
-        block.heads.extend(rows.map(|((key, at), (id, bits))| Head {
+        let block = &mut self.blocks[0];
+        let keys = chunk.keys.iter().zip(chunk.times);
+        let rows = keys.zip(chunk.ids.iter().zip(chunk.bits));
+        let heads = rows.map(|((key, at), (id, bits))| Head {
             key: *key as u32,
             diff: 1,
             at: *at,
             id: *id,
             bits: *bits,
-        }));
+        });
+        block.heads.extend(heads.clone());
         block.words.extend_from_slice(chunk.words);
-        if self.plan.deduplicated {
+        if let Some(ids) = self.ids.first_mut() {
             let rows = 0..chunk.keys.len();
-            (part.rows).extend(rows.map(|row| arrived(chunk, row, self.plan, self.keys)));
+            let arrived = |row| arrived(chunk, row, self.plan, self.keys);
+            ids.rows.extend(rows.map(arrived));
+            if let Some(facts) = &mut ids.facts {
+                facts.heads.extend(heads);
+                facts.words.extend_from_slice(chunk.words);
+            }
         }
     }
 
-    /// Appends a row to the block that it belongs to.
-    #[inline]
-    fn row(&mut self, chunk: &Chunk<'_>, row: usize) {
-        let (key, id) = (chunk.keys[row] as usize, chunk.ids[row]);
-        let (at, bits) = (chunk.times[row], chunk.bits[row]);
-        let number = match self.parts.len() {
-            1 => 0,
-            _ => usize::from(self.shards[id_shard(id) as usize]),
-        };
-        let part = &mut self.parts[number];
-        if self.plan.deduplicated {
-            (part.rows).push(arrived(chunk, row, self.plan, self.keys));
-        }
-        let words = words(chunk, row, self.plan);
-        if (self.plan.seen.as_ref()).is_some_and(|seen| !seen.sees(bits, words)) {
-            if self.plan.deduplicated {
-                part.places.push(Place::HIDDEN);
+    /// Appends rows to the blocks that they belong to.
+    ///
+    /// Which rows those are is found out first: a row that is made and appended by itself is written to the
+    /// stack and read back in larger pieces, for which the processor waits.
+    fn part(&mut self, chunk: &Chunk<'_>, rows: impl Iterator<Item = usize>) {
+        let Deal {
+            plan,
+            blocks,
+            ids,
+            parts,
+            ..
+        } = self;
+        parts.clear();
+        let mut sizes: Vec<u32> = blocks.iter().map(|block| block.len() as u32).collect();
+        for row in rows {
+            let seen = plan.seen.as_ref();
+            let mut place = Place::HIDDEN;
+            if seen.is_none_or(|seen| seen.sees(chunk.bits[row], words(chunk, row, plan))) {
+                let owner = self.owners.get(chunk.keys[row] as usize);
+                let owner = owner.copied().unwrap_or_default();
+                let size = &mut sizes[usize::from(owner)];
+                place = Place { owner, row: *size };
+                *size += 1;
+                parts.of_keys[usize::from(owner)].push(row as u32);
             }
-            return;
-        }
-        let (mut to, mut local) = (0, key as u32);
-        if let Some((owner, number)) = self.homes.get(key) {
-            (to, local) = (usize::from(*owner), *number);
-            if self.plan.deduplicated {
-                part.places.push(Place {
-                    block: *owner,
-                    row: part.blocks[to].len() as u32,
-                });
+            if !ids.is_empty() {
+                let shard = id_shard(chunk.ids[row]) as usize;
+                let owner = usize::from(self.shards[shard]);
+                parts.of_ids[owner].push((row as u32, place));
             }
         }
-        let head = Head {
-            key: local,
-            diff: 1,
-            at,
-            id,
-            bits,
-        };
-        part.blocks[to].push(head, words);
+        for (block, rows) in blocks.iter_mut().zip(&parts.of_keys) {
+            append(block, chunk, rows.iter().map(|row| *row as usize), plan);
+        }
+        for (ids, part) in ids.iter_mut().zip(&parts.of_ids) {
+            let rows = part.iter().map(|(row, _)| *row as usize);
+            let arrived = |row| arrived(chunk, row, plan, self.keys);
+            ids.rows.extend(rows.clone().map(arrived));
+            if self.has_places {
+                ids.places.extend(part.iter().map(|(_, place)| *place));
+            }
+            if let Some(facts) = &mut ids.facts {
+                append(facts, chunk, rows, plan);
+            }
+        }
     }
 
-    /// The parcels, and how many facts are in them or were hidden.
-    pub(super) fn finish(mut self) -> Vec<Parcel> {
-        for (to, keys) in self.owned.into_iter().map(Arc::new).enumerate() {
-            let blocks = self.parts.iter_mut().map(|part| &mut part.blocks[to]);
-            blocks.for_each(|block| block.keys = Arc::clone(&keys));
-        }
-        if self.plan.deduplicated {
-            let parts = self.parts.into_iter().enumerate();
-            let parts = parts.filter(|(_, part)| !part.rows.is_empty());
-            let parcel = |(to, part)| Parcel {
-                to,
-                content: Content::Dealt(part),
-            };
-            return parts.map(parcel).collect();
-        }
-        let blocks = self.parts.into_iter().flat_map(|part| part.blocks);
-        let blocks = blocks.enumerate().filter(|(_, block)| !block.is_empty());
-        let parcel = |(to, block): (usize, FactBlock)| Parcel {
-            to,
-            content: Content::Facts(Arc::new(block)),
+    /// The parcels.
+    pub(super) fn finish(self) -> Vec<Parcel> {
+        let batch = self.batch;
+        let content = |block| match self.plan.dedupe {
+            Some(_) => Content::Pending(Pending { batch, block }),
+            None => Content::Facts(Arc::new(block)),
         };
-        blocks.map(parcel).collect()
+        let blocks = self.blocks.into_iter().enumerate();
+        let blocks = blocks.filter(|(_, block)| !block.is_empty());
+        let blocks = blocks.map(|(to, block)| (to, content(block)));
+        let ids = self.ids.into_iter().enumerate();
+        let ids = ids.filter(|(_, ids)| !ids.rows.is_empty());
+        let ids = ids.map(|(to, ids)| (to, Content::Ids(ids)));
+        blocks
+            .chain(ids)
+            .map(|(to, content)| Parcel { to, content })
+            .collect()
+    }
+}
+
+/// Appends facts to a block.
+fn append(
+    block: &mut FactBlock,
+    chunk: &Chunk<'_>,
+    rows: impl Iterator<Item = usize> + Clone,
+    plan: &FactsPlan,
+) {
+    block.heads.extend(rows.clone().map(|row| head(chunk, row)));
+    rows.for_each(|row| block.words.extend_from_slice(words(chunk, row, plan)));
+}
+
+#[inline]
+fn head(chunk: &Chunk<'_>, row: usize) -> Head {
+    Head {
+        key: chunk.keys[row] as u32,
+        diff: 1,
+        at: chunk.times[row],
+        id: chunk.ids[row],
+        bits: chunk.bits[row],
     }
 }
 

@@ -5,6 +5,7 @@ use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use tidegate_schemas::fact::Seen;
+use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::names::stable_hash;
 
 use crate::expressions::Expression;
@@ -180,8 +181,8 @@ pub struct FactsPlan {
     pub id: IdPlan,
     /// What it begins with.
     pub tag: IdTag,
-    /// Whether the facts go to the worker that knows their id first.
-    pub deduplicated: bool,
+    /// Whether ids are looked up, and what becomes of a row whose id is known.
+    pub dedupe: Option<OnConflict>,
     /// Which rows are seen by somebody: others travel no further than their ids must. `None` when
     /// every row is seen.
     pub seen: Option<Seen>,

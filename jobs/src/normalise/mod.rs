@@ -117,7 +117,9 @@ impl Normaliser {
         )?;
         let ids = self.plan.id.ids(self.plan.tag, batch, ordinal)?;
         let mut named = Vec::new();
-        let mut deal = Deal::new(&self.plan, &keys, self.workers, rows);
+        // No two batches of an entity begin with the same row.
+        let label = self.plan.tag.put(ordinal);
+        let mut deal = Deal::new(&self.plan, &keys, self.workers, label, rows);
         let (mut bits, mut words) = (vec![0; CHUNK], Vec::with_capacity(CHUNK * stride));
         let (mut newest, mut clocks) = (newest, Vec::with_capacity(CHUNK));
         for first in (0..rows).step_by(CHUNK) {
@@ -139,7 +141,7 @@ impl Normaliser {
             {
                 self.fault_null_keys(batch, first, &numbers[range.clone()], &keys, &mut faults);
             }
-            if self.plan.deduplicated {
+            if self.plan.dedupe.is_some() {
                 clocks.clear();
                 clocks.extend(times[range.clone()].iter().map(|at| {
                     let after = newest.max(*at);

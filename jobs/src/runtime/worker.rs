@@ -171,24 +171,6 @@ fn build(
         .into_iter()
         .partition(|outlet| outlet.output >= stage.plan.logic_outputs);
     let mut drift_outlets: Vec<Option<Outlet>> = drift_outlets.into_iter().map(Some).collect();
-    for (spec, output) in &stage.plan.drift {
-        let facts = parcels.clone().flat_map(|parcel| match parcel.content {
-            Content::Facts(block) => Some(block),
-            _ => None,
-        });
-        let watermarks = parcels.clone().flat_map(|parcel| match parcel.content {
-            Content::Watermark(at) => Some(at),
-            _ => None,
-        });
-        let taken = drift_outlets.iter_mut().filter(|outlet| {
-            outlet
-                .as_ref()
-                .is_some_and(|outlet| outlet.output == *output)
-        });
-        let taken: Vec<Outlet> = taken.filter_map(Option::take).collect();
-        let rows = drift(facts, watermarks, Ledger::new(spec.clone()));
-        deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
-    }
     let settings = Settings {
         firing,
         columns: stage.plan.outputs[..stage.plan.logic_outputs]
@@ -197,7 +179,26 @@ fn build(
             .collect(),
         gauge: Arc::clone(&stage.gauge),
     };
-    deliver(parcels.keyed(entity, settings), firing, outlets, failed).probe_with(&probe);
+    let (emissions, contents) = parcels.keyed(entity, settings);
+    for (spec, output) in &stage.plan.drift {
+        let taken = drift_outlets.iter_mut().filter(|outlet| {
+            outlet
+                .as_ref()
+                .is_some_and(|outlet| outlet.output == *output)
+        });
+        let taken: Vec<Outlet> = taken.filter_map(Option::take).collect();
+        let facts = contents.clone().flat_map(|content| match content {
+            Content::Facts(block) => Some(block),
+            _ => None,
+        });
+        let watermarks = contents.clone().flat_map(|content| match content {
+            Content::Watermark(at) => Some(at),
+            _ => None,
+        });
+        let rows = drift(facts, watermarks, Ledger::new(spec.clone()));
+        deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
+    }
+    deliver(emissions, firing, outlets, failed).probe_with(&probe);
     (input, probe)
 }
 

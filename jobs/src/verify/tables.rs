@@ -67,7 +67,7 @@ impl Table {
             key: None,
             id: IdPlan::Ordinal,
             tag: IdTag::new(0, 1),
-            deduplicated: false,
+            dedupe: None,
             seen: None,
             named: 0,
             filters: Vec::new(),

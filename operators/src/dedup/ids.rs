@@ -17,7 +17,7 @@ pub(super) struct Seen {
 /// What is known lies in the order in which it came, and a table finds the places: of a new id,
 /// which nearly all are, only the table is looked at.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(super) struct IdSet {
     all: Vec<Seen>,
     table: Table,
     /// Swept when it grows to this.
@@ -27,9 +27,9 @@ pub(super) struct Ids {
 /// Smaller sets are not swept.
 pub(super) const SMALL: usize = 1 << 12;
 
-impl Default for Ids {
-    fn default() -> Ids {
-        Ids {
+impl Default for IdSet {
+    fn default() -> IdSet {
+        IdSet {
             all: Vec::new(),
             table: Table::for_ids(SMALL),
             limit: SMALL,
@@ -37,7 +37,7 @@ impl Default for Ids {
     }
 }
 
-impl Ids {
+impl IdSet {
     /// What is known of the id; `None` when it is new, and known from now on.
     // Inlined, or the row would be written to the stack and read back at once in larger pieces,
     // for which the processor waits until all that was written before has left its buffer.
@@ -57,7 +57,7 @@ impl Ids {
         }
     }
 
-    /// Brings what [`Ids::meet`] will look at nearer to the processor.
+    /// Brings what [`IdSet::meet`] will look at nearer to the processor.
     #[inline]
     pub(super) fn touch(&self, id: u64) -> u64 {
         self.table.cells[self.table.home(id).cell]
@@ -92,7 +92,7 @@ impl Ids {
     }
 }
 
-/// Finds the place of an id: open addressing with linear probing, at most half full. Ids that count up
+/// Finds the place of an id: open addressing with linear probing, at most half full. IdSet that count up
 /// are found beside each other, so that a line of the cache serves several.
 #[derive(Debug)]
 struct Table {
@@ -182,7 +182,7 @@ mod tests {
     fn ids_are_known_as_in_a_plain_map_while_the_table_fills_grows_and_is_swept() {
         for seed in 0..4 {
             let mut random = StdRng::seed_from_u64(seed);
-            let (mut ids, mut map) = (Ids::default(), HashMap::new());
+            let (mut ids, mut map) = (IdSet::default(), HashMap::new());
             for now in 0..60_000i64 {
                 // Half of the ids count up, the others lie anywhere; some come again.
                 let id = match random.random_range(0..4) {

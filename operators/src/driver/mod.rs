@@ -4,9 +4,9 @@
 //! the key's logic ([`crate::logic`]) in one of two ways ([`Firing`]).
 //!
 //! # Reads
-//! Parcels: facts (any order; diff −1 takes one back while it is not older than the watermark), rows
-//! of broadcast tables (every worker must be sent each row), and the watermark (every worker must be
-//! sent one for each tick that moves it).
+//! Parcels: facts (any order; diff −1 takes one back while it is not older than the watermark), which
+//! of them do not count because their ids are known, rows of broadcast tables (every worker must be
+//! sent each row), and the watermark (every worker must be sent one for each tick that moves it).
 //!
 //! # Emits
 //! An [`Emission`] per tick that has rows, at that tick, or several if there are many. Their rows,
@@ -42,10 +42,11 @@ use tidegate_schemas::time::{EventTime, Tick};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::operator::Operator;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::logic::{Logic, Outputs};
-use crate::parcel::{Content, Parcel, TableRow};
+use crate::parcel::{Content, Known, Parcel, Pending, TableRow};
 use on_arrival::OnArrival;
 use on_watermark::OnWatermark;
 pub use save::Saved;
@@ -117,47 +118,84 @@ pub struct Settings {
 
 /// Steps a logic for every key of a stream of parcels.
 pub trait Keyed<'scope> {
-    /// Runs `logic` for every key; the module's documentation says what comes out.
-    fn keyed<L: Logic>(self, logic: L, settings: Settings) -> StreamVec<'scope, Tick, Emission>;
+    /// Runs `logic` for every key; the module's documentation says what comes out. The second stream has
+    /// the facts of the worker's keys that count and its watermarks, for others who look at them.
+    fn keyed<L: Logic>(
+        self,
+        logic: L,
+        settings: Settings,
+    ) -> (
+        StreamVec<'scope, Tick, Emission>,
+        StreamVec<'scope, Tick, Content>,
+    );
 }
 
 impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
-    fn keyed<L: Logic>(self, logic: L, settings: Settings) -> StreamVec<'scope, Tick, Emission> {
-        let pact = Exchange::new(|parcel: &Parcel| parcel.to as u64);
+    fn keyed<L: Logic>(
+        self,
+        logic: L,
+        settings: Settings,
+    ) -> (
+        StreamVec<'scope, Tick, Emission>,
+        StreamVec<'scope, Tick, Content>,
+    ) {
         let mut driver = Driver::new(logic, settings);
-        self.unary_frontier(pact, "Keyed", move |_, _| {
-            let mut stash: BTreeMap<Tick, (Capability<Tick>, Arrivals)> = BTreeMap::new();
-            move |(input, frontier), output| {
+        let mut builder = OperatorBuilder::new("Keyed".to_owned(), self.scope());
+        let pact = Exchange::new(|parcel: &Parcel| parcel.to as u64);
+        let mut input = builder.new_input(self, pact);
+        let (rows, emissions) = builder.new_output::<Vec<Emission>>();
+        let (contents, seen) = builder.new_output::<Vec<Content>>();
+        let (mut rows, mut contents) = (OutputBuilder::from(rows), OutputBuilder::from(contents));
+        builder.build(move |_| {
+            let mut stash: BTreeMap<Tick, (Stamps, Arrivals)> = BTreeMap::new();
+            move |frontiers| {
                 input.for_each_stamp(|stamp, data| {
-                    let Some(capability) = stamp.retain_least(output.output_index()) else {
+                    let stamps = stamp.retain_least(0).zip(stamp.retain_least(1));
+                    let Some(stamps) = stamps else {
                         return;
                     };
                     let (_, arrivals) = stash
-                        .entry(*capability.time())
-                        .or_insert_with(|| (capability, Arrivals::default()));
+                        .entry(*stamps.0.time())
+                        .or_insert_with(|| (stamps, Arrivals::default()));
                     data.flat_map(|parcels| parcels.drain(..))
                         .for_each(|p| arrivals.add(p.content));
                 });
+                let (mut rows, mut contents) = (rows.activate(), contents.activate());
                 while let Some(entry) = stash.first_entry() {
-                    if frontier.frontier().less_equal(entry.key()) {
+                    if frontiers[0].less_equal(entry.key()) {
                         break;
                     }
-                    let (capability, arrivals) = entry.remove();
-                    let mut session = output.session(&capability);
-                    driver.tick(*capability.time(), arrivals, |emission| {
+                    let ((for_rows, for_contents), mut arrivals) = entry.remove();
+                    arrivals.settle();
+                    let mut session = contents.session(&for_contents);
+                    let facts = arrivals.facts.iter().cloned().map(Content::Facts);
+                    let watermark = arrivals.watermark.map(Content::Watermark);
+                    facts
+                        .chain(watermark)
+                        .for_each(|content| session.give(content));
+                    let mut session = rows.session(&for_rows);
+                    driver.tick(*for_rows.time(), arrivals, |emission| {
                         session.give(emission)
                     });
                 }
             }
-        })
+        });
+        (emissions, seen)
     }
 }
+
+/// What the rows and facts of a tick leave under.
+type Stamps = (Capability<Tick>, Capability<Tick>);
 
 /// What came for one tick.
 #[derive(Debug, Default)]
 pub struct Arrivals {
     /// Facts of keys that the worker owns.
     pub facts: Vec<Arc<FactBlock>>,
+    /// Facts of which some may not count.
+    pub pending: Vec<Pending>,
+    /// Those that do not.
+    pub known: Vec<Known>,
     /// Rows of broadcast tables.
     pub tables: Vec<TableRow>,
     /// Where the watermark is now.
@@ -165,15 +203,33 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    fn add(&mut self, content: Content) {
+    /// Adds what a parcel holds.
+    pub fn add(&mut self, content: Content) {
         match content {
             Content::Facts(block) => self.facts.push(block),
-            Content::Dealt(dealt) => {
-                panic!("{} rows were not deduplicated", dealt.rows.len())
-            }
+            Content::Pending(facts) => self.pending.push(facts),
+            Content::Ids(ids) => panic!("{} ids were not looked up", ids.rows.len()),
+            Content::Known(known) => self.known.push(known),
             Content::Tables(rows) => self.tables.extend(rows),
             Content::Watermark(at) => self.watermark = self.watermark.max(Some(at)),
         }
+    }
+
+    /// Leaves out the facts that do not count. Those that take others back come behind all.
+    pub fn settle(&mut self) {
+        let taken_back = std::mem::take(&mut self.facts);
+        for Pending { batch, mut block } in self.pending.drain(..) {
+            for known in self.known.iter().filter(|known| known.batch == batch) {
+                for row in &known.rows {
+                    block.heads[*row as usize].diff = 0;
+                }
+            }
+            if block.heads.iter().any(|head| head.diff != 0) {
+                self.facts.push(Arc::new(block));
+            }
+        }
+        self.known.clear();
+        self.facts.extend(taken_back);
     }
 }
 
@@ -217,14 +273,17 @@ impl<L: Logic> Driver<L> {
         }
     }
 
-    /// Works off one tick: tables first, so that facts meet the thresholds of their own time; then
-    /// facts; then the watermark. `emit` gets the rows.
+    /// Works off one tick, whose arrivals are settled: tables first, so that facts meet the thresholds of
+    /// their own time; then facts; then the watermark. `emit` gets the rows.
     pub fn tick(&mut self, tick: Tick, arrivals: Arrivals, mut emit: impl FnMut(Emission)) {
         let Arrivals {
             facts,
+            pending,
+            known: _,
             tables,
             watermark,
         } = arrivals;
+        debug_assert!(pending.is_empty(), "they are settled first");
         let (logic, live, settled) = (&self.logic, &mut self.live, &mut self.settled);
         let (keys, bytes) = match &mut self.keys {
             Keys::OnArrival(keys) => {

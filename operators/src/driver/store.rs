@@ -129,16 +129,16 @@ impl<S: Default> Store<S> {
     /// The slots of those keys of a block that `has` says have a fact. One key after the other, since
     /// nothing else hides how long a look-up takes.
     pub(super) fn slots_of(&mut self, keys: &Keys, has: impl Fn(usize) -> bool) -> Vec<u32> {
-        let slot = |key| {
-            if key % AHEAD == 0 {
-                self.touch_keys(&keys.hashes[key..]);
+        let present: Vec<usize> = (0..keys.len()).filter(|key| has(*key)).collect();
+        let hashes: Vec<u64> = present.iter().map(|key| keys.hashes[*key]).collect();
+        let mut slots = vec![u32::MAX; keys.len()];
+        for (place, key) in present.into_iter().enumerate() {
+            if place % AHEAD == 0 {
+                self.touch_keys(&hashes[place..]);
             }
-            match has(key) {
-                true => self.find_or_add(keys.hash(key as u32), keys.names.get(key)),
-                false => u32::MAX,
-            }
-        };
-        (0..keys.len()).map(slot).collect()
+            slots[key] = self.find_or_add(keys.hash(key as u32), keys.names.get(key));
+        }
+        slots
     }
 
     /// Brings the slots of the next [`AHEAD`] keys nearer to the processor, and what finds those behind

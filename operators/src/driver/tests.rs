@@ -239,6 +239,7 @@ fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, 
             facts: in_two(&toy_block(events)),
             tables: Vec::new(),
             watermark: Some(*watermark),
+            ..Arrivals::default()
         };
         driver.tick(tick as u64, arrivals, |emission| {
             add(&mut live, &emission.live);
@@ -285,6 +286,7 @@ fn run_workers(
             let (input, stream) = scope.new_input::<Vec<Parcel>>();
             let (probe, _) = stream
                 .keyed(Toy, settings(firing))
+                .0
                 .inspect(move |emission| {
                     let mut found = shared.lock().unwrap();
                     add(&mut found.0, &emission.live);

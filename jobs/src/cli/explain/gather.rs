@@ -215,7 +215,7 @@ fn facts_of(
     };
     // Copies are told from each other below, and rows that nobody sees are part of the answer.
     let feed = FactsPlan {
-        deduplicated: false,
+        dedupe: None,
         seen: None,
         ..feed.clone()
     };

@@ -12,8 +12,9 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tidegate_operators::dedup::{fingerprint, id_owner};
-use tidegate_operators::parcel::{Arrived, Content, Dealt, owner_of};
+use tidegate_operators::parcel::{Arrived, Content, Ids, Place, owner_of};
 use tidegate_schemas::fact::{FactBlock, Head, Seen};
+use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::names::{KeyHash, code_of};
 
 use super::*;
@@ -147,7 +148,7 @@ fn batch(rows: &[Row], form: Form) -> RecordBatch {
     RecordBatch::try_new(schema, columns).unwrap()
 }
 
-fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<Seen>) -> FactsPlan {
+fn plan(schema: &SchemaRef, dedupe: Option<OnConflict>, seen: Option<Seen>) -> FactsPlan {
     let planner = Planner::new();
     let expression = |sql: &str| planner.plan(sql, schema).unwrap();
     let filter = |(bit, sql): (usize, &&str)| Filter {
@@ -172,7 +173,7 @@ fn plan(schema: &SchemaRef, deduplicated: bool, seen: Option<Seen>) -> FactsPlan
         key: Some(1),
         id: IdPlan::Number(0),
         tag: IdTag::new(0, 1),
-        deduplicated,
+        dedupe,
         seen,
         named: 0,
         filters: FILTERS.iter().enumerate().map(filter).collect(),
@@ -203,24 +204,32 @@ fn found(block: &FactBlock, row: usize) -> Found {
     (id, at.0, name, bits, block.words(row).to_vec())
 }
 
-/// The rows of a worker's part in arrival order, with their prints; those that are hidden by id.
-fn unpack(dealt: &Dealt) -> Vec<(Result<Found, u64>, u64)> {
-    let mut next = vec![0; dealt.blocks.len()];
+/// The facts of a worker's block.
+fn facts_in(block: Option<&FactBlock>) -> Vec<Found> {
+    block.map_or(Vec::new(), |block| {
+        (0..block.len()).map(|row| found(block, row)).collect()
+    })
+}
+
+/// The rows whose ids a worker knows, in arrival order, with their prints; those that are hidden by id.
+fn rows_in(ids: &Ids, blocks: &[Option<&FactBlock>]) -> Vec<(Result<Found, u64>, u64)> {
     let row = |(number, row): (usize, &Arrived)| {
-        let Some((to, place)) = dealt.place(number) else {
+        let place = ids.place(number);
+        if let Some(told) = &ids.facts {
+            assert_eq!(told.heads[number].id, row.id);
+        }
+        if place == Place::HIDDEN {
             return (Err(row.id), row.print);
-        };
-        let fact = found(&dealt.blocks[to], place);
-        assert_eq!(place, next[to], "the rows of a block are in order");
-        next[to] += 1;
+        }
+        let owner = usize::from(place.owner);
+        let fact = found(blocks[owner].unwrap(), place.row as usize);
         assert_eq!((fact.0, fact.1), (row.id, row.at.0));
-        assert_eq!(owner_of(KeyHash::of(&fact.2).hash, dealt.blocks.len()), to);
+        if let Some(told) = &ids.facts {
+            assert_eq!(found(told, number), fact);
+        }
         (Ok(fact), row.print)
     };
-    let rows = dealt.rows.iter().enumerate().map(row).collect();
-    let all: Vec<usize> = dealt.blocks.iter().map(FactBlock::len).collect();
-    assert_eq!(next, all, "every row has its place");
-    rows
+    ids.rows.iter().enumerate().map(row).collect()
 }
 
 /// What was newest before each sound row whose id `to` knows. Broken rows were admitted, too.
@@ -246,17 +255,18 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
         let batch = batch(&rows, form);
         let times: Vec<EventTime> = rows.iter().map(|row| EventTime(row.at)).collect();
         let workers = random.random_range(1..5);
-        let deduplicated = random.random_bool(0.5);
+        let all = [None, Some(OnConflict::First), Some(OnConflict::Latest)];
+        let dedupe = all[random.random_range(0..3)];
         let seen = random.random_bool(0.5).then(|| Seen {
             bits: 0b0110,
             words: BTreeSet::from([4]),
         });
-        let plan = plan(&batch.schema(), deduplicated, seen.clone());
+        let plan = plan(&batch.schema(), dedupe, seen.clone());
         let mut normaliser = Normaliser::new(plan, Arc::default(), workers);
         let whole = normaliser
             .normalise(&batch, &times, 0, EventTime(-7), Faults::default())
             .unwrap();
-        let case = format!("seed {seed}: {workers} workers, {form:?}, {deduplicated}, {seen:?}");
+        let case = format!("seed {seed}: {workers} workers, {form:?}, {dedupe:?}, {seen:?}");
         let broken: Vec<usize> = (0..rows.len())
             .filter(|row| rows[*row].is_broken())
             .collect();
@@ -275,38 +285,49 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
             seen.as_ref()
                 .is_none_or(|seen| row.bits() & seen.bits != 0 || words[4] != NULL)
         };
+        let blocks: Vec<Option<&FactBlock>> = (0..workers)
+            .map(|to| {
+                let own = whole.parcels.iter().filter(|parcel| parcel.to == to);
+                let mut blocks = own.filter_map(|parcel| match &parcel.content {
+                    Content::Facts(block) if dedupe.is_none() => Some(block.as_ref()),
+                    Content::Pending(facts) if dedupe.is_some() => Some(&facts.block),
+                    _ => None,
+                });
+                let block = blocks.next();
+                assert!(blocks.next().is_none(), "{case}");
+                block
+            })
+            .collect();
+        for (to, block) in blocks.iter().enumerate() {
+            let hash = |row: &Row| KeyHash::of(row.key.as_deref().unwrap()).hash;
+            let own = (sound.iter()).filter(|row| owner_of(hash(row), workers) == to);
+            let own = own.filter(|row| is_seen(row));
+            let own: Vec<Found> = own.map(|row| expected(row)).collect();
+            assert_eq!(facts_in(*block), own, "{case}");
+        }
         for to in 0..workers {
-            let parcel = whole.parcels.iter().find(|parcel| parcel.to == to);
-            if deduplicated {
-                let own = sound.iter().filter(|row| id_owner(row.id, workers) == to);
-                let own = own.map(|row| match is_seen(row) {
-                    true => (Ok(expected(row)), row.print()),
-                    false => (Err(row.id), row.print()),
-                });
-                let found = parcel.map_or(Vec::new(), |parcel| match &parcel.content {
-                    Content::Dealt(dealt) => unpack(dealt),
-                    other => panic!("{other:?}"),
-                });
-                assert_eq!(found, own.collect::<Vec<_>>(), "{case}");
-                let clocks = newest_before(&rows, to, workers);
-                let rows = parcel.map_or(&[][..], |parcel| match &parcel.content {
-                    Content::Dealt(dealt) => &dealt.rows,
-                    other => panic!("{other:?}"),
-                });
-                let newest: Vec<EventTime> = rows.iter().map(|row| row.newest).collect();
-                assert_eq!(newest, clocks, "{case}");
-            } else {
-                let is_own = |row: &&&Row| {
-                    let hash = KeyHash::of(row.key.as_deref().unwrap()).hash;
-                    owner_of(hash, workers) == to && is_seen(row)
-                };
-                let own = sound.iter().filter(is_own).map(|row| expected(row));
-                let rows = parcel.map_or(Vec::new(), |parcel| match &parcel.content {
-                    Content::Facts(block) => (0..block.len()).map(|n| found(block, n)).collect(),
-                    other => panic!("{other:?}"),
-                });
-                assert_eq!(rows, own.collect::<Vec<_>>(), "{case}");
+            let parcels = whole.parcels.iter().filter(|parcel| parcel.to == to);
+            let ids: Vec<&Ids> = parcels
+                .filter_map(|parcel| match &parcel.content {
+                    Content::Ids(ids) => Some(ids),
+                    _ => None,
+                })
+                .collect();
+            if dedupe.is_none() {
+                assert!(ids.is_empty(), "{case}");
+                continue;
             }
+            let own = sound.iter().filter(|row| id_owner(row.id, workers) == to);
+            let own = own.map(|row| match is_seen(row) {
+                true => (Ok(expected(row)), row.print()),
+                false => (Err(row.id), row.print()),
+            });
+            let found = ids.iter().flat_map(|ids| rows_in(ids, &blocks));
+            let found: Vec<_> = found.collect();
+            assert_eq!(found, own.collect::<Vec<_>>(), "{case}");
+            let newest = ids.iter().flat_map(|ids| &ids.rows).map(|row| row.newest);
+            let clocks = newest_before(&rows, to, workers);
+            assert_eq!(newest.collect::<Vec<_>>(), clocks, "{case}");
         }
     }
 }
@@ -319,7 +340,7 @@ fn a_value_that_does_not_fit_says_where_and_why() {
     (rows[1].key, rows[1].amount) = (None, Some(1.0));
     (rows[2].key, rows[2].amount) = (None, Some(f64::NAN));
     let batch = batch(&rows, Form::Plain);
-    let plan = plan(&batch.schema(), false, None);
+    let plan = plan(&batch.schema(), None, None);
     let mut normaliser = Normaliser::new(plan, Arc::default(), 1);
     let times = vec![EventTime(0); 3];
     let faults = normaliser
@@ -347,7 +368,7 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
         key: None,
         id: IdPlan::Ordinal,
         tag: IdTag::new(1, 2),
-        deduplicated: false,
+        dedupe: None,
         seen: None,
         named: 0,
         filters: Vec::new(),
@@ -399,7 +420,7 @@ fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
             key: None,
             id: IdPlan::Ordinal,
             tag: IdTag::new(1, 2),
-            deduplicated: false,
+            dedupe: None,
             seen: None,
             named: 0,
             filters: Vec::new(),

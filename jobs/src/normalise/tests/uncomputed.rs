@@ -24,7 +24,7 @@ fn plan(schema: &Arc<Schema>) -> FactsPlan {
         key: None,
         id: IdPlan::Number(0),
         tag: IdTag::new(0, 1),
-        deduplicated: false,
+        dedupe: None,
         seen: None,
         named: 0,
         filters: (filters.iter().zip(0..))

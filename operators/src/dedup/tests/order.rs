@@ -82,24 +82,25 @@ fn ticks(rows: &[Row], longest: usize, random: &mut SmallRng) -> Vec<(Vec<Row>, 
 }
 
 fn left_by(ticks: &[(Vec<Row>, i64)], workers: usize, settings: &Settings) -> Left {
-    let new = || Dedup::new(settings.clone());
+    let new = || Dedup::new(settings.clone(), workers);
     let mut dedups: Vec<Dedup> = (0..workers).map(|_| new()).collect();
     let mut left = BTreeMap::new();
     for (rows, watermark) in ticks {
-        for (to, dedup) in dedups.iter_mut().enumerate() {
-            let content = [
-                Content::Dealt(dealt(rows, to, workers)),
-                Content::Watermark(EventTime(*watermark)),
-            ];
-            let before = dedup.watermark;
-            let parcels = content.map(|content| Parcel { to, content });
-            for (id, at, key, word, diff) in facts(dedup, parcels.into()) {
-                assert!(
-                    EventTime(at) >= before,
-                    "the watermark has passed {id} at {at}"
-                );
-                *left.entry((id, at, key, word)).or_insert(0) += diff;
-            }
+        let before = dedups[0].watermark;
+        // In two batches, as of two sources.
+        let (first, second) = rows.split_at(rows.len() / 3);
+        let mut parcels = dealt(first, 1, workers);
+        parcels.extend(dealt(second, 2, workers));
+        parcels.extend((0..workers).map(|to| Parcel {
+            to,
+            content: Content::Watermark(EventTime(*watermark)),
+        }));
+        for (id, at, key, word, diff) in facts(&mut dedups, parcels) {
+            assert!(
+                EventTime(at) >= before,
+                "the watermark has passed {id} at {at}"
+            );
+            *left.entry((id, at, key, word)).or_insert(0) += diff;
         }
     }
     left.retain(|_, count| *count != 0);

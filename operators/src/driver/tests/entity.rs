@@ -349,6 +349,7 @@ fn play(parts: &Parts, steps: &[Step], firing: Firing) -> (Collection, Collectio
             facts: vec![Arc::new(block(&step.events, bits, words))],
             tables: step.tables.clone(),
             watermark: Some(step.watermark),
+            ..Arrivals::default()
         };
         driver.tick(tick as u64, arrivals, |emission| {
             add(&mut live, &emission.live);

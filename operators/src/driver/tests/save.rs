@@ -46,6 +46,7 @@ impl Crew {
                 facts: vec![Arc::new(block(&events, bits, words))],
                 tables: step.tables.clone(),
                 watermark: Some(step.watermark),
+                ..Arrivals::default()
             };
             driver.tick(tick, arrivals, |emission| {
                 add(&mut live, &emission.live);

@@ -18,9 +18,10 @@ use timely::dataflow::operators::{Input, Inspect, Probe};
 use super::super::oracle::{closed, sessions};
 use super::random::{random_spec, random_words};
 use super::*;
-use crate::dedup::{self, Deduplicate, OnConflict, Tally, id_owner};
+use crate::dedup::tests::Undecided;
+use crate::dedup::{self, Deduplicate, OnConflict, Tally};
 use crate::driver::{Emission, Firing, Gauge, Keyed, Settings};
-use crate::parcel::{Content, Dealt, Parcel, owner_of};
+use crate::parcel::{Content, Parcel, owner_of};
 
 const LATENESS: i64 = 40;
 const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -190,16 +191,19 @@ fn block<'a>(versions: impl IntoIterator<Item = (&'a Version, i32)>) -> FactBloc
         block.own_keys().push(KeyHash::of(key), key);
     }
     for (version, diff) in versions {
-        let head = Head {
-            key: version.key as u32,
-            diff,
-            at: EventTime(version.fact.at),
-            id: version.fact.id,
-            bits: version.fact.bits,
-        };
-        block.push(head, &version.fact.words);
+        block.push(head(version, diff), &version.fact.words);
     }
     block
+}
+
+fn head(version: &Version, diff: i32) -> Head {
+    Head {
+        key: version.key as u32,
+        diff,
+        at: EventTime(version.fact.at),
+        id: version.fact.id,
+        bits: version.fact.bits,
+    }
 }
 
 /// How a history is run.
@@ -227,21 +231,32 @@ impl Plan {
                 }
             }
         }
-        let owner = |version: &Version| match self.corrections {
-            Corrections::Deduplicated => id_owner(version.fact.id, peers),
-            Corrections::TakenBack => owner_of(KeyHash::of(KEYS[version.key]).hash, peers),
+        let watermarks = (0..peers).map(|to| Parcel {
+            to,
+            content: Content::Watermark(batch.watermark),
+        });
+        let facts: Vec<Parcel> = match self.corrections {
+            Corrections::Deduplicated => {
+                let mut undecided = Undecided::new(0, 2, peers);
+                for (version, _) in &changes {
+                    let fact = &version.fact;
+                    let head = head(version, 1);
+                    undecided.push(KEYS[version.key], &head, &fact.words, false, EventTime::MIN);
+                }
+                undecided.parcels()
+            }
+            Corrections::TakenBack => (0..peers)
+                .map(|to| {
+                    let owner =
+                        |version: &Version| owner_of(KeyHash::of(KEYS[version.key]).hash, peers);
+                    let own = changes.iter().filter(|(version, _)| owner(version) == to);
+                    let facts = block(own.map(|(version, diff)| (version, *diff)));
+                    let content = Content::Facts(facts.into());
+                    Parcel { to, content }
+                })
+                .collect(),
         };
-        (0..peers)
-            .flat_map(|to| {
-                let own = changes.iter().filter(|(version, _)| owner(version) == to);
-                let facts = block(own.map(|(version, diff)| (version, *diff)));
-                let facts = match self.corrections {
-                    Corrections::Deduplicated => Content::Dealt(Dealt::of(&facts, peers)),
-                    Corrections::TakenBack => Content::Facts(facts.into()),
-                };
-                [facts, Content::Watermark(batch.watermark)].map(|content| Parcel { to, content })
-            })
-            .collect()
+        facts.into_iter().chain(watermarks).collect()
     }
 
     fn rows<'scope>(
@@ -257,14 +272,12 @@ impl Plan {
                 tally: Arc::new(Tally::default()),
             }),
         };
-        input.keyed(
-            Sessions::new(self.spec.clone()),
-            Settings {
-                firing: self.firing,
-                columns: vec![self.spec.width(); 2],
-                gauge: Arc::new(Gauge::default()),
-            },
-        )
+        let settings = Settings {
+            firing: self.firing,
+            columns: vec![self.spec.width(); 2],
+            gauge: Arc::new(Gauge::default()),
+        };
+        input.keyed(Sessions::new(self.spec.clone()), settings).0
     }
 
     /// Runs on one worker and compares all rows so far after every tick.
