@@ -102,7 +102,7 @@ struct Shared {
 }
 
 /// Batches on their way to a worker.
-const WORK_WAITING: usize = 3;
+const WORK_WAITING: usize = 2;
 /// Batches on their way from each source.
 const ROWS_WAITING: usize = 1;
 
