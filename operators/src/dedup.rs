@@ -22,9 +22,10 @@
 //! deduplicated like others, and there is no fact of them.
 //!
 //! # State
-//! Per id: 40 to 56 bytes (id, time, fingerprint of the content, where it is found), with [`OnConflict::Latest`] the fact as
-//! well; kept until the clock has passed its time by `keep`. Copies that come later than that
-//! are late anyway when `keep` is at least the lateness. Saved with [`Dedup::encode`].
+//! Per id: 40 to 56 bytes (id, time, fingerprint of the content, where it is found), with
+//! [`OnConflict::Latest`] the fact as well; kept until the clock has passed its time by `keep`. Copies
+//! that come later than that are late anyway when `keep` is at least the lateness. Saved with
+//! [`Dedup::encode`].
 
 mod ids;
 #[cfg(test)]
@@ -217,6 +218,7 @@ impl Dedup {
         self.watermark = watermark;
         if self.ids.sweep(watermark.minus(self.settings.keep)) {
             self.facts.retain(|id, _| self.ids.knows(*id));
+            self.facts.shrink_to(self.facts.len() * 16);
         }
     }
 

@@ -92,7 +92,7 @@ impl IdSet {
     }
 }
 
-/// Finds the place of an id: open addressing with linear probing, at most half full. IdSet that count up
+/// Finds the place of an id: open addressing with linear probing, at most half full. Ids that count up
 /// are found beside each other, so that a line of the cache serves several.
 #[derive(Debug)]
 struct Table {

@@ -207,16 +207,40 @@ fn a_hidden_row_is_known_and_takes_back_what_it_replaces() {
 
 #[test]
 fn ids_are_forgotten_after_the_horizon() {
-    let mut dedup = Dedup::new(settings(100, OnConflict::First), 1);
-    for n in 0..100_000u64 {
-        let at = n as i64;
-        run(&mut dedup, parcels(&[row(n, at, "a", 0)], at - 10));
+    for on_conflict in [OnConflict::First, OnConflict::Latest] {
+        let mut dedup = Dedup::new(settings(100, on_conflict), 1);
+        for n in 0..100_000u64 {
+            let at = n as i64;
+            run(&mut dedup, parcels(&[row(n, at, "a", 0)], at - 10));
+        }
+        let (ids, facts) = (dedup.ids.iter().count(), dedup.facts.len());
+        assert!(ids < 2 * SMALL, "{ids} ids");
+        assert!(facts <= ids, "{facts} facts of {ids} ids");
     }
+}
+
+#[test]
+fn after_a_burst_the_room_for_facts_is_given_back() {
+    let mut dedup = Dedup::new(settings(100, OnConflict::Latest), 1);
+    let burst =
+        |ids: std::ops::Range<u64>, at| -> Vec<Row> { ids.map(|id| row(id, at, "a", 0)).collect() };
+    run(&mut dedup, parcels(&burst(0..100_000, 5), 0));
+    run(&mut dedup, parcels(&burst(100_000..200_000, 900), 2_000));
     assert!(
-        dedup.ids.iter().count() < 2 * SMALL,
-        "{} ids",
-        dedup.ids.iter().count()
+        dedup.facts.capacity() < 1_000,
+        "room for {}",
+        dedup.facts.capacity()
     );
+}
+
+#[test]
+fn versions_of_a_fact_stay_in_order_over_the_batches_of_a_tick() {
+    let mut dedup = Dedup::new(settings(100, OnConflict::Latest), 1);
+    let mut parcels = dealt(&[row(1, 50, "a", 7)], 1, 1);
+    parcels.extend(dealt(&[row(1, 50, "a", 8)], 2, 1));
+    // Whoever takes back the older of two versions takes back the right one.
+    let left = [(1, 7, 1), (1, 8, 1), (1, 7, -1)];
+    assert_eq!(run(&mut dedup, parcels), left);
 }
 
 #[test]

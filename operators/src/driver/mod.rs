@@ -32,7 +32,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -215,21 +215,19 @@ impl Arrivals {
         }
     }
 
-    /// Leaves out the facts that do not count. Those that take others back come behind all.
+    /// Leaves out the facts that do not count. The others stay in order of arrival, and those that take
+    /// others back come behind all: of two versions of a fact the older one is taken back.
     pub fn settle(&mut self) {
-        let taken_back = std::mem::take(&mut self.facts);
-        for Pending { batch, mut block } in self.pending.drain(..) {
-            for known in self.known.iter().filter(|known| known.batch == batch) {
-                for row in &known.rows {
-                    block.heads[*row as usize].diff = 0;
-                }
-            }
-            if block.heads.iter().any(|head| head.diff != 0) {
-                self.facts.push(Arc::new(block));
-            }
+        let batches = self.pending.iter().map(|pending| pending.batch);
+        let places: HashMap<u64, usize> = batches.zip(0..).collect();
+        for Known { batch, rows } in self.known.drain(..) {
+            let heads = &mut self.pending[places[&batch]].block.heads;
+            rows.iter().for_each(|row| heads[*row as usize].diff = 0);
         }
-        self.known.clear();
-        self.facts.extend(taken_back);
+        let taken_back = std::mem::take(&mut self.facts);
+        let blocks = self.pending.drain(..).map(|pending| pending.block);
+        let blocks = blocks.filter(|block| block.heads.iter().any(|head| head.diff != 0));
+        self.facts = blocks.map(Arc::new).chain(taken_back).collect();
     }
 }
 

@@ -213,6 +213,9 @@ mod tests {
         fn check(&self) {
             let tags: HashMap<_, _> = self.table.iter().map(|(tag, slot)| (slot, tag)).collect();
             assert_eq!(self.table.len(), self.slots.len());
+            // So that a look-up ends soon.
+            let places = self.table.buckets.len() * KEYS;
+            assert!(self.table.used * 4 < places * 3, "of {places} places");
             assert_eq!(tags.len(), self.slots.len());
             for (slot, (tag, place)) in &self.slots {
                 assert_eq!(tags[slot], *tag);

@@ -20,7 +20,7 @@ use timely::dataflow::operators::{Input, Inspect, Probe};
 use super::{Arrivals, Driver, Firing, Gauge, Keyed, Settings};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::logic::{Logic, Outputs, Wake};
-use crate::parcel::{Content, Parcel, owner_of};
+use crate::parcel::{Content, Known, Parcel, Pending, owner_of};
 
 const WINDOW: Span = Span(10);
 const LATENESS: i64 = 20;
@@ -324,6 +324,45 @@ fn run_workers(
     .unwrap();
     let found = found.lock().unwrap();
     found.clone()
+}
+
+#[test]
+fn others_see_the_facts_that_count_and_the_watermarks() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&seen);
+    timely::execute_directly(move |worker| {
+        let mut input = worker.dataflow::<u64, _, _>(|scope| {
+            let (input, stream) = scope.new_input::<Vec<Parcel>>();
+            let (_, contents) = stream.keyed(Toy, settings(Firing::OnWatermark));
+            contents.inspect(move |content| {
+                let told = match content {
+                    Content::Facts(block) => block.heads.iter().map(|h| (h.at.0, h.diff)).collect(),
+                    Content::Watermark(at) => vec![(at.0, 99)],
+                    other => panic!("{other:?}"),
+                };
+                shared.lock().unwrap().push(told);
+            });
+            input
+        });
+        let event = |at, id| Event {
+            key: "a".to_owned(),
+            at,
+            id,
+            word: 0,
+            diff: 1,
+        };
+        let (batch, rows) = (7, vec![0]);
+        let block = toy_block(&[event(5, 1), event(6, 2)]);
+        let all = [
+            Content::Watermark(EventTime(9)),
+            Content::Known(Known { batch, rows }),
+            Content::Pending(Pending { batch, block }),
+        ];
+        all.into_iter()
+            .for_each(|content| input.send(Parcel { to: 0, content }));
+    });
+    let seen = seen.lock().unwrap();
+    assert_eq!(*seen, [vec![(5, 0), (6, 1)], vec![(9, 99)]]);
 }
 
 #[test]

@@ -106,9 +106,9 @@ impl Gate {
 /// The features of one entity, compiled.
 ///
 /// # State
-/// Per key [`State`]: 72 B, a lane of 72 B per filter and measure that the key has facts of, and
+/// Per key [`State`]: 64 B, a lane of 72 B per filter and measure that the key has facts of, and
 /// mostly 8 to 24 B per fact inside the widest window, with room for at most twice as many: a key
-/// with two facts that are only counted takes 160 B. Copies share all but the newest few hundred
+/// with two facts that are only counted takes 152 B. Copies share all but the newest few hundred
 /// facts. A key is forgotten when its newest fact has left the widest window; with lifetime columns
 /// it is kept.
 ///

@@ -12,7 +12,7 @@ pub(super) type Pending = SmallVec<[i64; 2]>;
 /// The state of one key.
 ///
 /// # State
-/// 72 B and the lanes that are in use, which copies share until one of them changes; a key whose facts pass no filter has nothing but these.
+/// 64 B and the lanes that are in use, which copies share until one of them changes; a key whose facts pass no filter has nothing but these.
 #[derive(Clone, Debug)]
 pub struct State {
     /// When to be called next: [`State::NOTHING`], a time, or never ([`EventTime::MAX`]).
