@@ -1,5 +1,5 @@
 //! The conductor: it brings the sources together, gives every batch a tick, moves the watermark,
-//! and sends the work to the workers in turn.
+//! and sends its rows to the worker with the least to do.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -211,9 +211,7 @@ impl Conductor<'_> {
 
     fn complete(&mut self, watermark: EventTime) {
         self.sent = watermark;
-        if self.open > 0 {
-            self.open = 0;
-        }
+        self.open = 0;
         self.texts.ids().at_watermark(self.tick, watermark);
         for line in &self.lines {
             self.deaf |= !line.send(Work::Tick(self.tick, watermark));

@@ -322,12 +322,45 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
                 true => (Ok(expected(row)), row.print()),
                 false => (Err(row.id), row.print()),
             });
+            // What nobody takes back is told once.
+            let told = |ids: &&Ids| ids.facts.is_some() == (dedupe == Some(OnConflict::Latest));
+            assert!(ids.iter().all(told), "{case}");
             let found = ids.iter().flat_map(|ids| rows_in(ids, &blocks));
             let found: Vec<_> = found.collect();
             assert_eq!(found, own.collect::<Vec<_>>(), "{case}");
             let newest = ids.iter().flat_map(|ids| &ids.rows).map(|row| row.newest);
             let clocks = newest_before(&rows, to, workers);
             assert_eq!(newest.collect::<Vec<_>>(), clocks, "{case}");
+        }
+    }
+}
+
+#[test]
+fn no_two_batches_of_an_entity_are_called_the_same() {
+    let mut random = SmallRng::seed_from_u64(1);
+    let rows: Vec<Row> = (0..20).map(|id| Row::random(&mut random, id)).collect();
+    let batch = batch(&rows, Form::Plain);
+    let times = vec![EventTime(0); rows.len()];
+    let mut known = BTreeSet::new();
+    for source in 0..3 {
+        let plan = FactsPlan {
+            tag: IdTag::new(source, 3),
+            ..plan(&batch.schema(), Some(OnConflict::First), None)
+        };
+        let mut normaliser = Normaliser::new(plan, Arc::default(), 2);
+        for ordinal in [0, 20, 40] {
+            let whole =
+                normaliser.normalise(&batch, &times, ordinal, EventTime(0), Faults::default());
+            let parcels = whole.unwrap().parcels.into_iter();
+            let labels = parcels.map(|parcel| match parcel.content {
+                Content::Pending(pending) => pending.batch,
+                Content::Ids(ids) => ids.batch,
+                other => panic!("{other:?}"),
+            });
+            let mut labels: Vec<u64> = labels.collect();
+            labels.dedup();
+            assert_eq!(labels.len(), 1, "{labels:?}");
+            assert!(known.insert(labels[0]), "{source}, {ordinal}");
         }
     }
 }
