@@ -205,6 +205,7 @@ mod tests {
             rejected: 1,
             furthest_behind: Span(86_400_000_000),
             reasons: BTreeMap::from([("at".to_owned(), rejected)]),
+            ..SourceAccount::default()
         };
         let report = Report {
             account: Account {

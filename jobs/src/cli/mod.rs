@@ -106,6 +106,14 @@ mod tests {
     }
 
     #[test]
+    fn verify_tells_all_that_it_computes_again() {
+        let command = Program::command();
+        let verify = command.find_subcommand("verify").expect("it is a verb");
+        let about = verify.get_about().expect("it is described").to_string();
+        assert!(about.contains("features, sessions and triggers at anchors"));
+    }
+
+    #[test]
     fn every_verb_shows_examples_and_exit_codes() {
         for verb in Program::command().get_subcommands_mut() {
             let help = verb.render_long_help().to_string();

@@ -20,14 +20,14 @@ Examples:
   tidegate verify job.toml --only visits --result visits=old/visits.parquet
   tidegate verify job.toml --from 2026-01-01 --to 2026-02-01
 
-Run the job first, with the same --only, --from, --to and --set. Features at anchors and sessions are
-computed again; what is not is said.
+Run the job first, with the same --only, --from, --to and --set. Features at anchors, sessions and
+triggers at anchors are computed again; what is not is said.
 
 Exit codes: 0 all that was compared agrees; 1 it does not, a result is missing, or nothing could be
 compared; 2 wrong usage or job file; 3 raw rows or results cannot be read; 101 internal error.";
 
-/// Compute features and sessions again from the raw rows, in SQL, and compare them with what a run
-/// wrote, row by row.
+/// Compute features, sessions and triggers at anchors again from the raw rows, in SQL, and compare them
+/// with what a run wrote, row by row.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct Verify {

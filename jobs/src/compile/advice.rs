@@ -9,17 +9,42 @@ pub(super) fn unknown_name(error: &str) -> Option<&str> {
     Some(name.trim_matches('"'))
 }
 
+/// An expression that is a column alone, as a value in a job file.
+pub(super) fn alone(name: &str) -> String {
+    match (is_plain(name), name.contains('\'')) {
+        (true, _) => format!("\"{name}\""),
+        (_, false) => format!("'{}'", quoted(name)),
+        (_, true) => format!("''' {} '''", quoted(name)),
+    }
+}
+
+/// A plain word for what is taken from a column.
+pub(super) fn its(name: &str) -> String {
+    let word = |c: char| if c.is_alphanumeric() { c } else { '_' };
+    let name: String = name.to_lowercase().chars().map(word).collect();
+    format!("its_{}", name.trim_end_matches('_'))
+}
+
+/// A column's name in SQL, when it is no plain word.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Whether SQL takes a name without quotes.
+fn is_plain(name: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    name.chars().all(word) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
 /// Help for `sql` over columns with these `names`, of which DataFusion said `error`.
 pub(super) fn advice(sql: &str, error: &str, names: &[&str]) -> String {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let is_plain = |name: &str| {
-        let word = |c: char| c.is_alphanumeric() || c == '_';
-        name.chars().all(word) && !name.starts_with(|c: char| c.is_ascii_digit())
-    };
     let bare = |name: &&&str| !is_plain(name) && sql.replace(&quoted(name), "").contains(**name);
     if let Some(name) = names.iter().filter(bare).max_by_key(|name| name.len()) {
-        let quoted = quoted(name);
-        return format!("a name that is not a plain word goes in double quotes: {quoted}");
+        let written = match sql.trim() == *name {
+            true => alone(name),
+            false => format!("''' ... {} ... '''", quoted(name)),
+        };
+        return format!("a name that is not a plain word goes in double quotes: {written}");
     }
     let unknown = unknown_name(error);
     if let Some(near) = unknown.and_then(|name| closest(name, names.iter().copied())) {
@@ -43,12 +68,12 @@ mod tests {
             (
                 "Timely response?",
                 "Expected: an expression, found: EOF",
-                "a name that is not a plain word goes in double quotes: \"Timely response?\"",
+                "a name that is not a plain word goes in double quotes: '\"Timely response?\"'",
             ),
             (
                 "Company = 'x' and Date received > 3",
                 "Expected: an expression, found: EOF",
-                "a name that is not a plain word goes in double quotes: \"Date received\"",
+                "a name that is not a plain word goes in double quotes: ''' ... \"Date received\" ... '''",
             ),
             (
                 "Compny",

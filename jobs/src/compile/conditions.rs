@@ -73,15 +73,16 @@ impl Compiler<'_> {
             .collect();
         let unknown = advice::unknown_name(error).unwrap_or_default();
         let mut features = self.job.features.values();
-        let help = match features
-            .any(|features| features.carry.iter().any(|name| *name == *unknown))
-        {
-            true => format!(
-                "`{unknown}` is carried, and conditions see what is computed and tables: add \
-                 {{ name = \"its_{unknown}\", op = \"last\", of = \"{unknown}\", windows = \"lifetime\" }}"
-            ),
-            false => advice::advice(sql.as_str(), error, &names),
-        };
+        let help =
+            match features.any(|features| features.carry.iter().any(|name| *name == *unknown)) {
+                true => format!(
+                    "`{unknown}` is carried, and conditions see what is computed and tables: add \
+                 {{ name = \"{}\", op = \"last\", of = {}, windows = \"lifetime\" }}",
+                    advice::its(unknown),
+                    advice::alone(unknown)
+                ),
+                false => advice::advice(sql.as_str(), error, &names),
+            };
         let message = format!("in `{}`: {error}", sql.written());
         let problem = self.job.origin.problem(sql.place(), message);
         self.push(problem.help(help));

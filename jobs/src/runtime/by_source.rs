@@ -21,7 +21,13 @@ pub struct SourceAccount {
     pub furthest_behind: Span,
     /// Why rows were rejected: by the column at fault, or else by the reason.
     pub reasons: BTreeMap<String, Rejected>,
+    /// The first that were rejected, by where they stand as in [`Rejected`]: place, column and reason.
+    #[serde(skip)]
+    pub(crate) first: BTreeMap<(u64, u64), String>,
 }
+
+/// So many of the first rejected rows are kept.
+const FIRST: usize = 3;
 
 /// So many different reasons are told apart: some say what stood in the row.
 const REASONS: usize = 64;
@@ -58,6 +64,7 @@ impl SourceAccount {
                 what = OTHERS;
             }
             let stands = (read, reject.row);
+            self.note(stands, reject);
             let first = || format!("{}:{}: {}", reject.file, reject.row, reject.reason);
             match self.reasons.get_mut(what) {
                 Some(known) => {
@@ -76,6 +83,21 @@ impl SourceAccount {
                     self.reasons.insert(what.to_owned(), rejected);
                 }
             }
+        }
+    }
+
+    /// Keeps a rejected row if it is one of the first.
+    fn note(&mut self, stands: (u64, u64), reject: &Reject) {
+        let last = self.first.last_key_value().map(|(last, _)| *last);
+        if self.first.len() >= FIRST && last.is_some_and(|last| stands > last) {
+            return;
+        }
+        let column = reject.column.as_ref();
+        let column = column.map_or_else(String::new, |column| format!(" rejected for `{column}`"));
+        let told = format!("{}:{}{column}: {}", reject.file, reject.row, reject.reason);
+        self.first.insert(stands, told);
+        if self.first.len() > FIRST {
+            self.first.pop_last();
         }
     }
 
@@ -129,5 +151,8 @@ mod tests {
         }
         let (_, most) = account.most_frequent().unwrap();
         assert_eq!(most.first, "events.csv:40: it is null");
+        let first: Vec<&String> = account.first.values().collect();
+        let told = [40, 5, 61].map(|row| format!("events.csv:{row} rejected for `n`: it is null"));
+        assert_eq!(first, told.iter().collect::<Vec<_>>());
     }
 }

@@ -101,8 +101,14 @@ impl VerifyReport {
     /// How many results agree, do not, are missing, and were not checked.
     fn verdict(&self) -> String {
         let agreeing = self.outputs.iter().filter(|output| output.agrees()).count();
+        let differing = self.outputs.len() - agreeing;
+        let do_not = if differing == 1 {
+            "does not agree"
+        } else {
+            "do not agree"
+        };
         let counts = [
-            (self.outputs.len() - agreeing, "DOES NOT AGREE"),
+            (differing, do_not),
             (self.missing.len(), "missing"),
             (self.unchecked.len(), "not checked"),
         ];
@@ -133,7 +139,7 @@ impl fmt::Display for VerifyReport {
             writeln!(f, "{output}")?;
         }
         for missing in &self.missing {
-            writeln!(f, "{} DOES NOT AGREE: {}", missing.what, missing.why)?;
+            writeln!(f, "{} MISSING: {}", missing.what, missing.why)?;
         }
         for unchecked in &self.unchecked {
             writeln!(f, "not checked: {unchecked}")?;

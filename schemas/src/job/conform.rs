@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::check::Declared;
 use super::problems::{Origin, Problem};
 use super::shape::{Field, Form, Shape, Shapes};
 use super::suggest;
@@ -17,6 +18,7 @@ pub(super) fn conform(
     whole: Whole,
 ) -> Vec<Problem> {
     let mut check = Check {
+        outputs: Declared::of(root).outputs().collect(),
         shapes,
         whole,
         origin,
@@ -36,6 +38,8 @@ pub(super) enum Whole {
 
 /// The check on its way through the tree.
 struct Check<'a> {
+    /// The names of all outputs of the job.
+    outputs: Vec<String>,
     shapes: &'a Shapes,
     whole: Whole,
     origin: &'a Origin,
@@ -229,9 +233,14 @@ impl Check<'_> {
                 )
             }
             (Form::OutputName, Some(text), None) => {
+                let named =
+                    |output: &&String| output.split_once('.').is_some_and(|(_, name)| name == text);
                 let kind = text.split('.').next().unwrap_or_default();
                 let words = super::sink::OutputKind::ALL.map(|(word, _)| word);
-                suggest::help(kind, "the kinds are", words)
+                match self.outputs.iter().find(named) {
+                    Some(output) => Some(format!("did you mean `{output}`?")),
+                    None => suggest::help(kind, "the kinds are", words),
+                }
             }
             _ => None,
         };

@@ -80,7 +80,7 @@ fn a_result_that_is_gone_and_a_test_that_is_not_there_are_no_success() {
     place.tidegate(["run", job, "--quiet"]).run().code(0);
     std::fs::remove_file(place.path("out/wiki-sessions/bounces.csv")).unwrap();
     let ended = place.tidegate(["verify", job]).run().code(1);
-    let told = "bounces (sessions.visit) DOES NOT AGREE: there is no result at";
+    let told = "bounces (sessions.visit) MISSING: there is no result at";
     assert!(ended.stdout.contains(told), "{ended}");
     let last = "2 agree, 1 missing, 1 not checked\n";
     assert!(ended.stdout.ends_with(last), "{ended}");

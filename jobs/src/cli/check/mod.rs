@@ -192,6 +192,7 @@ select = ["id", "asks_1h + 1 as next"]
             "mean_7d f64 < events.secs mean of secs, over 7d; null if no row counts; 2 decimals kept",
             "path list<text> < events.kind kind of the first 5 rows, oldest first; empty if no row counts",
             "window of length w at time t: (t - w, t] (default)",
+            "rows of events with no silence of 30m or longer between them",
             "a row exactly 30m after the last one begins a new session (default)",
             "asks_1h i64 < events.kind reason",
             "next i64",
@@ -199,6 +200,36 @@ select = ["id", "asks_1h + 1 as next"]
             assert!(lines.iter().any(|line| line == wanted), "{wanted}\n{text}");
         }
         assert!(text.contains("events.kind, limits.most"), "{text}");
+    }
+
+    #[test]
+    fn a_silence_as_long_as_the_gap_may_belong_to_a_session() {
+        let same = JOB.replace("gap = \"30m\"", "gap = \"30m\"\nat_gap = \"same\"");
+        let text = checked(&same).unwrap();
+        assert!(
+            text.contains("with no silence longer than 30m between"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn help_can_be_pasted() {
+        let told = checked(&JOB.replace("ts = \"timestamp_ms\"", "ts = \"date\"")).unwrap_err();
+        assert!(told.contains("or timestamp:%Y-%m-%d for"), "{told}");
+        let told = checked(&JOB.replace("from = \"features.f\"", "from = \"f\"")).unwrap_err();
+        assert!(told.contains("`f` is no output; write it like"), "{told}");
+        assert!(told.contains("did you mean `features.f`?"), "{told}");
+        let job = JOB
+            .replace("secs = ", "\"Submitted via\" = \"text\", secs = ")
+            .replace("at = \"kind", "carry = [\"Submitted via\"]\nat = \"kind");
+        let told = checked(&job.replace("of = \"secs\"", "of = \"Submitted via\"")).unwrap_err();
+        assert!(told.contains(r#"quotes: '"Submitted via"'"#), "{told}");
+        let when = r#"when = ''' "Submitted via" = 'x' '''"#;
+        let told = checked(&job.replace("when = \"asks_1h >= limits.most\"", when)).unwrap_err();
+        let wanted = r#"{ name = "its_submitted_via", op = "last", of = '"Submitted via"', windows = "lifetime" }"#;
+        assert!(told.contains(wanted), "{told}");
+        let pasted = job.replace("add = [\n", &format!("add = [\n  {wanted},\n"));
+        assert!(checked(&pasted).unwrap().contains("its_submitted_via"));
     }
 
     #[test]

@@ -98,20 +98,19 @@ pub(super) fn of_sessions(sessions: &Sessions) -> Vec<String> {
         .filter
         .as_ref()
         .map(|sql| format!(" where {}", sql.written().trim()));
-    let mut lines = vec![format!(
-        "rows of {}{} with no silence longer than {} between them",
-        names(&sessions.from),
-        filter.unwrap_or_default(),
-        sessions.gap
-    )];
-    let does = match sessions.at_gap {
-        AtGap::New => "begins a new session",
-        AtGap::Same => "still belongs to the session",
+    let gap = sessions.gap;
+    let (silence, does) = match sessions.at_gap {
+        AtGap::New => (format!("of {gap} or longer"), "begins a new session"),
+        AtGap::Same => (format!("longer than {gap}"), "still belongs to the session"),
     };
+    let mut lines = vec![format!(
+        "rows of {}{} with no silence {silence} between them",
+        names(&sessions.from),
+        filter.unwrap_or_default()
+    )];
     let mark = default_mark(&sessions.at_gap, &AtGap::default());
     lines.push(format!(
-        "a row exactly {} after the last one {does}{mark}",
-        sessions.gap
+        "a row exactly {gap} after the last one {does}{mark}"
     ));
     lines.push(match sessions.max_length {
         Some(length) => format!("a row that would make one longer than {length} cuts it"),

@@ -12,7 +12,7 @@ use tidegate_schemas::job::{
 };
 
 use super::compare::{Row, Told, difference};
-use super::inputs::{Inputs, inputs_of, job_over};
+use super::inputs::{Inputs, all_there, inputs_of, job_over};
 use super::shuffle::{Dice, shuffled};
 use crate::compile::{Plan, Selection, compile};
 use crate::runtime::{self, Firing, Options, Stretch, Watch};
@@ -140,6 +140,7 @@ impl<'a> Bench<'a> {
         let folder = tempfile::tempdir().map_err(|e| format!("cannot make a folder: {e}"))?;
         let mut inputs = inputs.clone();
         let mut plan = self.plan(&inputs, folder.path())?;
+        all_there(&plan, &inputs)?;
         if let Some(seed) = way.seed {
             let mut dice = Dice(seed);
             for source in plan
@@ -252,20 +253,17 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// The rows that were late or rejected; they lay in `folder`.
+/// The rows that were late or rejected, and the first of these; they lay in `folder`.
 fn left_out(watch: &Watch, folder: &Path) -> Vec<String> {
     let mut told = Vec::new();
+    let place = folder.display().to_string();
     for (name, source) in watch.sources() {
-        if let Some((_, rejected)) = source.most_frequent() {
-            let first = &rejected.first;
-            let place = folder.display().to_string();
-            let first = first
-                .strip_prefix(&place)
-                .map_or(&**first, |at| at.trim_start_matches('/'));
-            told.push(format!(
-                "rejected rows of {name}: {}, such as {first}",
-                source.rejected
-            ));
+        if source.rejected > 0 {
+            told.push(format!("rejected rows of {name}: {}", source.rejected));
+            told.extend(source.first.values().map(|row| {
+                let at = row.strip_prefix(&place).unwrap_or(row);
+                format!("  {}", at.trim_start_matches('/'))
+            }));
         }
         if source.late > 0 {
             told.push(format!("late rows of {name}: {}", source.late));
@@ -402,11 +400,35 @@ also = ["replay equals live", "shuffled arrival within lateness gives the same r
     #[test]
     fn a_case_that_does_not_hold_tells_of_rows_that_did_not_count() {
         let text = format!("{JOB}expect.features.f = [{{ id = 1 }}, {{ id = 3 }}, {{ id = 4 }}]");
-        let text = text.replace("4,2026", "four,2026");
+        let text = text
+            .replace("4,2026", "four,2026")
+            .replace("3,2026", ",2026");
         let job = load("t.toml", text.as_bytes(), &[], &|_| None).unwrap();
         let told = Bench::new(&job, &job.tests[0], 1).failures();
         let told = told.first().expect("it does not hold");
-        let rejected = "rejected rows of events: 1, such as events.csv:5: ";
-        assert!(told.contains(rejected), "{told}");
+        let null = "is null or missing, and the column may not be null";
+        let rejected = format!(
+            "rejected rows of events: 2\n  events.csv:4 rejected for `id`: {null}\n  \
+             events.csv:5 rejected for `id`: "
+        );
+        assert!(told.contains(&rejected), "{told}");
+    }
+
+    #[test]
+    fn a_column_that_may_not_be_left_out_is_told() {
+        let text = format!("{JOB}expect.features.f = []");
+        let rows = text
+            .split_once("id,ts,user,kind\n")
+            .expect("there are rows")
+            .0;
+        let text =
+            format!("{rows}id,ts,user\n1,2026-01-01T09:00:00Z,a\n\"\"\"\nexpect.features.f = []");
+        let job = load("t.toml", text.as_bytes(), &[], &|_| None).unwrap();
+        let told = Bench::new(&job, &job.tests[0], 1).failures();
+        assert_eq!(
+            told.first().expect("it does not hold"),
+            "rows of `events` leave out `kind`: a column may only be left out when it may be null, \
+             that is when its type ends in `?`"
+        );
     }
 }

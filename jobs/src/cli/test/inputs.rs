@@ -10,6 +10,7 @@ use tidegate_schemas::job::{
 use tidegate_schemas::time::TimeUnit;
 
 use super::table::TextTable;
+use crate::compile::Plan;
 
 /// The column that only says in which order rows arrive.
 const ARRIVAL: &str = "arrival";
@@ -67,6 +68,31 @@ pub(super) fn job_over(job: &Job, inputs: &Inputs, folder: &Path) -> Result<Job,
         }
     }
     Ok(job)
+}
+
+/// Looks for the columns that the plan reads. Those that may be null are there, though the case leaves
+/// them out.
+///
+/// # Errors
+/// Those that are not, in plain words.
+pub(super) fn all_there(plan: &Plan, inputs: &Inputs) -> Result<(), String> {
+    for source in &plan.sources {
+        let Some(table) = inputs.get(&source.name) else {
+            continue;
+        };
+        let names = source.declared.columns.iter().map(|column| &column.name);
+        let missing = names.filter(|name| table.column(name).is_none());
+        let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
+        if !missing.is_empty() {
+            return Err(format!(
+                "rows of `{}` leave out {}: a column may only be left out when it may be null, \
+                 that is when its type ends in `?`",
+                source.name,
+                missing.join(", ")
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The texts of the case by source.

@@ -247,7 +247,7 @@ where = "gap_1m > 2"
     assert_eq!(report.missing[0].what, "absent (sessions.visit)");
     assert!(!report.agrees(), "{report}");
     let text = report.to_string();
-    assert!(text.contains("absent (sessions.visit) DOES NOT AGREE: there is no result at"));
+    assert!(text.contains("absent (sessions.visit) MISSING: there is no result at"));
     assert!(
         text.ends_with("\n1 agree, 1 missing, 3 not checked\n"),
         "{text}"

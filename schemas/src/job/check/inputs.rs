@@ -65,7 +65,7 @@ impl Check<'_> {
                     "`{}` is the event time of source `{name}` and must be a timestamp, not {column}",
                     event_time.written()
                 ),
-                "for example timestamp_ms, or timestamp for RFC 3339",
+                "for example timestamp_ms, timestamp for RFC 3339, or timestamp:%Y-%m-%d for plain days",
             ),
             Some(_) => {}
         }

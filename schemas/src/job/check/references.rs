@@ -172,15 +172,17 @@ impl Declared {
         self.has(section_of(output.kind), &output.name)
     }
 
+    /// All outputs, the most wanted of each name first.
+    pub(in crate::job) fn outputs(&self) -> impl Iterator<Item = String> {
+        OutputKind::ALL.iter().flat_map(|(word, kind)| {
+            let names = self.names(section_of(*kind));
+            names.map(move |name| format!("{word}.{name}"))
+        })
+    }
+
     /// What output may have been meant.
     pub(super) fn output_help(&self, output: &Output) -> Option<String> {
-        let all: Vec<String> = OutputKind::ALL
-            .iter()
-            .flat_map(|(word, kind)| {
-                let names = self.names(section_of(*kind));
-                names.map(move |name| format!("{word}.{name}"))
-            })
-            .collect();
+        let all: Vec<String> = self.outputs().collect();
         let of_kind = format!("{}.", output.kind.word());
         let same_kind = all.iter().filter(|name| name.starts_with(&of_kind));
         let wanted = output.to_string();
