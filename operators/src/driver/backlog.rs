@@ -400,14 +400,12 @@ mod tests {
         let mut block = FactBlock::new(0);
         let key = block.own_keys().push(KeyHash::of("a"), "a");
         for at in [1, 5, 9] {
-            let at = EventTime(at);
-            let (diff, id, bits) = (1, 0, 0);
             let head = Head {
                 key,
-                diff,
-                at,
-                id,
-                bits,
+                diff: 1,
+                at: EventTime(at),
+                id: 0,
+                bits: 0,
             };
             block.push(head, &[]);
         }

@@ -118,27 +118,19 @@ pub struct Settings {
 
 /// Steps a logic for every key of a stream of parcels.
 pub trait Keyed<'scope> {
-    /// Runs `logic` for every key; the module's documentation says what comes out. The second stream has
-    /// the facts of the worker's keys that count and its watermarks, for others who look at them.
-    fn keyed<L: Logic>(
-        self,
-        logic: L,
-        settings: Settings,
-    ) -> (
-        StreamVec<'scope, Tick, Emission>,
-        StreamVec<'scope, Tick, Content>,
-    );
+    /// Runs `logic` for every key.
+    fn keyed<L: Logic>(self, logic: L, settings: Settings) -> Driven<'scope>;
 }
 
+/// What a driver puts out: rows, of which the module's documentation says more; and the facts of the worker's
+/// keys that count with its watermarks, for others who look at them.
+pub type Driven<'scope> = (
+    StreamVec<'scope, Tick, Emission>,
+    StreamVec<'scope, Tick, Content>,
+);
+
 impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
-    fn keyed<L: Logic>(
-        self,
-        logic: L,
-        settings: Settings,
-    ) -> (
-        StreamVec<'scope, Tick, Emission>,
-        StreamVec<'scope, Tick, Content>,
-    ) {
+    fn keyed<L: Logic>(self, logic: L, settings: Settings) -> Driven<'scope> {
         let mut driver = Driver::new(logic, settings);
         let mut builder = OperatorBuilder::new("Keyed".to_owned(), self.scope());
         let pact = Exchange::new(|parcel: &Parcel| parcel.to as u64);
