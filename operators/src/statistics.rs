@@ -11,6 +11,11 @@ use std::collections::BTreeMap;
 use crate::codec::{CodecError, Reader, Writer};
 
 pub mod divergence;
+#[cfg(test)]
+mod golden;
+pub mod kolmogorov;
+pub mod sample;
+pub mod tails;
 
 /// How many rows there are of each category.
 ///

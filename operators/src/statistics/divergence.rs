@@ -58,22 +58,8 @@ pub fn kl(shares: &[Share], direction: Direction) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statistics::golden::{close, contacts as golden};
     use crate::statistics::{Histogram, Smoothing, shares};
-
-    /// Chat 50, email 30, voice 20, app 0 against 20, 30, 40, 10, as other libraries measure them.
-    fn golden(smoothing: Smoothing) -> Vec<Share> {
-        let reference = Histogram::from_iter([(1, 50), (2, 30), (3, 20)]);
-        let current = Histogram::from_iter([(1, 20), (2, 30), (3, 40), (4, 10)]);
-        shares(&reference, &current, smoothing).expect("both sides have rows")
-    }
-
-    #[track_caller]
-    fn close(answer: f64, expected: f64) {
-        assert!(
-            (answer - expected).abs() <= 1e-14 * expected.abs(),
-            "{answer} is not {expected}"
-        );
-    }
 
     #[test]
     fn psi_equals_the_published_values() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::program::root;
 
@@ -346,4 +347,33 @@ fn there_is_one_arrow() {
         assert!(seen.insert(name) || !one, "{name} is there in two versions");
     }
     assert!(seen.contains("arrow") && seen.contains("datafusion"));
+}
+
+/// What is built for a program alone and for the tests differs in nothing but what tests add: else DataFusion would be
+/// compiled once for each.
+#[test]
+fn programs_are_built_of_what_the_tests_have_built() {
+    let programs = packages("normal,build");
+    let tests = packages("normal,build,dev");
+    let apart = programs.difference(&tests).cloned().collect();
+    none(apart, "packages with features that tests change");
+    assert!(programs.len() > 100 && programs.len() < tests.len());
+}
+
+/// Every package of the workspace with its version and features, along edges of these kinds.
+fn packages(edges: &str) -> BTreeSet<String> {
+    let cargo = std::env::var("CARGO").unwrap_or("cargo".to_owned());
+    let told = Command::new(cargo)
+        .current_dir(root())
+        .args(["tree", "--workspace", "--offline", "--locked"])
+        .args(["--prefix", "none", "--format", "{p} {f}", "--edges", edges])
+        .output()
+        .expect("cargo runs");
+    let errors = String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.success(), "{errors}");
+    let lines = String::from_utf8(told.stdout).expect("names are text");
+    lines
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)").to_owned())
+        .collect()
 }

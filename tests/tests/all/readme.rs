@@ -41,9 +41,9 @@ fn blocks(markdown: &str) -> Vec<Block> {
 
 /// Stands for cargo: runs the programs that are built already.
 const CARGO: &str = r#"#!/usr/bin/env bash
-case "$1 $2 $3 $4 $5 $6 $7" in
-"run --release -p tidegate-jobs --bin tidegate --") shift 7; exec "$TIDEGATE" "$@" ;;
-"run --release -p tidegate-bench -- "*) shift 5; exec "$TIDEGATE_BENCH" "$@" ;;
+case "$1 $2 $3 $4 $5" in
+"run --release --bin tidegate --") shift 5; exec "$TIDEGATE" "$@" ;;
+"run --release --bin tidegate-bench --") shift 5; exec "$TIDEGATE_BENCH" "$@" ;;
 esac
 echo "the README runs cargo in a way that is not tested: $*" >&2
 exit 1
