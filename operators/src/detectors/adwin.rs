@@ -36,7 +36,7 @@
 
 use std::collections::VecDeque;
 
-use super::settings::{Named, Parameter, must};
+use super::settings::{Named, Parameter, must_be_at_least, must_be_probability};
 use super::{After, Signal};
 use crate::codec::{CodecError, Reader, Writer};
 
@@ -91,19 +91,13 @@ impl Settings {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        let delta = self.delta;
-        must(
-            0.0 < delta && delta < 1.0,
-            "delta",
-            delta,
-            "above 0 and below 1",
-        )?;
+        must_be_probability("delta", self.delta)?;
         for (name, count) in [
             ("clock", self.clock),
             ("max_buckets", self.max_buckets),
             ("min_window_length", self.min_window_length),
         ] {
-            must(count >= 1, name, count, "at least 1")?;
+            must_be_at_least(name, count, 1)?;
         }
         Ok(())
     }

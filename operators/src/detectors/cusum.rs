@@ -30,7 +30,7 @@
 //! ```
 
 use super::running::Spread;
-use super::settings::{Named, Parameter, must, must_be_above_0, must_be_at_least};
+use super::settings::{Named, Parameter, must_be_above_0, must_be_at_least, must_be_at_least_0};
 use super::{Direction, Signal};
 use crate::codec::{CodecError, Reader, Writer};
 
@@ -69,14 +69,8 @@ impl Settings {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        let slack = self.slack;
         must_be_at_least("min_instances", self.min_instances, 2)?;
-        must(
-            slack >= 0.0 && slack.is_finite(),
-            "slack",
-            slack,
-            "at least 0",
-        )?;
+        must_be_at_least_0("slack", self.slack)?;
         must_be_above_0("threshold", self.threshold)
     }
 }

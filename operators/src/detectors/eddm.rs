@@ -33,7 +33,7 @@
 
 use super::Signal;
 use super::running::{Spread, count};
-use super::settings::{Named, Parameter, must, must_be_at_least};
+use super::settings::{Named, Parameter, must, must_be_a_part, must_be_at_least};
 use crate::codec::{CodecError, Reader, Writer};
 
 /// What an [`Eddm`] is told.
@@ -69,12 +69,7 @@ impl Settings {
     pub(super) fn check(&self) -> Result<(), String> {
         let (alpha, beta) = (self.alpha, self.beta);
         must_be_at_least("warm_start", self.warm_start, 1)?;
-        must(
-            0.0 < alpha && alpha <= 1.0,
-            "alpha",
-            alpha,
-            "above 0 and at most 1",
-        )?;
+        must_be_a_part("alpha", alpha)?;
         let most = format!("above 0 and at most `alpha`, which is {alpha}");
         must(0.0 < beta && beta <= alpha, "beta", beta, &most)
     }

@@ -34,7 +34,7 @@
 //! ```
 
 use super::hddm_a::check_confidences;
-use super::settings::{Named, Parameter, must};
+use super::settings::{Named, Parameter, must_be_a_part};
 use super::{Direction, Signal};
 use crate::codec::{CodecError, Reader, Writer};
 
@@ -80,12 +80,7 @@ impl Settings {
 
     pub(super) fn check(&self) -> Result<(), String> {
         check_confidences(self.drift_confidence, self.warning_confidence)?;
-        must(
-            0.0 < self.lambda && self.lambda <= 1.0,
-            "lambda",
-            self.lambda,
-            "above 0 and at most 1",
-        )
+        must_be_a_part("lambda", self.lambda)
     }
 }
 

@@ -10,8 +10,8 @@
 //!
 //! **This is a deterministic variant.** The paper and river draw the older values at random, so that
 //! their answers depend on a seed; here they are spread evenly. With values that repeat in a pattern
-//! whose length goes with n / r, choose another `window_size`. P is exact for samples without ties,
-//! up to 10,000 values each, and asymptotic beyond.
+//! whose length goes with n / r, choose another `window_size`. P is [`p`]: exact for samples without
+//! ties, up to 10,000 values each.
 //!
 //! # State
 //! 8 bytes for each value of the window. A value costs sorting 2r values once the window is full.
@@ -38,6 +38,7 @@ use std::collections::VecDeque;
 use super::settings::{Named, Parameter, must, must_be_at_least, must_be_probability};
 use super::{After, Signal};
 use crate::codec::{CodecError, Reader, Writer};
+use crate::statistics::kolmogorov::p;
 
 /// What a [`Kswin`] is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,23 +95,12 @@ impl Settings {
 
     /// The least D that is a drift, in steps of 1 / `stat_size`.
     fn least(&self) -> Option<usize> {
-        let steps: Vec<_> = (1..=self.stat_size as usize).collect();
-        let drift = |d: usize| d * 10 > steps.len() && p(d, steps.len()) <= self.alpha;
+        let n = self.stat_size as usize;
+        let steps: Vec<_> = (1..=n).collect();
+        let drift = |d: usize| d * 10 > n && p(d as f64 / n as f64, n, n) <= self.alpha;
         let least = steps.partition_point(|d| !drift(*d));
         steps.get(least).copied()
     }
-}
-
-/// How likely it is that two samples of `n` values of one distribution are `d` steps of 1 / n apart
-/// or more.
-fn p(d: usize, n: usize) -> f64 {
-    // 2 Σ ± C(2n, n − k·d) / C(2n, n), by reflection, from the last and smallest term on.
-    let ratio = |k: usize| {
-        let pass = |i: usize| (n - k * d + i) as f64 / (n + i) as f64;
-        (1..=k * d).map(pass).product::<f64>()
-    };
-    let term = |k: usize| if k % 2 == 1 { ratio(k) } else { -ratio(k) };
-    2.0 * (1..=n / d).rev().map(term).sum::<f64>()
 }
 
 /// The detector.

@@ -28,7 +28,9 @@
 //! ```
 
 use super::running::Mean;
-use super::settings::{Named, Parameter, must};
+use super::settings::{
+    Named, Parameter, must_be_a_part, must_be_above_0, must_be_at_least, must_be_at_least_0,
+};
 use super::{Direction, Signal};
 use crate::codec::{CodecError, Reader, Writer};
 
@@ -71,37 +73,10 @@ impl Settings {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        let Settings {
-            min_instances,
-            delta,
-            threshold,
-            alpha,
-            ..
-        } = *self;
-        must(
-            min_instances >= 1,
-            "min_instances",
-            min_instances,
-            "at least 1",
-        )?;
-        must(
-            delta >= 0.0 && delta.is_finite(),
-            "delta",
-            delta,
-            "at least 0",
-        )?;
-        must(
-            threshold > 0.0 && threshold.is_finite(),
-            "threshold",
-            threshold,
-            "above 0",
-        )?;
-        must(
-            0.0 < alpha && alpha <= 1.0,
-            "alpha",
-            alpha,
-            "above 0 and at most 1",
-        )
+        must_be_at_least("min_instances", self.min_instances, 1)?;
+        must_be_at_least_0("delta", self.delta)?;
+        must_be_above_0("threshold", self.threshold)?;
+        must_be_a_part("alpha", self.alpha)
     }
 }
 

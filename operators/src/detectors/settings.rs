@@ -256,6 +256,21 @@ pub(super) fn must_be_above_0(name: &str, value: f64) -> Result<(), String> {
     must(0.0 < value && value.is_finite(), name, value, "above 0")
 }
 
+/// Checks a part of something.
+pub(super) fn must_be_a_part(name: &str, value: f64) -> Result<(), String> {
+    must(
+        0.0 < value && value <= 1.0,
+        name,
+        value,
+        "above 0 and at most 1",
+    )
+}
+
+/// Checks an allowance.
+pub(super) fn must_be_at_least_0(name: &str, value: f64) -> Result<(), String> {
+    must(0.0 <= value && value.is_finite(), name, value, "at least 0")
+}
+
 /// Checks a count.
 pub(super) fn must_be_at_least(name: &str, value: u32, least: u32) -> Result<(), String> {
     must(value >= least, name, value, &format!("at least {least}"))
@@ -339,6 +354,12 @@ mod tests {
             ("cusum", ("threshold", "inf"), "above 0"),
             ("kswin", ("alpha", "1"), probability),
             ("kswin", ("stat_size", "0"), "at least 1"),
+            (
+                "kswin",
+                ("stat_size", "4"),
+                "more: samples of 4 never differ so much that it is as unlikely as `alpha`, which \
+                 is 0.005",
+            ),
             (
                 "kswin",
                 ("stat_size", "51"),
