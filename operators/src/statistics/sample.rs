@@ -5,7 +5,7 @@
 /// A missing value is no number and does not belong here: count the missing ones apart
 /// (`shift::missing_rate`).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample<'a>(&'a [f64]);
+pub struct Sample<'a>(pub(super) &'a [f64]);
 
 impl<'a> Sample<'a> {
     /// Sorts the values where they are. `None` if there are none, or one is not finite.
