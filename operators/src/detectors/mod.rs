@@ -2,7 +2,7 @@
 //!
 //! | name | looks at | parameters and their defaults | source | ns a value |
 //! |---|---|---|---|---|
-//! | [`adwin`] | a mean, by a window of changing length | `delta` 0.002, `clock` 32, `max_buckets` 5, `min_window_length` 5, `grace_period` 10, `after` restart | Bifet and Gavaldà 2007 | 16, with `clock` 1 270 |
+//! | [`adwin`] | a mean, by a window of changing length | `delta` 0.002, `clock` 32, `max_buckets` 5, `min_window_length` 5, `grace_period` 10, `after` restart | Bifet and Gavaldà 2007 | 20, with `clock` 1 290 |
 //! | [`page_hinkley`] | a mean, in the unit of the values | `min_instances` 30, `delta` 0.005, `threshold` 50, `alpha` 0.9999, `direction` both | Page 1954, Hinkley 1971 | 7 |
 //! | [`cusum`] | a mean, in the first rows' deviations | `min_instances` 30, `slack` 0.5, `threshold` 5, `direction` both | Page 1954 | 5 |
 //! | [`kswin`] | a whole distribution | `alpha` 0.005, `window_size` 100, `stat_size` 30, `after` restart | Raab and others 2020 | 700 |
