@@ -14,7 +14,7 @@
 //! Falls are found as rises of −x. After a drift the next row is the first.
 //!
 //! # State
-//! 112 bytes. A value costs a few square roots and logarithms for each direction.
+//! 160 bytes. A value costs a few square roots and logarithms for each direction.
 //!
 //! # Source
 //! I. Frías-Blanco and others: Online and non-parametric drift detection methods based on

@@ -1,20 +1,21 @@
 //! Change detectors: one stream of numbers in, a [`Signal`] for each.
 //!
-//! | name | looks at | parameters and their defaults | source |
-//! |---|---|---|---|
-//! | [`adwin`] | a mean, by a window of changing length | `delta` 0.002, `clock` 32, `max_buckets` 5, `min_window_length` 5, `grace_period` 10, `after` restart | Bifet and Gavaldà 2007 |
-//! | [`page_hinkley`] | a mean, in the unit of the values | `min_instances` 30, `delta` 0.005, `threshold` 50, `alpha` 0.9999, `direction` both | Page 1954, Hinkley 1971 |
-//! | [`cusum`] | a mean, in the first rows' deviations | `min_instances` 30, `slack` 0.5, `threshold` 5, `direction` both | Page 1954 |
-//! | [`kswin`] | a whole distribution | `alpha` 0.005, `window_size` 100, `stat_size` 30, `after` restart | Raab and others 2020 |
-//! | [`ddm`] | a rising share of errors | `warm_start` 30, `warning_threshold` 2, `drift_threshold` 3 | Gama and others 2004 |
-//! | [`eddm`] | errors coming closer together | `warm_start` 30, `alpha` 0.95, `beta` 0.9 | Baena-García and others 2006 |
-//! | [`fhddm`] | a falling share of *right* answers | `window` 100, `confidence` 0.000001, `short_window` none | Pesaranghader and Viktor 2016 |
-//! | [`hddm_a`] | a share, all rows against the first | `drift_confidence` 0.001, `warning_confidence` 0.005, `direction` up | Frías-Blanco and others 2015 |
-//! | [`hddm_w`] | a share, newest rows against those before | `drift_confidence` 0.001, `warning_confidence` 0.005, `lambda` 0.05, `direction` up | Frías-Blanco and others 2015 |
+//! | name | looks at | parameters and their defaults | source | ns a value |
+//! |---|---|---|---|---|
+//! | [`adwin`] | a mean, by a window of changing length | `delta` 0.002, `clock` 32, `max_buckets` 5, `min_window_length` 5, `grace_period` 10, `after` restart | Bifet and Gavaldà 2007 | 16, with `clock` 1 270 |
+//! | [`page_hinkley`] | a mean, in the unit of the values | `min_instances` 30, `delta` 0.005, `threshold` 50, `alpha` 0.9999, `direction` both | Page 1954, Hinkley 1971 | 7 |
+//! | [`cusum`] | a mean, in the first rows' deviations | `min_instances` 30, `slack` 0.5, `threshold` 5, `direction` both | Page 1954 | 5 |
+//! | [`kswin`] | a whole distribution | `alpha` 0.005, `window_size` 100, `stat_size` 30, `after` restart | Raab and others 2020 | 700 |
+//! | [`ddm`] | a rising share of errors | `warm_start` 30, `warning_threshold` 2, `drift_threshold` 3 | Gama and others 2004 | 4 |
+//! | [`eddm`] | errors coming closer together | `warm_start` 30, `alpha` 0.95, `beta` 0.9 | Baena-García and others 2006 | 3 |
+//! | [`fhddm`] | a falling share of *right* answers | `window` 100, `confidence` 0.000001, `short_window` none | Pesaranghader and Viktor 2016 | 10 |
+//! | [`hddm_a`] | a share, all rows against the first | `drift_confidence` 0.001, `warning_confidence` 0.005, `direction` up | Frías-Blanco and others 2015 | 30 |
+//! | [`hddm_w`] | a share, newest rows against those before | `drift_confidence` 0.001, `warning_confidence` 0.005, `lambda` 0.05, `direction` up | Frías-Blanco and others 2015 | 23 |
 //!
-//! Behaviour and defaults are those of river 0.26.1, row for row, but for the draw of [`kswin`] and
-//! [`cusum`], which that version does not have yet. A parameter of river that is missing here by
-//! name is there by another: `mode` and `two_sided_test` are `direction`.
+//! Behaviour and defaults are those of river 0.26.1, row for row, but for the draw of [`kswin`], and
+//! for [`cusum`], which is in later versions only. What river calls `mode` or `two_sided_test` is
+//! `direction`, `sliding_window_size` is `window`, `confidence_level` is `confidence`,
+//! `short_window_size` is `short_window`, `lambda_val` is `lambda`.
 //!
 //! # Order
 //! A detector depends on the order of its values, and **none can take a value back**. So its rows are
@@ -27,9 +28,10 @@
 //! what they make of other values.
 //!
 //! # State
-//! Of one stream: 32 to 112 bytes, except for windows. Those of [`kswin`] and [`fhddm`] are as long
-//! as they are told, that of [`adwin`] grows with the logarithm of its length. A drift starts a
-//! detector anew, unless `after` says that it keeps what is no longer different.
+//! For each stream a [`Detector`] of 192 bytes, its settings included, and the windows: those of
+//! [`kswin`] and [`fhddm`] are as long as they are told, that of [`adwin`] grows with the logarithm of
+//! its length, to 3 KB at two million values. A drift starts a detector anew, unless `after` says that
+//! it keeps what is no longer different. Whoever has the stream says when it is forgotten.
 //!
 //! # Example
 //! ```

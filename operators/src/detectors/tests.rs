@@ -105,6 +105,64 @@ fn detectors_of_bits_find_the_published_rows() {
 }
 
 #[test]
+fn detectors_of_bits_find_the_rows_of_river() {
+    let shares = [0.1, 0.3, 0.05, 0.5, 0.2, 0.8, 0.4, 0.02];
+    let bit = |row: u32| f64::from(u8::from(h(row) < shares[row as usize / 500]));
+    let values: Vec<_> = (0..4000).map(bit).collect();
+    // Rows of drifts, and how many rows are warnings.
+    let expected: [(&str, &[usize], usize); 13] = [
+        ("ddm", &[580, 1566, 2565], 129),
+        (
+            "ddm warm_start=100 warning_threshold=1.5 drift_threshold=2",
+            &[530, 1529, 2529],
+            87,
+        ),
+        (
+            "eddm",
+            &[
+                579, 679, 788, 1553, 1617, 1679, 1740, 1801, 2567, 2626, 2665, 2728,
+            ],
+            1126,
+        ),
+        (
+            "eddm warm_start=10 alpha=0.8 beta=0.7",
+            &[874, 1678, 2935],
+            768,
+        ),
+        ("fhddm", &[1322, 2094, 3062, 3566], 0),
+        (
+            "fhddm confidence=0.01 short_window=20",
+            &[1020, 2017, 3006, 3511],
+            0,
+        ),
+        ("fhddm window=25 confidence=0.0001", &[3025, 3531], 0),
+        ("hddm_a", &[591, 1506, 2514], 22),
+        (
+            "hddm_a direction=both",
+            &[591, 1068, 1505, 2034, 2513, 3007, 3522],
+            44,
+        ),
+        (
+            "hddm_a drift_confidence=0.00001 direction=both",
+            &[690, 1142, 1518, 2071, 2514, 3030, 3539],
+            301,
+        ),
+        ("hddm_w", &[1528, 2515], 7),
+        ("hddm_w direction=both", &[1528, 2069, 2515, 3030, 3536], 58),
+        (
+            "hddm_w lambda=0.01 warning_confidence=0.05 direction=both",
+            &[690, 1212, 1617, 2192, 2599, 3127, 3658],
+            455,
+        ),
+    ];
+    for (detector, rows_of_drifts, warnings) in expected {
+        drifts(detector, &values, rows_of_drifts);
+        let found = rows(detector, Signal::Warning, &values).len();
+        assert_eq!(found, warnings, "{detector}");
+    }
+}
+
+#[test]
 fn fhddm_sees_the_share_of_ones_fall_and_not_rise() {
     let bit = |row: u32, share| f64::from(u8::from(h(row) < share));
     let errors = |row| bit(row, if row < 1000 { 0.1 } else { 0.6 });
@@ -153,20 +211,30 @@ fn nan_is_not_taken() {
 fn values_are_taken_up_to_the_largest() {
     assert!(takes(LARGEST) && takes(-LARGEST) && takes(0.0));
     assert!(!takes(f64::NAN) && !takes(f64::INFINITY) && !takes(-2.0 * LARGEST));
-    for name in [
-        "adwin clock=1 max_buckets=1 min_window_length=1 after=keep",
-        "cusum",
-        "page_hinkley",
-    ] {
-        let mut detector = Detector::new(&settings(name));
+    let adwin = settings("adwin clock=1 max_buckets=1 min_window_length=1 after=keep");
+    for settings in Settings::all().into_iter().chain([adwin]) {
+        let mut detector = Detector::new(&settings);
         for row in 0..1000 {
             detector.add(if row % 2 == 0 { LARGEST } else { -LARGEST });
         }
-        let end: Vec<_> = (0..1000).map(|row| detector.add(h(row))).collect();
-        let again: Vec<_> = (0..1000).map(|row| detector.add(h(row) + 1.0)).collect();
-        let signals = end.iter().chain(&again);
-        assert!(signals.clone().count() == 2000, "{name}");
+        assert!(!format!("{detector:?}").contains("NaN"), "{detector:?}");
     }
+}
+
+#[test]
+fn adwin_forgets_a_large_value_for_good() {
+    let mut adwin = adwin::Adwin::new(&adwin::Settings {
+        clock: 1,
+        after: After::Keep,
+        ..adwin::Settings::default()
+    });
+    let mut given = [vec![1e30; 100], vec![1.0; 1000]].concat().into_iter();
+    assert!(given.any(|value| adwin.add(value) == Signal::Drift));
+    for value in given {
+        adwin.add(value);
+    }
+    assert_eq!(adwin.total(), adwin.width() as f64);
+    assert_eq!(adwin.squares(), 0.0);
 }
 
 #[test]
