@@ -89,6 +89,15 @@ pub fn independence(counts: &[Counts]) -> Option<ChiSquare> {
 }
 
 /// As [`independence`], never corrected. With two categories it is the square of [`two_proportions`].
+///
+/// # Example
+/// ```
+/// use tidegate_operators::statistics::{Counts, contingency::independence_uncorrected};
+///
+/// let counts = [(50, 40), (50, 60)].map(|(reference, current)| Counts { reference, current });
+/// let test = independence_uncorrected(&counts).expect("both have rows");
+/// assert!((test.statistic - 2.0202020202020203).abs() < 1e-14);
+/// ```
 #[must_use]
 pub fn independence_uncorrected(counts: &[Counts]) -> Option<ChiSquare> {
     pearson(counts, 0.0)

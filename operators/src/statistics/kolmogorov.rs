@@ -81,6 +81,14 @@ pub fn binned(shares: &[Share]) -> f64 {
 
 /// The p-value of D for samples of n and m rows: exact where that is affordable (up to
 /// [`EXACT_UP_TO`] rows in the larger), else asymptotic, as SciPy's `ks_2samp` chooses.
+///
+/// # Example
+/// ```
+/// use tidegate_operators::statistics::kolmogorov::{asymptotic_p, exact_p, p};
+///
+/// assert_eq!(p(0.162, 500, 400), exact_p(0.162, 500, 400));
+/// assert_eq!(p(0.162, 500, 20_000), asymptotic_p(0.162, 500, 20_000));
+/// ```
 #[must_use]
 pub fn p(d: f64, n: usize, m: usize) -> f64 {
     match n.max(m) <= EXACT_UP_TO {

@@ -1,6 +1,7 @@
 //! Samples of numbers: sorted, finite, never empty, so that what is computed of them always exists.
 
-/// Numbers in ascending order, at least one, all of them finite.
+/// Numbers in ascending order, at least one, all of them finite, and so is the distance between the
+/// least and the greatest.
 ///
 /// A missing value is no number and does not belong here: count the missing ones apart
 /// (`shift::missing_rate`).
@@ -8,7 +9,8 @@
 pub struct Sample<'a>(pub(super) &'a [f64]);
 
 impl<'a> Sample<'a> {
-    /// Sorts the values where they are. `None` if there are none, or one is not finite.
+    /// Sorts the values where they are. `None` if there are none, one is not finite, or they lie further
+    /// apart than the largest number.
     ///
     /// # Example
     /// ```
@@ -24,13 +26,13 @@ impl<'a> Sample<'a> {
         Sample::sorted(values)
     }
 
-    /// Takes values that are in ascending order already. `None` if they are not, if there are none,
-    /// or if one is not finite.
+    /// Takes values that are in ascending order already. `None` if they are not, and as
+    /// [`Sample::sort`].
     #[must_use]
     pub fn sorted(values: &'a [f64]) -> Option<Sample<'a>> {
-        let fine = !values.is_empty()
-            && values.iter().all(|value| value.is_finite())
-            && values.is_sorted();
+        let (least, greatest) = (values.first()?, values.last()?);
+        // The ends being finite, what lies between them in order is finite too.
+        let fine = (greatest - least).is_finite() && values.is_sorted();
         fine.then_some(Sample(values))
     }
 
@@ -156,6 +158,8 @@ mod tests {
             &[f64::NAN],
             &[1.0, f64::INFINITY],
             &[f64::NEG_INFINITY, 1.0],
+            &[0.0, f64::NAN, 1.0],
+            &[-1e308, 1e308],
         ] {
             assert_eq!(Sample::sorted(values), None);
         }

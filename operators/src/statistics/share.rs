@@ -154,6 +154,20 @@ pub fn shares(
 ///
 /// # Panics
 /// When a count is negative.
+///
+/// # Example
+/// ```
+/// use tidegate_operators::statistics::divergence::psi;
+/// use tidegate_operators::statistics::{Counts, Smoothing, shares_of};
+///
+/// let counts = [(50, 20), (30, 30), (20, 40), (0, 10)]
+///     .map(|(reference, current)| Counts { reference, current });
+/// let psi_by = |smoothing| shares_of(&counts, smoothing).map_or(f64::NAN, |shares| psi(&shares));
+/// assert!((psi_by(Smoothing::AddToCounts(1.0)) - 0.61518308805412).abs() < 1e-14);
+/// assert!((psi_by(Smoothing::FillEmpty) - 1.103601408044551).abs() < 1e-14);
+/// assert!((psi_by(Smoothing::MoveToEmpty(1e-6)) - 1.4549169072336008).abs() < 1e-14);
+/// assert!((psi_by(Smoothing::AddToShares(1e-10)) - 2.4858432393288767).abs() < 1e-14);
+/// ```
 #[must_use]
 pub fn shares_of(counts: &[Counts], smoothing: Smoothing) -> Option<Vec<Share>> {
     let (mut of_reference, mut of_current) = (0, 0);
@@ -181,6 +195,16 @@ pub fn shares_of(counts: &[Counts], smoothing: Smoothing) -> Option<Vec<Share>> 
 ///
 /// # Panics
 /// When a count is negative: rows were taken back that had never been given.
+///
+/// # Example
+/// ```
+/// use tidegate_operators::statistics::{Counts, Histogram, side_by_side};
+///
+/// let reference = Histogram::from_iter([(1, 3), (5, 1)]);
+/// let current = Histogram::from_iter([(5, 7)]);
+/// let counts = [(3, 0), (1, 7)].map(|(reference, current)| Counts { reference, current });
+/// assert_eq!(side_by_side(&reference, &current), counts);
+/// ```
 #[must_use]
 pub fn side_by_side(reference: &Histogram, current: &Histogram) -> Vec<Counts> {
     let mut both = Vec::with_capacity(reference.categories().max(current.categories()));
