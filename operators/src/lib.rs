@@ -11,6 +11,7 @@ pub mod entity;
 pub mod features;
 pub mod logic;
 pub mod parcel;
+pub mod patterns;
 pub mod program;
 pub mod sessions;
 pub mod statistics;
