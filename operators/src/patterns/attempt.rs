@@ -1,5 +1,6 @@
 //! One attempt at a match: where it stands, and what a fact does to it.
 
+use smallvec::SmallVec;
 use tidegate_schemas::fact::Fact;
 use tidegate_schemas::time::{EventTime, Span};
 
@@ -85,6 +86,35 @@ impl Attempt {
 fn number<N: TryFrom<u128>>(from: &mut Reader<'_>, what: &'static str) -> Result<N, CodecError> {
     let value = from.unsigned(what)?;
     N::try_from(value).map_err(|_| from.error(what))
+}
+
+/// The open attempts of a key, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    pub(super) attempts: SmallVec<[Attempt; 1]>,
+    /// The words of each: a count for each step, and what the columns keep.
+    pub(super) slots: SmallVec<[i64; 6]>,
+    /// When the key is next to be looked at.
+    pub(super) due: EventTime,
+}
+
+impl Default for Open {
+    fn default() -> Open {
+        Open {
+            attempts: SmallVec::new(),
+            slots: SmallVec::new(),
+            due: EventTime::MAX,
+        }
+    }
+}
+
+impl Open {
+    /// Forgets `n` attempts from the `from`th on.
+    pub(super) fn remove(&mut self, from: usize, n: usize) {
+        let stride = self.slots.len() / self.attempts.len();
+        self.attempts.drain(from..from + n);
+        self.slots.drain(from * stride..(from + n) * stride);
+    }
 }
 
 /// What a fact made of an attempt.
