@@ -1,16 +1,45 @@
-//! Pure statistics on counts: histograms by category, and how far two of them are apart.
+//! Pure statistics: how far two sets of rows are apart, by their counts or by their numbers.
 //!
-//! One file per family of measures: [`divergence`] holds those that are sums over shares. Whoever
-//! adds a family (tests, distances between distributions of numbers) adds a file.
+//! One file per family of measures, all functions of what they are given:
 //!
-//! Every sum runs in the order of the category codes, so an answer depends on the counts alone, bit
-//! for bit, and never on the order in which rows arrived.
+//! | | measures |
+//! |---|---|
+//! | [`divergence`] | PSI, Kullback-Leibler, Jensen-Shannon, Hellinger, total variation, largest difference of shares |
+//! | [`contingency`] | chi-square and z tests of counts |
+//! | [`kolmogorov`] | Kolmogorov-Smirnov: statistic and p-values |
+//! | [`wasserstein`] | how far numbers moved, in their own unit |
+//! | [`shift`] | missing values, new categories, mean, quantiles |
+//! | [`no_drift`] | what PSI comes to by chance alone, and which categories made it |
+//!
+//! They stand on [`Histogram`] (counts by category), [`bins`] (numbers to categories), [`shares`]
+//! (counts to shares, with the rule for empty categories), [`sample`] (sorted numbers) and [`tails`]
+//! (probabilities).
+//!
+//! Every sum runs in the order of the categories, the bins or the sorted numbers, so an answer depends
+//! on the rows alone, bit for bit, and never on the order in which they arrived.
+//!
+//! Two libraries that give a measure the same name often compute different things: other bins, other
+//! shares for empty ones, another direction, another logarithm. Here each choice is an argument, and
+//! the documentation says whose it is.
 
 use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, Reader, Writer};
 
+pub mod bins;
+pub mod contingency;
 pub mod divergence;
+#[cfg(test)]
+mod golden;
+pub mod kolmogorov;
+pub mod no_drift;
+pub mod sample;
+mod share;
+pub mod shift;
+pub mod tails;
+pub mod wasserstein;
+
+pub use share::{Counts, Share, Smoothing, shares, shares_of, side_by_side, to_one};
 
 /// How many rows there are of each category.
 ///
@@ -107,84 +136,6 @@ impl FromIterator<(i64, i64)> for Histogram {
     }
 }
 
-/// What a category's share is, in particular that of a category without rows: there the logarithm
-/// of a plain share would be infinite, so *this choice is most of the result* when a category is
-/// new or gone.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Smoothing {
-    /// Share = (count + c) / (rows + c · k), with k categories. The shares add up to one.
-    /// 0.5 is Jeffreys' rule, 1 is Laplace's.
-    AddToCounts(f64),
-    /// Share = count / rows, raised to this where it is less. The shares are *not* scaled back to
-    /// one. `Floor(0.0)` is no smoothing at all.
-    Floor(f64),
-}
-
-impl Smoothing {
-    fn share(self, count: i64, rows: i64, categories: usize) -> f64 {
-        match self {
-            Smoothing::AddToCounts(c) => (count as f64 + c) / (rows as f64 + c * categories as f64),
-            Smoothing::Floor(least) => (count as f64 / rows as f64).max(least),
-        }
-    }
-}
-
-/// One category's share of the rows on both sides.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share {
-    /// Its share of the reference.
-    pub reference: f64,
-    /// Its share of the rows that are compared with it.
-    pub current: f64,
-}
-
-/// The shares of every category that has rows on either side, in the order of the codes.
-/// `None` when one of the sides has no rows.
-///
-/// # Panics
-/// When a count is negative: rows were taken back that had never been given.
-#[must_use]
-pub fn shares(
-    reference: &Histogram,
-    current: &Histogram,
-    smoothing: Smoothing,
-) -> Option<Vec<Share>> {
-    if reference.is_empty() || current.is_empty() {
-        return None;
-    }
-    let both = side_by_side(reference, current);
-    let share = |count, rows| smoothing.share(count, rows, both.len());
-    Some(
-        both.iter()
-            .map(|(of_reference, of_current)| Share {
-                reference: share(*of_reference, reference.rows),
-                current: share(*of_current, current.rows),
-            })
-            .collect(),
-    )
-}
-
-fn side_by_side(reference: &Histogram, current: &Histogram) -> Vec<(i64, i64)> {
-    let mut both = Vec::with_capacity(reference.counts.len().max(current.counts.len()));
-    let (mut left, mut right) = (reference.iter().peekable(), current.iter().peekable());
-    loop {
-        let category = match (left.peek(), right.peek()) {
-            (Some((a, _)), Some((b, _))) => *a.min(b),
-            (Some((a, _)), None) => *a,
-            (None, Some((b, _))) => *b,
-            (None, None) => return both,
-        };
-        let of_reference = left.next_if(|(a, _)| *a == category).map_or(0, |(_, n)| n);
-        let of_current = right.next_if(|(b, _)| *b == category).map_or(0, |(_, n)| n);
-        assert!(
-            of_reference >= 0 && of_current >= 0,
-            "category {category} has {of_reference} rows in the reference and {of_current} beside \
-             it: rows were taken back that had never been given"
-        );
-        both.push((of_reference, of_current));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,57 +146,6 @@ mod tests {
         histogram.add(7, -2);
         histogram.add(7, 2);
         assert_eq!(histogram, Histogram::default());
-    }
-
-    #[test]
-    fn both_sides_share_the_union_of_their_categories() {
-        let reference = Histogram::from_iter([(1, 3), (5, 1)]);
-        let current = Histogram::from_iter([(5, 1), (9, 1), (-4, 2)]);
-        assert_eq!(
-            side_by_side(&reference, &current),
-            [(0, 2), (3, 0), (1, 1), (0, 1)]
-        );
-        let shares = shares(&reference, &current, Smoothing::AddToCounts(0.5));
-        let shares = shares.expect("both sides have rows");
-        assert_eq!(shares[1].reference, 3.5 / 6.0);
-        assert_eq!(shares[0].current, 2.5 / 6.0);
-        assert!((shares.iter().map(|s| s.current).sum::<f64>() - 1.0).abs() < 1e-15);
-    }
-
-    #[test]
-    fn a_floor_raises_small_shares_and_does_not_scale_the_others() {
-        let reference = Histogram::from_iter([(1, 999), (2, 1)]);
-        let current = Histogram::from_iter([(1, 1)]);
-        let shares = shares(&reference, &current, Smoothing::Floor(0.01)).expect("rows");
-        assert_eq!(
-            shares[1],
-            Share {
-                reference: 0.01,
-                current: 0.01
-            }
-        );
-        assert_eq!(shares[0].reference, 0.999);
-    }
-
-    #[test]
-    fn without_rows_on_both_sides_there_are_no_shares() {
-        let some = Histogram::from_iter([(1, 1)]);
-        let none = Histogram::default();
-        for smoothing in [Smoothing::AddToCounts(0.5), Smoothing::Floor(1e-4)] {
-            assert_eq!(shares(&some, &none, smoothing), None);
-            assert_eq!(shares(&none, &some, smoothing), None);
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = "never been given")]
-    fn rows_taken_back_that_were_never_given_are_told() {
-        let some = Histogram::from_iter([(1, 1)]);
-        let _ = shares(
-            &some,
-            &Histogram::from_iter([(1, 1), (2, -1)]),
-            Smoothing::Floor(0.0),
-        );
     }
 
     #[test]

@@ -169,9 +169,11 @@ impl DriftSpec {
             }
             _ => {}
         }
-        let (Smoothing::AddToCounts(least) | Smoothing::Floor(least)) = self.smoothing;
-        if !(least.is_finite() && least >= 0.0) {
-            return Err(format!("a smoothing of {least} gives no shares"));
+        if !self.smoothing.is_valid() {
+            return Err(format!(
+                "a smoothing by {:?} gives no shares: its amount is a number of at least 0",
+                self.smoothing
+            ));
         }
         Ok(())
     }

@@ -105,6 +105,7 @@ fn measures(spec: &DriftSpec, reference: &Counts, current: &Counts) -> (i64, i64
     let share = |count: i64, rows: i64| match spec.smoothing {
         Smoothing::AddToCounts(c) => (count as f64 + c) / (rows as f64 + c * union.len() as f64),
         Smoothing::Floor(least) => f64::max(count as f64 / rows as f64, least),
+        other => unreachable!("no random spec has {other:?}"),
     };
     let (mut psi, mut kl) = (0.0, 0.0);
     for category in &union {
