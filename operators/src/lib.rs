@@ -13,6 +13,7 @@ pub mod features;
 pub mod journeys;
 pub mod logic;
 pub mod parcel;
+pub mod patterns;
 pub mod program;
 pub mod sessions;
 pub mod statistics;

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use datafusion::common::DataFusionError;
 use tidegate_operators::drift::spec::DriftSpec;
 use tidegate_operators::features::spec::FeaturesSpec;
+use tidegate_operators::patterns::PatternSpec;
 use tidegate_operators::sessions::SessionsSpec;
 use tidegate_operators::triggers::TriggerSpec;
 use tidegate_schemas::job::{self, Job, OnConflict, Output, OutputKind, Problem, Problems, Sql};
@@ -131,6 +132,8 @@ pub struct StagePlan {
     pub features: Vec<FeaturesSpec>,
     /// The sessions.
     pub sessions: Vec<SessionsSpec>,
+    /// The patterns.
+    pub patterns: Vec<PatternSpec>,
     /// The triggers.
     pub triggers: Vec<TriggerSpec>,
     /// (Words per key, words per row) of the tables.

@@ -15,6 +15,7 @@ use tidegate_operators::driver::{Emission, Firing, Keyed, Settings};
 use tidegate_operators::entity::Entity;
 use tidegate_operators::features::Features;
 use tidegate_operators::parcel::{Content, Parcel};
+use tidegate_operators::patterns::Pattern;
 use tidegate_operators::sessions::Sessions;
 use tidegate_operators::triggers::Trigger;
 use tidegate_schemas::job::OnConflict;
@@ -131,13 +132,20 @@ pub(crate) fn logic(plan: &StagePlan, names: &Arc<Names>) -> Result<Entity, RunE
         .iter()
         .map(|spec| Sessions::new(spec.clone()))
         .collect();
+    let patterns = plan.patterns.iter().cloned().map(Pattern::new).collect();
     let triggers = plan
         .triggers
         .iter()
         .map(|spec| Trigger::new(spec.clone()))
         .collect::<Result<_, _>>()
         .map_err(|e| RunError::Start(e.to_string()))?;
-    Ok(Entity::new(features, sessions, triggers, &plan.tables))
+    Ok(Entity::new(
+        features,
+        sessions,
+        patterns,
+        triggers,
+        &plan.tables,
+    ))
 }
 
 type Stage = (

@@ -20,6 +20,7 @@ use crate::features::Features;
 use crate::features::spec::{FeatureSpec, FeaturesSpec, Measure, Nulls, Op};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
+use crate::patterns::{Absent, Pattern, PatternSpec, Step as PatternStep};
 use crate::program::{Comparison, Expr, Program};
 use crate::sessions::{AtGap, Empty, SessionColumn, SessionOp, Sessions, SessionsSpec};
 use crate::triggers::{KeyPart, Lookup, REASONS, Trigger, TriggerSpec};
@@ -31,6 +32,7 @@ const KINDS: usize = 3;
 pub(super) struct Parts {
     pub(super) features: Vec<FeaturesSpec>,
     pub(super) sessions: Vec<SessionsSpec>,
+    pub(super) patterns: Vec<PatternSpec>,
     pub(super) triggers: Vec<TriggerSpec>,
     pub(super) columns: Vec<usize>,
 }
@@ -55,6 +57,7 @@ impl Parts {
         let mut parts = Parts {
             features: vec![],
             sessions: vec![],
+            patterns: vec![],
             triggers: vec![],
             columns: vec![],
         };
@@ -67,6 +70,9 @@ impl Parts {
         }
         for _ in 0..sessions {
             parts.add_sessions(random);
+        }
+        for _ in 0..[0, 0, 0, 1, 2][random.random_range(0..5)] {
+            parts.add_pattern(random);
         }
         for changes in changes {
             if !parts.features.is_empty() || !parts.sessions.is_empty() {
@@ -131,6 +137,29 @@ impl Parts {
             spec.open_output = Some(self.output(spec.width()));
         }
         self.sessions.push(spec);
+    }
+
+    fn add_pattern(&mut self, random: &mut StdRng) {
+        let step = |random: &mut StdRng, within| PatternStep {
+            filter: [None, Some(0), Some(1)][random.random_range(0..3)],
+            at_least: random.random_range(1..3),
+            at_most: random.random_bool(0.3).then_some(2),
+            within,
+            absent: random.random_bool(0.3).then(|| Absent {
+                filter: [Some(0), Some(1)][random.random_range(0..2)],
+                within: None,
+            }),
+        };
+        let own = random.random_bool(0.3).then_some(Span(4));
+        let mut spec = PatternSpec {
+            within: Span(random.random_range(1..20)),
+            steps: vec![step(random, None), step(random, own)],
+            columns: vec![],
+            most_open: random.random_range(1..5),
+            output: None,
+        };
+        spec.output = Some(self.output(spec.width()));
+        self.patterns.push(spec);
     }
 
     /// Open while the first register is at least a limit, by a segment or a constant.
@@ -198,6 +227,7 @@ impl Parts {
         Entity::new(
             features.collect(),
             self.sessions.iter().cloned().map(Sessions::new).collect(),
+            self.patterns.iter().cloned().map(Pattern::new).collect(),
             triggers.map(|t| Trigger::new(t.clone()).unwrap()).collect(),
             &[(1, 1)],
         )
