@@ -81,12 +81,18 @@ where
     let deltas = count(facts, ledger.spec());
     ledger.retain(|monitor| monitor % workers == worker);
     let owner = |delta: &Delta| u64::from(delta.monitor);
-    ticks::whole(deltas, watermarks, "Drift", owner, move |deltas, watermark| {
-        let mut rows = Rows::new(COLUMNS);
-        deltas.into_iter().for_each(|delta| ledger.apply(delta));
-        ledger.close(watermark, &mut rows);
-        (!rows.is_empty()).then_some(rows)
-    })
+    ticks::whole(
+        deltas,
+        watermarks,
+        "Drift",
+        owner,
+        move |deltas, watermark| {
+            let mut rows = Rows::new(COLUMNS);
+            deltas.into_iter().for_each(|delta| ledger.apply(delta));
+            ledger.close(watermark, &mut rows);
+            (!rows.is_empty()).then_some(rows)
+        },
+    )
 }
 
 /// Counts the facts of each worker where they are, so that only counts travel.

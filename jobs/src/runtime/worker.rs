@@ -143,6 +143,7 @@ pub(crate) fn logic(plan: &StagePlan, names: &Arc<Names>) -> Result<Entity, RunE
         features,
         sessions,
         patterns,
+        Vec::new(),
         triggers,
         &plan.tables,
     ))

@@ -264,6 +264,11 @@ impl Scores {
         }
     }
 
+    /// Forgets all scores.
+    pub fn clear(&mut self) {
+        self.orders.fill((Score::default(), Score::default()));
+    }
+
     /// Closes a tick.
     pub fn close(&mut self, watermark: EventTime) -> Option<Rows> {
         let ends = watermark == EventTime::MAX && !self.over;
@@ -331,7 +336,11 @@ fn give(order: i64, score: &Score, diff: i32, rows: &mut Rows) {
     let bins: [SmallVec<[i64; BINS]>; 3] = [
         score.bins.iter().map(|bin| bin.steps).collect(),
         score.bins.iter().map(probability).collect(),
-        score.bins.iter().map(|bin| share(bin.right, bin.steps)).collect(),
+        score
+            .bins
+            .iter()
+            .map(|bin| share(bin.right, bin.steps))
+            .collect(),
     ];
     for (column, words) in columns[words.len()..].iter_mut().zip(bins) {
         column.push_list(words);

@@ -66,7 +66,12 @@ pub fn aside<'scope>(
 /// The rows of these outputs, the others empty; without outputs, nothing.
 fn take(rows: &mut [Rows], outputs: &Range<usize>) -> Vec<Rows> {
     let mut taken = vec![Rows::default(); rows.len()];
-    for (rows, taken) in rows.iter_mut().zip(&mut taken).take(outputs.end).skip(outputs.start) {
+    for (rows, taken) in rows
+        .iter_mut()
+        .zip(&mut taken)
+        .take(outputs.end)
+        .skip(outputs.start)
+    {
         let empty = Rows::new(rows.columns.len());
         *taken = std::mem::replace(rows, empty);
     }
@@ -103,10 +108,16 @@ pub fn transitions<'scope>(
         }
     });
     let owner = |delta: &Delta| owner(delta.from);
-    ticks::whole(deltas, watermarks, "Transitions", owner, move |deltas, at| {
-        deltas.into_iter().for_each(|delta| counts.apply(delta));
-        counts.close(at)
-    })
+    ticks::whole(
+        deltas,
+        watermarks,
+        "Transitions",
+        owner,
+        move |deltas, at| {
+            deltas.into_iter().for_each(|delta| counts.apply(delta));
+            counts.close(at)
+        },
+    )
 }
 
 /// How well each step is predicted by those before it.
@@ -129,6 +140,9 @@ pub fn accuracy<'scope>(
 ) -> StreamVec<'scope, Tick, Rows> {
     let (worker, workers) = (steps.scope().index(), steps.scope().peers());
     predictor.retain(|kind| owned(kind, worker, workers));
+    if worker != 0 {
+        scores.clear();
+    }
     let steps = steps.flat_map(|rows| Step::of(&rows).collect::<Vec<_>>());
     let owner = |step: &Step| owner(step.before[0]);
     let predicted = ticks::whole(
@@ -141,7 +155,6 @@ pub fn accuracy<'scope>(
     let first = |_: &Vec<Score>| 0;
     ticks::whole(predicted, watermarks, "Scores", first, move |all, at| {
         all.iter().for_each(|part| scores.add(part));
-        // There is one owner: the others have nothing to say at the end either.
         scores.close(at)
     })
 }

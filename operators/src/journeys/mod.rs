@@ -22,7 +22,7 @@
 //! # State
 //! Per key with an open journey 56 bytes, in which 3 kinds have room; it holds one kind for
 //! transitions, `order` kinds for the accuracy, and for the hold-out all kinds of the journey. It ends with
-//! the journey: so without a gap no key is ever forgotten.
+//! the journey: so without a gap no key is ever forgotten. Shared state is told where it is.
 //!
 //! # Example
 //! ```
@@ -55,6 +55,8 @@ pub mod dataflow;
 pub mod holdout;
 pub mod oracle;
 pub mod spec;
+#[cfg(test)]
+mod tests;
 
 pub mod transitions;
 
@@ -113,6 +115,13 @@ impl Journeys {
     #[must_use]
     pub fn spec(&self) -> &JourneySpec {
         &self.spec
+    }
+
+    /// Whether a fact is a step.
+    #[inline]
+    #[must_use]
+    pub fn concerns(&self, fact: &Fact<'_>) -> bool {
+        fact.words[self.spec.kind] != NULL
     }
 
     fn over_at(&self, state: &JourneyState) -> EventTime {
