@@ -5,6 +5,7 @@
 pub mod aggregate;
 pub mod codec;
 pub mod dedup;
+pub mod detection;
 pub mod detectors;
 pub mod drift;
 pub mod driver;
