@@ -26,10 +26,22 @@ pub(super) struct Closing {
     /// Whether the run was stopped before its input had ended.
     stopped: bool,
     sinks: BTreeMap<String, Written>,
+    /// What changed nothing of each detector.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    detectors: BTreeMap<String, Unheard>,
     elapsed_seconds: f64,
     rows_per_second: Option<u64>,
     /// The most memory the process had at one time; none where the system does not say.
     peak_memory_bytes: Option<u64>,
+}
+
+/// What a detector could not be given.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Unheard {
+    /// Values and corrections whose time the watermark had passed.
+    too_late: u64,
+    /// Values too large for detectors.
+    too_large: u64,
 }
 
 /// What a sink wrote.
@@ -50,6 +62,16 @@ impl Closing {
             };
             (name.clone(), written)
         });
+        let detectors = report.unheard.iter().map(|(name, numbers)| {
+            let (too_late, too_large) = *numbers;
+            (
+                name.clone(),
+                Unheard {
+                    too_late,
+                    too_large,
+                },
+            )
+        });
         Closing {
             job: job.to_owned(),
             workers: options.workers,
@@ -62,6 +84,7 @@ impl Closing {
             skipped: report.skipped,
             stopped: report.stopped,
             sinks: sinks.collect(),
+            detectors: detectors.collect(),
             elapsed_seconds: report.elapsed.as_secs_f64(),
             rows_per_second: per_second(report.account.rows_in, report.elapsed),
             peak_memory_bytes: peak_memory(),
@@ -94,6 +117,19 @@ impl fmt::Display for Closing {
         if self.skipped > 0 {
             let skipped = grouped(self.skipped);
             write!(f, "\n  {skipped} more rows lie outside --from and --to")?;
+        }
+        for (name, unheard) in &self.detectors {
+            let Unheard {
+                too_late,
+                too_large,
+            } = unheard;
+            if too_late + too_large > 0 {
+                let (late, large) = (grouped(*too_late), grouped(*too_large));
+                write!(
+                    f,
+                    "\n  detector.{name}: {late} values or corrections came too late, {large} are too large"
+                )?;
+            }
         }
         let width = self.sinks.keys().map(String::len).max().unwrap_or(0);
         for (name, written) in &self.sinks {
@@ -219,6 +255,7 @@ mod tests {
             sources: BTreeMap::from([("events".to_owned(), events)]),
             skipped: 5,
             sinks: vec![("visits".to_owned(), sink)],
+            unheard: BTreeMap::new(),
             elapsed: Duration::from_millis(2_500),
             stopped,
         };

@@ -9,6 +9,7 @@
 
 mod advice;
 mod conditions;
+mod detectors;
 mod drift;
 mod features;
 mod ids;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
+use tidegate_operators::detection::DetectionSpec;
 use tidegate_operators::drift::spec::DriftSpec;
 use tidegate_operators::features::spec::FeaturesSpec;
 use tidegate_operators::patterns::PatternSpec;
@@ -140,10 +142,22 @@ pub struct StagePlan {
     pub tables: Vec<(usize, usize)>,
     /// Drift, each with its output.
     pub drift: Vec<(DriftSpec, usize)>,
-    /// The outputs, first those of the entity's logic, then those of drift.
+    /// Detectors.
+    pub detectors: Vec<DetectionPlan>,
+    /// The outputs, first those of the entity's logic, then those of drift and of detectors.
     pub outputs: Vec<OutputSchema>,
     /// How many of the outputs are the logic's.
     pub logic_outputs: usize,
+}
+
+/// A detector over the rows of a stage.
+pub struct DetectionPlan {
+    /// Its name.
+    pub name: String,
+    /// What it watches.
+    pub spec: DetectionSpec,
+    /// Its output.
+    pub output: usize,
 }
 
 /// A sink and what feeds it.

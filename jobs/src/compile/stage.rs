@@ -52,9 +52,9 @@ impl StageBuilder {
 }
 
 /// Which rows anybody sees: those that enter a feature, an anchor, a session or a step of a pattern. A trigger at changes
-/// looks at every instant with facts, and drift counts every row.
+/// looks at every instant with facts, and drift and detectors look at every row.
 fn seen(plan: &StagePlan) -> Option<Seen> {
-    if !plan.drift.is_empty() {
+    if !plan.drift.is_empty() || !plan.detectors.is_empty() {
         return None;
     }
     let mut all = Seen::default();
@@ -91,6 +91,7 @@ impl Compiler<'_> {
                 triggers: Vec::new(),
                 tables: Vec::new(),
                 drift: Vec::new(),
+                detectors: Vec::new(),
                 outputs: Vec::new(),
                 logic_outputs: 0,
             },
@@ -101,6 +102,7 @@ impl Compiler<'_> {
         }
         stage.plan.logic_outputs = stage.plan.outputs.len();
         self.drift_of(&mut stage, entity);
+        self.detectors_of(&mut stage, entity);
         if self.plan.sinks.len() == sinks {
             return;
         }
@@ -110,7 +112,7 @@ impl Compiler<'_> {
         self.plan.stages.push(stage.plan);
     }
 
-    /// The sources that feed an entity: those of its features and sessions; those of drift that no
+    /// The sources that feed an entity: those of its features and sessions; those of drift and detectors that no
     /// entity reads feed nobody in particular.
     fn sources_of(&self, entity: Option<&str>) -> Vec<String> {
         let job = self.job;
@@ -131,8 +133,13 @@ impl Compiler<'_> {
             );
         } else {
             let drift = job.drift.values().map(|drift| drift.from.as_str());
+            let detectors = job
+                .detectors
+                .values()
+                .map(|detector| detector.from.as_str());
             all.extend(
                 drift
+                    .chain(detectors)
                     .filter(|source| self.home_of(source).is_none())
                     .map(str::to_owned),
             );

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tidegate_operators::dedup::Tally;
+use tidegate_operators::detection::book::Unheard;
 pub use tidegate_operators::driver::Firing;
 use tidegate_operators::driver::Gauge;
 use tidegate_schemas::account::Account;
@@ -78,6 +79,8 @@ pub struct Report {
     pub skipped: u64,
     /// What each sink wrote.
     pub sinks: Vec<(String, SinkReport)>,
+    /// What changed nothing of each detector: values and corrections too late, values too large.
+    pub unheard: BTreeMap<String, (u64, u64)>,
     /// How long it took.
     pub elapsed: Duration,
     /// Whether it was stopped before its sources had ended.
@@ -89,6 +92,8 @@ struct StageRun {
     plan: StagePlan,
     tally: Arc<Tally>,
     gauge: Arc<Gauge>,
+    /// One for each detector.
+    unheard: Vec<Arc<Unheard>>,
 }
 
 /// What all workers share.
@@ -205,6 +210,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         skipped: watch.skipped(),
         sinks: reports,
         elapsed: start.elapsed(),
+        unheard: watch.unheard(),
         stopped,
     })
 }
@@ -247,7 +253,16 @@ fn stage_run(plan: StagePlan, counted: bool, watch: &Watch) -> StageRun {
         watch.add_tally(Arc::clone(&tally));
     }
     watch.add_gauge(Arc::clone(&gauge));
-    StageRun { plan, tally, gauge }
+    let unheard: Vec<Arc<Unheard>> = plan.detectors.iter().map(|_| Arc::default()).collect();
+    for (detector, unheard) in plan.detectors.iter().zip(&unheard) {
+        watch.add_unheard(&detector.name, Arc::clone(unheard));
+    }
+    StageRun {
+        plan,
+        tally,
+        gauge,
+        unheard,
+    }
 }
 
 /// The running sinks and their ends.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tidegate_operators::dedup::Tally;
+use tidegate_operators::detection::book::Unheard;
 use tidegate_operators::driver::Gauge;
 use tidegate_schemas::account::Account;
 use tidegate_schemas::time::EventTime;
@@ -33,6 +34,7 @@ struct Parts {
     tallies: Vec<Arc<Tally>>,
     gauges: Vec<Arc<Gauge>>,
     sinks: Vec<(String, Arc<AtomicU64>)>,
+    unheard: Vec<(String, Arc<Unheard>)>,
     sources: BTreeMap<String, SourceAccount>,
 }
 
@@ -120,6 +122,16 @@ impl Watch {
         self.parts().sinks.iter().map(count).collect()
     }
 
+    /// Of each detector, by name: values and corrections that came too late, and values too large for any. They changed
+    /// nothing.
+    #[must_use]
+    pub fn unheard(&self) -> BTreeMap<String, (u64, u64)> {
+        let numbers = |(name, unheard): &(String, Arc<Unheard>)| {
+            (name.clone(), (unheard.too_late(), unheard.beyond()))
+        };
+        self.parts().unheard.iter().map(numbers).collect()
+    }
+
     /// What became of the rows of each source so far.
     #[must_use]
     pub fn sources(&self) -> BTreeMap<String, SourceAccount> {
@@ -153,6 +165,10 @@ impl Watch {
 
     pub(super) fn add_gauge(&self, gauge: Arc<Gauge>) {
         self.parts().gauges.push(gauge);
+    }
+
+    pub(super) fn add_unheard(&self, name: &str, unheard: Arc<Unheard>) {
+        self.parts().unheard.push((name.to_owned(), unheard));
     }
 
     pub(super) fn add_sink(&self, name: &str, rows: Arc<AtomicU64>) {

@@ -1,6 +1,7 @@
 //! A worker: its share of every stage's dataflow, and the loop that feeds it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, TryRecvError};
 use datafusion::common::DataFusionError;
 use tidegate_operators::dedup::{self, Deduplicate};
+use tidegate_operators::detection::book::Book;
+use tidegate_operators::detection::detection;
 use tidegate_operators::drift::drift;
 use tidegate_operators::drift::ledger::Ledger;
 use tidegate_operators::driver::{Emission, Firing, Keyed, Settings};
@@ -176,10 +179,9 @@ fn build(
         });
     }
     let probe = ProbeHandle::new();
-    let (drift_outlets, outlets): (Vec<Outlet>, Vec<Outlet>) = outlets
+    let (behind, outlets): (Vec<Outlet>, Vec<Outlet>) = outlets
         .into_iter()
         .partition(|outlet| outlet.output >= stage.plan.logic_outputs);
-    let mut drift_outlets: Vec<Option<Outlet>> = drift_outlets.into_iter().map(Some).collect();
     let settings = Settings {
         firing,
         columns: stage.plan.outputs[..stage.plan.logic_outputs]
@@ -189,23 +191,31 @@ fn build(
         gauge: Arc::clone(&stage.gauge),
     };
     let (emissions, contents) = parcels.keyed(entity, settings);
-    for (spec, output) in &stage.plan.drift {
-        let taken = drift_outlets.iter_mut().filter(|outlet| {
-            outlet
-                .as_ref()
-                .is_some_and(|outlet| outlet.output == *output)
-        });
-        let taken: Vec<Outlet> = taken.filter_map(Option::take).collect();
-        let facts = contents.clone().flat_map(|content| match content {
+    let mut of_outputs: BTreeMap<usize, Vec<Outlet>> = BTreeMap::new();
+    for outlet in behind {
+        of_outputs.entry(outlet.output).or_default().push(outlet);
+    }
+    let mut outlets_of = |output: &usize| of_outputs.remove(output).unwrap_or_default();
+    let facts = || {
+        contents.clone().flat_map(|content| match content {
             Content::Facts(block) => Some(block),
             _ => None,
-        });
-        let watermarks = contents.clone().flat_map(|content| match content {
+        })
+    };
+    let watermarks = || {
+        contents.clone().flat_map(|content| match content {
             Content::Watermark(at) => Some(at),
             _ => None,
-        });
-        let rows = drift(facts, watermarks, Ledger::new(spec.clone()));
-        deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
+        })
+    };
+    for (spec, output) in &stage.plan.drift {
+        let rows = drift(facts(), watermarks(), Ledger::new(spec.clone()));
+        deliver_rows(rows, outlets_of(output), Rc::clone(&failed)).probe_with(&probe);
+    }
+    for (plan, unheard) in stage.plan.detectors.iter().zip(&stage.unheard) {
+        let book = Book::new(plan.spec.clone(), Arc::clone(unheard));
+        let rows = detection(facts(), watermarks(), book);
+        deliver_rows(rows, outlets_of(&plan.output), Rc::clone(&failed)).probe_with(&probe);
     }
     deliver(emissions, firing, outlets, failed).probe_with(&probe);
     (input, probe)
@@ -250,13 +260,13 @@ fn deliver<'scope>(
     })
 }
 
-/// Hands the rows of drift to the sinks.
+/// Hands the rows of what stands behind the logic to the sinks.
 fn deliver_rows<'scope>(
     rows: StreamVec<'scope, Tick, Rows>,
     mut outlets: Vec<Outlet>,
     failed: Rc<RefCell<Option<RunError>>>,
 ) -> StreamVec<'scope, Tick, ()> {
-    rows.unary_frontier::<Silent, _, _, _>(Pipeline, "DeliverDrift", move |_, _| {
+    rows.unary_frontier::<Silent, _, _, _>(Pipeline, "DeliverRows", move |_, _| {
         move |(input, frontier), _output| {
             input.for_each(|stamp, data| {
                 let tick = stamp.least().copied().unwrap_or_default();

@@ -282,6 +282,17 @@ pub(super) fn faults(job: &Job, plan: &Plan, ledger: &mut Ledger) -> Result<(), 
             }
         }
     }
+    for (name, detector) in &job.detectors {
+        if makes(&["detector"], name) {
+            for sql in [Some(&detector.of), detector.by.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                let (sql, _) = sql.split_alias();
+                ledger.may_fault(&texts(std::slice::from_ref(&detector.from)), sql, None)?;
+            }
+        }
+    }
     for (name, drift) in &job.drift {
         if makes(&["drift"], name) {
             for of in drift.of.iter() {

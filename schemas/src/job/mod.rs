@@ -8,6 +8,7 @@ mod aggregate;
 mod aggregate_keys;
 mod check;
 mod conform;
+mod detector;
 mod drift;
 mod features;
 mod fill;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Span;
 
 pub use aggregate::{Aggregate, Empty, Nulls, Op, OpName, Order, Spread, Window};
+pub use detector::Detector;
 pub use drift::{Drift, Reference, Until};
 pub use features::{AtGap, Bounds, Entity, Features, Sessions};
 pub use load::load;
@@ -77,6 +79,9 @@ pub struct Job {
     /// Comparisons of a distribution with a reference, by name.
     #[serde(default)]
     pub drift: BTreeMap<String, Drift>,
+    /// Online change detectors, by name.
+    #[serde(rename = "detector", default)]
+    pub detectors: BTreeMap<String, Detector>,
     /// Where outputs are written, by name.
     #[serde(rename = "sink", default)]
     pub sinks: BTreeMap<String, Sink>,

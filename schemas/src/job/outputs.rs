@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::sink::{Output, OutputKind};
 use super::text::{Sql, Text};
-use super::{Aggregate, Entity, Job};
+use super::{Aggregate, Detector, Entity, Job};
 
 /// A table that changes, whether it has a section of its own or is a changelog source with a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,6 +104,7 @@ impl Job {
             .chain(of(OutputKind::Sessions, &self.sessions))
             .chain(of(OutputKind::Trigger, &self.triggers))
             .chain(of(OutputKind::Drift, &self.drift))
+            .chain(of(OutputKind::Detector, &self.detectors))
             .chain(of(OutputKind::Late, &self.sources))
             .chain(of(OutputKind::Rejects, &self.sources))
             .collect()
@@ -138,6 +139,7 @@ impl Job {
                 Some(columns)
             }
             OutputKind::Drift => self.drift.get(&output.name).map(|_| owned(&MEASURED)),
+            OutputKind::Detector => self.detectors.get(&output.name).map(Detector::columns),
             OutputKind::Late | OutputKind::Rejects => None,
         }
     }

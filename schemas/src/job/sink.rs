@@ -114,6 +114,8 @@ pub enum OutputKind {
     Trigger,
     /// Drift measures.
     Drift,
+    /// Where detectors fire.
+    Detector,
     /// Late rows of a source.
     Late,
     /// Rejected rows of a source.
@@ -122,12 +124,13 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// Every kind by the word that sinks use.
-    pub const ALL: [(&'static str, OutputKind); 7] = [
+    pub const ALL: [(&'static str, OutputKind); 8] = [
         ("features", OutputKind::Features),
         ("current", OutputKind::Current),
         ("sessions", OutputKind::Sessions),
         ("trigger", OutputKind::Trigger),
         ("drift", OutputKind::Drift),
+        ("detector", OutputKind::Detector),
         ("late", OutputKind::Late),
         ("rejects", OutputKind::Rejects),
     ];
@@ -141,6 +144,7 @@ impl OutputKind {
             OutputKind::Sessions => "sessions",
             OutputKind::Trigger => "trigger",
             OutputKind::Drift => "drift",
+            OutputKind::Detector => "detector",
             OutputKind::Late => "late",
             OutputKind::Rejects => "rejects",
         }

@@ -37,6 +37,7 @@ impl<'a> Lineage<'a> {
             OutputKind::Sessions => self.sessions(name),
             OutputKind::Trigger => self.trigger(name),
             OutputKind::Drift => self.drift(name),
+            OutputKind::Detector => self.detector(name),
             OutputKind::Late | OutputKind::Rejects => BTreeMap::new(),
         }
     }
@@ -164,6 +165,28 @@ impl<'a> Lineage<'a> {
         names
             .map(|name| (name.clone(), Origins::from([format!("{source}.{name}")])))
             .collect()
+    }
+
+    fn detector(&self, name: &str) -> BTreeMap<String, Origins> {
+        let Some(detector) = self.job.detectors.get(name) else {
+            return BTreeMap::new();
+        };
+        let from = [detector.from.clone()];
+        let read = [
+            Some(&detector.of),
+            detector.filter.as_ref(),
+            detector.by.as_ref(),
+        ];
+        let read = read.into_iter().flatten().map(|sql| sql.split_alias().0);
+        let watched: Origins = read.flat_map(|sql| self.columns_of(&from, sql)).collect();
+        let columns = ["row", "value", "signal"].map(str::to_owned);
+        let columns = columns
+            .into_iter()
+            .chain(detector.by.iter().map(Sql::column_name));
+        let mut columns: BTreeMap<String, Origins> =
+            columns.map(|column| (column, watched.clone())).collect();
+        columns.insert("at".to_owned(), self.times(&from));
+        columns
     }
 
     fn drift(&self, name: &str) -> BTreeMap<String, Origins> {

@@ -113,6 +113,20 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
                 ),
             ]
         }),
+        OutputKind::Detector => job.detectors.get(name).map(|detector| {
+            let streams = match &detector.by {
+                Some(by) => format!("one stream for each value of {}", by.written()),
+                None => "one stream".to_owned(),
+            };
+            let forget = match detector.forget {
+                Some(forget) => format!("a stream silent for {forget} begins anew"),
+                None => "streams are never forgotten".to_owned(),
+            };
+            vec![
+                format!("one row for each drift, and for each beginning of a warning, of {}", detector.method.written()),
+                format!("{streams}, in the order of event time, when the watermark has passed it; {forget}"),
+            ]
+        }),
         OutputKind::Late => Some(vec![format!(
             "rows of {name} that came too late, as they came"
         )]),
@@ -209,6 +223,12 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
             tell("rows", "rows in the window");
             tell("reference_rows", "rows in the reference");
             tell("categories", "different values");
+        }
+        OutputKind::Detector => {
+            tell("at", "event time of the value");
+            tell("row", "how many values the stream had before");
+            tell("value", "the value");
+            tell("signal", "drift or warning");
         }
         OutputKind::Late | OutputKind::Rejects => {}
     }

@@ -50,6 +50,12 @@ pub(super) fn section(job: &Job) -> String {
             drift.every, job.job.lateness
         ));
     }
+    for name in job.detectors.keys() {
+        lines.push(format!(
+            "detector.{name}: 150 to 400 bytes and its window for each stream, and 32 bytes for each row of the last {}",
+            job.job.lateness
+        ));
+    }
     lines.iter().map(|line| format!("  {line}\n")).collect()
 }
 

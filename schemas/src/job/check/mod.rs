@@ -76,6 +76,7 @@ pub(super) fn check(
     check.sessions();
     check.triggers();
     check.drift();
+    check.detectors();
     check.sinks();
     check.tests();
     check.problems
@@ -266,6 +267,7 @@ fn section_of(kind: OutputKind) -> &'static str {
         OutputKind::Sessions => "sessions",
         OutputKind::Trigger => "trigger",
         OutputKind::Drift => "drift",
+        OutputKind::Detector => "detector",
         OutputKind::Late | OutputKind::Rejects => "source",
     }
 }

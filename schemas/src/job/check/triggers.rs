@@ -142,6 +142,25 @@ impl Check<'_> {
         }
     }
 
+    pub(super) fn detectors(&mut self) {
+        for (name, detector) in &self.job.detectors {
+            if detector.forget.is_some_and(|forget| forget <= Span::ZERO) {
+                let path = ["detector", name, "forget"];
+                self.tell_key(
+                    &path,
+                    "`forget` must be longer than nothing",
+                    "for example 30d",
+                );
+            }
+            let taken = detector.by.iter().map(Sql::column_name);
+            for by in taken.filter(|by| ["at", "row", "value", "signal"].contains(&by.as_str())) {
+                let path = ["detector", name, "by"];
+                let message = format!("every row has a column `{by}` already");
+                self.tell_key(&path, &message, "name it: \"... as other_name\"");
+            }
+        }
+    }
+
     fn reference(&mut self, name: &str, drift: &Drift) {
         let whole = |span: Span| drift.every <= Span::ZERO || span.0 % drift.every.0 == 0;
         let path = |key| ["drift", name, "reference", key];

@@ -191,10 +191,10 @@ fn the_schema_has_every_section_and_a_description_for_each() {
     let schema = json_schema();
     let sections = schema["properties"].as_object().unwrap();
     for section in [
-        "job", "source", "entity", "features", "sessions", "table", "trigger", "drift", "sink",
-        "test",
+        "job", "source", "entity", "features", "sessions", "table", "trigger", "drift", "detector",
+        "sink", "test",
     ] {
         assert!(sections[section]["description"].is_string(), "{section}");
     }
-    assert_eq!(sections.len(), 10);
+    assert_eq!(sections.len(), 11);
 }
