@@ -126,7 +126,10 @@ impl Compiler<'_> {
             columns = self.columns_of_parquet(name, source)?;
         }
         for (column, declared) in &source.columns.0 {
-            let mut read = DeclaredColumn::new(column.as_str(), column_type(&declared.kind));
+            let mut read = match declared.kind {
+                ColumnKind::Row => DeclaredColumn::of_row_numbers(column.as_str()),
+                _ => DeclaredColumn::new(column.as_str(), column_type(&declared.kind)),
+            };
             if declared.nullable {
                 read = read.nullable();
             }
@@ -252,6 +255,7 @@ fn column_type(kind: &ColumnKind) -> ColumnType {
         ColumnKind::Text => ColumnType::Text,
         ColumnKind::Date => ColumnType::Date,
         ColumnKind::Timestamp(unit) => ColumnType::Epoch(arrow_unit(*unit)),
+        ColumnKind::Row => ColumnType::Epoch(arrow::datatypes::TimeUnit::Second),
         ColumnKind::TimestampRfc3339 => ColumnType::Rfc3339,
         ColumnKind::TimestampFormat(format) => ColumnType::TimeFormat(format.clone()),
     }

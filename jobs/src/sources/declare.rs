@@ -60,6 +60,11 @@ impl Declared {
         if self.columns.is_empty() {
             return wrong("no column is declared; name at least the event time and the key".into());
         }
+        if self.columns.iter().all(|column| column.numbered) {
+            return wrong(
+                "only the numbers of rows are read; read a column of the files as well".into(),
+            );
+        }
         if self.batch_rows == 0 || self.max_record_bytes == 0 {
             return wrong("a batch needs at least 1 row and a record at least 1 byte".into());
         }
@@ -167,6 +172,8 @@ pub struct DeclaredColumn {
     /// With `dictionary`: values may repeat, for who tells them apart later anyway. What a file has no dictionary
     /// of is then not looked up in one.
     pub repeats: bool,
+    /// It is in no file, but is how many rows of the source came before that were not rejected, as seconds since 1970.
+    pub numbered: bool,
 }
 
 impl DeclaredColumn {
@@ -179,6 +186,7 @@ impl DeclaredColumn {
             path: None,
             dictionary: false,
             repeats: false,
+            numbered: false,
         }
     }
 
@@ -203,6 +211,14 @@ impl DeclaredColumn {
         Self {
             dictionary: true,
             ..self
+        }
+    }
+
+    /// A column of numbers of rows.
+    pub fn of_row_numbers(name: impl Into<String>) -> Self {
+        Self {
+            numbered: true,
+            ..Self::new(name, ColumnType::Epoch(TimeUnit::Second))
         }
     }
 

@@ -16,6 +16,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::numbered::Numbered;
+
 mod batch;
 mod columns;
 mod conform;
@@ -27,6 +29,7 @@ mod foreign;
 mod input;
 mod json_lines;
 mod json_scan;
+mod numbered;
 mod numbers;
 mod parquet_columns;
 mod parquet_groups;
@@ -99,15 +102,12 @@ pub fn open_text(
         let problem = "Parquet is no text format".into();
         return Err(SourceError::Declaration { problem });
     }
-    let declared = Arc::new(Declared {
+    let in_text = Arc::new(Declared {
         paths: Vec::new(),
-        ..declared
+        ..Numbered::in_files(&declared)
     });
-    Ok(Box::new(text::TextSource::of_text(
-        declared,
-        name,
-        text.into(),
-    )?))
+    let source = text::TextSource::of_text(in_text, name, text.into())?;
+    Ok(Numbered::new(&declared, Box::new(source)))
 }
 
 /// Opens a source.
@@ -120,11 +120,12 @@ pub fn open(declared: Declared) -> Result<Box<dyn Source>, SourceError> {
         let problem = "no path is given".into();
         return Err(SourceError::Declaration { problem });
     }
-    let declared = Arc::new(declared);
-    Ok(match declared.format {
-        Format::Parquet => Box::new(parquet_groups::ParquetSource::new(declared)?),
-        Format::Csv(_) | Format::JsonLines => Box::new(text::TextSource::new(declared)?),
-    })
+    let in_files = Arc::new(Numbered::in_files(&declared));
+    let source: Box<dyn Source> = match declared.format {
+        Format::Parquet => Box::new(parquet_groups::ParquetSource::new(in_files)?),
+        Format::Csv(_) | Format::JsonLines => Box::new(text::TextSource::new(in_files)?),
+    };
+    Ok(Numbered::new(&declared, source))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct Source {
     /// Keep reading as the file grows or the directory gains files. Default: false.
     #[serde(default)]
     pub follow: bool,
-    /// The columns to read and their types: i8 to i64, u8 to u64, f32, f64, bool, text, date, timestamp (RFC 3339), timestamp_s, timestamp_ms, timestamp_us, timestamp_ns or timestamp:FORMAT (as in strftime; UTC). A trailing ? allows null. Default for Parquet: those of the file; the text formats need it.
+    /// The columns to read and their types: i8 to i64, u8 to u64, f32, f64, bool, text, date, timestamp (RFC 3339), timestamp_s, timestamp_ms, timestamp_us, timestamp_ns, timestamp:FORMAT (as in strftime; UTC), or row (in no file: the number of the row, as seconds since 1970). A trailing ? allows null. Default for Parquet: those of the file; the text formats need it.
     #[serde(default, skip_serializing_if = "Columns::is_empty")]
     pub columns: Columns,
     /// The column that holds the event time. Default: that of `[job]`.
@@ -260,6 +260,9 @@ pub enum ColumnKind {
     TimestampRfc3339,
     /// A text in a format as in strftime; UTC where the format has no zone.
     TimestampFormat(String),
+    /// No column of the files: how many rows of the source came before that were not rejected, as a moment so many seconds
+    /// after 1970-01-01T00:00:00Z.
+    Row,
 }
 
 impl ColumnKind {
@@ -271,12 +274,13 @@ impl ColumnKind {
             ColumnKind::Timestamp(_)
                 | ColumnKind::TimestampRfc3339
                 | ColumnKind::TimestampFormat(_)
+                | ColumnKind::Row
         )
     }
 }
 
 /// The plain types by name.
-const KINDS: [(&str, ColumnKind); 18] = [
+const KINDS: [(&str, ColumnKind); 19] = [
     ("i8", ColumnKind::Int(8)),
     ("i16", ColumnKind::Int(16)),
     ("i32", ColumnKind::Int(32)),
@@ -295,6 +299,7 @@ const KINDS: [(&str, ColumnKind); 18] = [
     ("timestamp_ms", ColumnKind::Timestamp(TimeUnit::Millisecond)),
     ("timestamp_us", ColumnKind::Timestamp(TimeUnit::Microsecond)),
     ("timestamp_ns", ColumnKind::Timestamp(TimeUnit::Nanosecond)),
+    ("row", ColumnKind::Row),
 ];
 
 impl FromStr for ColumnType {
