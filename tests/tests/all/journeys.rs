@@ -61,13 +61,17 @@ fn counts(rows: &[Value]) -> BTreeMap<(String, String), u64> {
     }
     sums.retain(|_, count| *count != 0);
     let positive = |count: i64| u64::try_from(count).expect("no pair is taken back too often");
-    sums.into_iter().map(|(pair, count)| (pair, positive(count))).collect()
+    sums.into_iter()
+        .map(|(pair, count)| (pair, positive(count)))
+        .collect()
 }
 
 fn check(place: &Place, what: &str) {
     assert_eq!(place.read("holdout.csv"), HELD_OUT, "{what}");
     let accuracy = rows(place, "accuracy.jsonl");
-    let last = accuracy.iter().rfind(|row| row["order"] == 1 && row["diff"] != -1);
+    let last = accuracy
+        .iter()
+        .rfind(|row| row["order"] == 1 && row["diff"] != -1);
     let last = last.expect("a row of order 1");
     let found = (last["steps"].as_u64(), last["right"].as_u64());
     assert_eq!(found, (Some(PREDICTED.0), Some(PREDICTED.1)), "{what}");

@@ -1,4 +1,4 @@
-//! Journeys.
+//! Journeys: whose they are, and after which silence they end.
 
 use super::Check;
 use crate::time::Span;
