@@ -13,6 +13,7 @@ mod detectors;
 mod drift;
 mod features;
 mod ids;
+mod journeys;
 mod outputs;
 mod overwrites;
 mod presence;
@@ -41,6 +42,7 @@ use crate::expressions::{Expression, Planner, cause};
 use crate::normalise::{FactsPlan, Word};
 use crate::sinks::SinkSpec;
 use crate::sources::Declared;
+pub use journeys::{Counted, JourneysPlan, What};
 use source::SourceView;
 
 /// A job, ready to run.
@@ -140,11 +142,14 @@ pub struct StagePlan {
     pub triggers: Vec<TriggerSpec>,
     /// (Words per key, words per row) of the tables.
     pub tables: Vec<(usize, usize)>,
+    /// The journeys.
+    pub journeys: JourneysPlan,
     /// Drift, each with its output.
     pub drift: Vec<(DriftSpec, usize)>,
     /// Detectors.
     pub detectors: Vec<DetectionPlan>,
-    /// The outputs, first those of the entity's logic, then those of drift and of detectors.
+    /// The outputs, first those of the entity's logic, then those of drift, of detectors, and of what is
+    /// counted of journeys.
     pub outputs: Vec<OutputSchema>,
     /// How many of the outputs are the logic's.
     pub logic_outputs: usize,

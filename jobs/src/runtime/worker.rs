@@ -17,6 +17,7 @@ use tidegate_operators::drift::ledger::Ledger;
 use tidegate_operators::driver::{Emission, Firing, Keyed, Settings};
 use tidegate_operators::entity::Entity;
 use tidegate_operators::features::Features;
+use tidegate_operators::journeys::Journeys;
 use tidegate_operators::parcel::{Content, Parcel};
 use tidegate_operators::patterns::Pattern;
 use tidegate_operators::sessions::Sessions;
@@ -36,6 +37,7 @@ use timely::worker::Worker as TimelyWorker;
 use super::admit::Admitted;
 use super::conductor::Work;
 use super::error::RunError;
+use super::journeys::counted;
 use super::rejects::reject_rows;
 use super::tables::table_rows;
 use super::watch::Watch;
@@ -136,6 +138,8 @@ pub(crate) fn logic(plan: &StagePlan, names: &Arc<Names>) -> Result<Entity, RunE
         .map(|spec| Sessions::new(spec.clone()))
         .collect();
     let patterns = plan.patterns.iter().cloned().map(Pattern::new).collect();
+    let journeys = plan.journeys.specs.iter().cloned();
+    let journeys = journeys.map(Journeys::new).collect();
     let triggers = plan
         .triggers
         .iter()
@@ -146,7 +150,7 @@ pub(crate) fn logic(plan: &StagePlan, names: &Arc<Names>) -> Result<Entity, RunE
         features,
         sessions,
         patterns,
-        Vec::new(),
+        journeys,
         triggers,
         &plan.tables,
     ))
@@ -179,9 +183,13 @@ fn build(
         });
     }
     let probe = ProbeHandle::new();
-    let (behind, outlets): (Vec<Outlet>, Vec<Outlet>) = outlets
+    let (counts, outlets): (Vec<Outlet>, Vec<Outlet>) = outlets
         .into_iter()
         .partition(|outlet| outlet.output >= stage.plan.logic_outputs);
+    let mut by_output: BTreeMap<usize, Vec<Outlet>> = BTreeMap::new();
+    for outlet in counts {
+        by_output.entry(outlet.output).or_default().push(outlet);
+    }
     let settings = Settings {
         firing,
         columns: stage.plan.outputs[..stage.plan.logic_outputs]
@@ -191,31 +199,29 @@ fn build(
         gauge: Arc::clone(&stage.gauge),
     };
     let (emissions, contents) = parcels.keyed(entity, settings);
-    let mut of_outputs: BTreeMap<usize, Vec<Outlet>> = BTreeMap::new();
-    for outlet in behind {
-        of_outputs.entry(outlet.output).or_default().push(outlet);
-    }
-    let mut outlets_of = |output: &usize| of_outputs.remove(output).unwrap_or_default();
+    let watermarks = contents.clone().flat_map(|content| match content {
+        Content::Watermark(at) => Some(at),
+        _ => None,
+    });
+    let journeys = &stage.plan.journeys;
+    let (emissions, mut counts) = counted(journeys, &shared.names, firing, emissions, &watermarks);
     let facts = || {
         contents.clone().flat_map(|content| match content {
             Content::Facts(block) => Some(block),
             _ => None,
         })
     };
-    let watermarks = || {
-        contents.clone().flat_map(|content| match content {
-            Content::Watermark(at) => Some(at),
-            _ => None,
-        })
-    };
     for (spec, output) in &stage.plan.drift {
-        let rows = drift(facts(), watermarks(), Ledger::new(spec.clone()));
-        deliver_rows(rows, outlets_of(output), Rc::clone(&failed)).probe_with(&probe);
+        let rows = drift(facts(), watermarks.clone(), Ledger::new(spec.clone()));
+        counts.push((*output, rows));
     }
     for (plan, unheard) in stage.plan.detectors.iter().zip(&stage.unheard) {
         let book = Book::new(plan.spec.clone(), Arc::clone(unheard));
-        let rows = detection(facts(), watermarks(), book);
-        deliver_rows(rows, outlets_of(&plan.output), Rc::clone(&failed)).probe_with(&probe);
+        counts.push((plan.output, detection(facts(), watermarks.clone(), book)));
+    }
+    for (output, rows) in counts {
+        let outlets = by_output.remove(&output).unwrap_or_default();
+        deliver_rows(rows, outlets, Rc::clone(&failed)).probe_with(&probe);
     }
     deliver(emissions, firing, outlets, failed).probe_with(&probe);
     (input, probe)
@@ -260,13 +266,13 @@ fn deliver<'scope>(
     })
 }
 
-/// Hands the rows of what stands behind the logic to the sinks.
+/// Hands the rows of what is counted over all keys to the sinks.
 fn deliver_rows<'scope>(
     rows: StreamVec<'scope, Tick, Rows>,
     mut outlets: Vec<Outlet>,
     failed: Rc<RefCell<Option<RunError>>>,
 ) -> StreamVec<'scope, Tick, ()> {
-    rows.unary_frontier::<Silent, _, _, _>(Pipeline, "DeliverRows", move |_, _| {
+    rows.unary_frontier::<Silent, _, _, _>(Pipeline, "DeliverCounts", move |_, _| {
         move |(input, frontier), _output| {
             input.for_each(|stamp, data| {
                 let tick = stamp.least().copied().unwrap_or_default();

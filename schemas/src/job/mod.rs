@@ -12,6 +12,7 @@ mod detector;
 mod drift;
 mod features;
 mod fill;
+mod journey;
 mod load;
 mod meant;
 mod one_or_many;
@@ -40,6 +41,7 @@ pub use aggregate::{Aggregate, Empty, Nulls, Op, OpName, Order, Spread, Window};
 pub use detector::Detector;
 pub use drift::{Drift, Reference, Until};
 pub use features::{AtGap, Bounds, Entity, Features, Sessions};
+pub use journey::{Fraction, Journey, JourneyHoldout};
 pub use load::load;
 pub use one_or_many::OneOrMany;
 pub use outputs::TableView;
@@ -82,6 +84,9 @@ pub struct Job {
     /// Online change detectors, by name.
     #[serde(rename = "detector", default)]
     pub detectors: BTreeMap<String, Detector>,
+    /// Which kind of row follows which, by name.
+    #[serde(rename = "journey", default)]
+    pub journeys: BTreeMap<String, Journey>,
     /// Where outputs are written, by name.
     #[serde(rename = "sink", default)]
     pub sinks: BTreeMap<String, Sink>,

@@ -80,7 +80,12 @@ pub(super) fn all_there(plan: &Plan, inputs: &Inputs) -> Result<(), String> {
         let Some(table) = inputs.get(&source.name) else {
             continue;
         };
-        let names = source.declared.columns.iter().map(|column| &column.name);
+        let columns = source
+            .declared
+            .columns
+            .iter()
+            .filter(|column| !column.numbered);
+        let names = columns.map(|column| &column.name);
         let missing = names.filter(|name| table.column(name).is_none());
         let missing: Vec<String> = missing.map(|name| format!("`{name}`")).collect();
         if !missing.is_empty() {

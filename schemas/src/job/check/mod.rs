@@ -2,6 +2,7 @@
 
 mod features;
 mod inputs;
+mod journeys;
 mod outputs;
 mod references;
 mod triggers;
@@ -77,6 +78,7 @@ pub(super) fn check(
     check.triggers();
     check.drift();
     check.detectors();
+    check.journeys();
     check.sinks();
     check.tests();
     check.problems
@@ -268,6 +270,7 @@ fn section_of(kind: OutputKind) -> &'static str {
         OutputKind::Trigger => "trigger",
         OutputKind::Drift => "drift",
         OutputKind::Detector => "detector",
+        OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => "journey",
         OutputKind::Late | OutputKind::Rejects => "source",
     }
 }
