@@ -135,11 +135,16 @@ impl Compiler<'_> {
             }
             columns.push(read);
         }
+        // Rows are counted by what is in them.
+        let counted_by = columns.iter().find(|column| !column.numbered).cloned();
         columns.retain(|column| {
             wanted
                 .as_ref()
                 .is_none_or(|wanted| wanted.contains(&column.name))
         });
+        if columns.iter().all(|column| column.numbered) {
+            columns.extend(counted_by);
+        }
         let is_key = |name: &str| self.job.entities.values().any(|e| e.key.as_str() == name);
         let is_id = |name: &str| {
             let dedupe = source.dedupe.iter();

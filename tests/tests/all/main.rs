@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_jobs;
 mod by_hand;
 mod catalogue;
+mod changes;
 mod house;
 mod invariance;
 mod journeys;

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::changes::found;
 use crate::program::{Place, built, root};
 
 /// How far answers may be apart, relative to the library's.
@@ -143,4 +144,16 @@ fn detectors_fire_at_the_rows_at_which_rivers_do() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn detectors_of_a_job_fire_at_the_rows_at_which_rivers_do() {
+    let place = Place::new();
+    let found = found(&place);
+    let asked = ask(&place, "changes");
+    assert_eq!(asked.len(), 6);
+    for line in asked {
+        let name = text(&line, "detector");
+        assert_eq!(Value::from(found(name)), line["drifts"], "{name}");
+    }
 }
