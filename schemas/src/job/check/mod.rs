@@ -3,6 +3,7 @@
 mod features;
 mod inputs;
 mod outputs;
+mod patterns;
 mod references;
 mod triggers;
 
@@ -74,6 +75,7 @@ pub(super) fn check(
     check.shared_names();
     check.features();
     check.sessions();
+    check.patterns();
     check.triggers();
     check.drift();
     check.sinks();
@@ -264,6 +266,7 @@ fn section_of(kind: OutputKind) -> &'static str {
     match kind {
         OutputKind::Features | OutputKind::Current => "features",
         OutputKind::Sessions => "sessions",
+        OutputKind::Pattern => "pattern",
         OutputKind::Trigger => "trigger",
         OutputKind::Drift => "drift",
         OutputKind::Late | OutputKind::Rejects => "source",

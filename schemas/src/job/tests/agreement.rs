@@ -60,9 +60,11 @@ fn references_to_what_is_not_there() {
             ("from = \"events\"\nbounds", "from = «\"events\"\nbounds"),
             ("from = \"events\"\nat", "from = «\"events\"\nat"),
             ("from = \"events\"\ngap", "from = «\"events\"\ngap"),
+            ("from = \"events\"\nwithin", "from = «\"events\"\nwithin"),
             ("[{ customer_id =", "[{ «customer_id ="),
         ],
         &[
+            "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
@@ -255,6 +257,7 @@ fn features_need_to_know_their_entity() {
                 "[features.training]\nentity = \"customer\"",
             ),
             ("[sessions.visit]", "[sessions.visit]\nentity = \"agent\""),
+            ("[pattern.stuck]", "[pattern.«stuck]"),
             (
                 "on = [\"contact\", \"visit\", \"limits\"]",
                 "on = [\"training\", «\"visit\", \"limits\"]",
@@ -262,6 +265,7 @@ fn features_need_to_know_their_entity() {
         ],
         &[
             "`features.contact` needs the key `entity`",
+            "`pattern.stuck` needs the key `entity`",
             "`visit` is kept for `agent`, but `training` for `customer`",
         ],
     );
