@@ -14,6 +14,7 @@ mod features;
 mod ids;
 mod outputs;
 mod overwrites;
+mod patterns;
 mod presence;
 mod sessions;
 mod source;

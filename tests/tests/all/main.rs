@@ -9,6 +9,7 @@ mod house;
 mod invariance;
 mod live;
 mod oracle;
+mod patterns;
 mod program;
 mod readme;
 mod rows;

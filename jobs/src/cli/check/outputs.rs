@@ -87,6 +87,7 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
         OutputKind::Features => job.features.get(name).map(semantics::of_features),
         OutputKind::Current => Some(vec!["the current values of each key".to_owned()]),
         OutputKind::Sessions => job.sessions.get(name).map(semantics::of_sessions),
+        OutputKind::Pattern => job.patterns.get(name).map(semantics::of_pattern),
         OutputKind::Trigger => job
             .triggers
             .get(name)
@@ -179,6 +180,22 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
             tell("cut", "whether max_length ended it");
             if let Some(sessions) = job.sessions.get(&output.name) {
                 meanings.extend(of_aggregates(&sessions.add, columns));
+            }
+        }
+        OutputKind::Pattern => {
+            tell("start_id", "id of the first row");
+            tell("start", "time of the first row");
+            tell("end", "time of the last row, or when the time was out");
+            tell("how", "completed or timed_out");
+            tell(
+                "skipped",
+                "rows meanwhile that began nothing: too many were under way",
+            );
+            if let Some(pattern) = job.patterns.get(&output.name) {
+                for (step, _) in pattern.present() {
+                    tell(step.name.as_str(), "rows of the step");
+                }
+                meanings.extend(of_aggregates(&pattern.add, columns));
             }
         }
         OutputKind::Trigger => {

@@ -1,4 +1,4 @@
-//! Patterns.
+//! Patterns: the order of their steps, what may be absent, and whose rows their aggregates are of.
 
 use super::Check;
 use super::features::Taken;
