@@ -20,20 +20,18 @@
 //! After counting there is little left to share: the 10M facts above became 0.04M to 0.6M counts.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 
 use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::{EventTime, Tick};
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Capability;
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::vec::{Broadcast, Map};
 
 use self::ledger::Ledger;
 use self::spec::DriftSpec;
 use self::tally::{Delta, Tally};
+use crate::ticks;
 
 pub mod ledger;
 pub mod spec;
@@ -80,39 +78,21 @@ where
     B: Borrow<FactBlock> + Clone + 'static,
 {
     let (worker, workers) = (watermarks.scope().index(), watermarks.scope().peers());
-    let watermarks = watermarks.map(move |at| (worker, at)).broadcast();
-    let by_monitor = Exchange::new(|delta: &Delta| u64::from(delta.monitor));
     let deltas = count(facts, ledger.spec());
     ledger.retain(|monitor| monitor % workers == worker);
-    deltas.binary_frontier(watermarks, by_monitor, Pipeline, "Drift", move |_, _| {
-        let mut clock = Clock::new(workers);
-        let mut pending = BTreeMap::new();
-        move |(deltas, deltas_to_come), (watermarks, watermarks_to_come), output| {
-            deltas.for_each_stamp(|capability, data| {
-                let tick = Pending::of(&mut pending, capability.retain_least(0));
-                data.for_each(|deltas| tick.deltas.append(deltas));
-            });
-            watermarks.for_each_stamp(|capability, data| {
-                let tick = Pending::of(&mut pending, capability.retain_least(0));
-                data.for_each(|watermarks| tick.watermarks.append(watermarks));
-            });
-            while let Some(first) = pending.first_entry() {
-                let tick = first.key();
-                if deltas_to_come.less_equal(tick) || watermarks_to_come.less_equal(tick) {
-                    break;
-                }
-                let tick = first.remove();
-                let mut rows = Rows::new(COLUMNS);
-                tick.deltas
-                    .into_iter()
-                    .for_each(|delta| ledger.apply(delta));
-                ledger.close(clock.advance(&tick.watermarks), &mut rows);
-                if !rows.is_empty() {
-                    output.session(&tick.capability).give(rows);
-                }
-            }
-        }
-    })
+    let owner = |delta: &Delta| u64::from(delta.monitor);
+    ticks::whole(
+        deltas,
+        watermarks,
+        "Drift",
+        owner,
+        move |deltas, watermark| {
+            let mut rows = Rows::new(COLUMNS);
+            deltas.into_iter().for_each(|delta| ledger.apply(delta));
+            ledger.close(watermark, &mut rows);
+            (!rows.is_empty()).then_some(rows)
+        },
+    )
 }
 
 /// Counts the facts of each worker where they are, so that only counts travel.
@@ -134,46 +114,4 @@ where
             });
         }
     })
-}
-
-/// What has come of a tick that is not complete. It is held under the tick's capability, since the
-/// rows leave at that tick.
-struct Pending {
-    capability: Capability<Tick>,
-    deltas: Vec<Delta>,
-    watermarks: Vec<(usize, EventTime)>,
-}
-
-impl Pending {
-    fn of(
-        ticks: &mut BTreeMap<Tick, Pending>,
-        capability: Option<Capability<Tick>>,
-    ) -> &mut Pending {
-        let capability = capability.expect("facts and watermarks come at a tick");
-        ticks.entry(*capability.time()).or_insert_with(|| Pending {
-            capability,
-            deltas: Vec::new(),
-            watermarks: Vec::new(),
-        })
-    }
-}
-
-/// The watermark of all workers: the least of the latest that each has said.
-struct Clock {
-    latest: Vec<EventTime>,
-}
-
-impl Clock {
-    fn new(workers: usize) -> Clock {
-        Clock {
-            latest: vec![EventTime::MIN; workers],
-        }
-    }
-
-    fn advance(&mut self, said: &[(usize, EventTime)]) -> EventTime {
-        for (worker, at) in said {
-            self.latest[*worker] = self.latest[*worker].max(*at);
-        }
-        self.latest.iter().copied().min().unwrap_or(EventTime::MIN)
-    }
 }

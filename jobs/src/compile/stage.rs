@@ -6,14 +6,14 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use tidegate_operators::features::Features;
 use tidegate_schemas::fact::Seen;
-use tidegate_schemas::job::{OutputKind, Pattern, Place, Sql};
+use tidegate_schemas::job::{OutputKind, Place, Sql, Text};
 use tidegate_schemas::rows::{Kind, OutputSchema};
 use tidegate_schemas::time::TimeUnit;
 
 use super::ids::{lasting, named};
 use super::presence::ask_for_presence;
 use super::source::unit_of;
-use super::{Compiler, Feed, Need, SinkPlan, StagePlan};
+use super::{Compiler, Feed, JourneysPlan, Need, SinkPlan, StagePlan};
 use crate::normalise::{FactsPlan, Filter, IdPlan, IdTag, Word, WordKind};
 
 /// A filter of an entity: true for the rows of these sources that satisfy the expression.
@@ -40,6 +40,8 @@ pub(super) struct StageBuilder {
     words: Vec<WordKey>,
     /// By word: the bit that says whether there is a value, if somebody asks for it.
     present: Vec<(usize, u8)>,
+    /// The names of the journeys that the plan has.
+    pub(super) journeys: Vec<String>,
     pub(super) plan: StagePlan,
 }
 
@@ -51,8 +53,8 @@ impl StageBuilder {
     }
 }
 
-/// Which rows anybody sees: those that enter a feature, an anchor, a session or a step of a pattern. A trigger at changes
-/// looks at every instant with facts, and drift counts every row.
+/// Which rows anybody sees: those that enter a feature, an anchor, a session, a journey or a step of a pattern. A
+/// trigger at changes looks at every instant with facts, and drift counts every row.
 fn seen(plan: &StagePlan) -> Option<Seen> {
     if !plan.drift.is_empty() {
         return None;
@@ -63,6 +65,8 @@ fn seen(plan: &StagePlan) -> Option<Seen> {
         all.bits |= seen.bits;
         all.words.extend(seen.words);
     }
+    let journeys = plan.journeys.specs.iter();
+    all.words.extend(journeys.map(|journey| journey.kind));
     let triggers = plan.triggers.iter().map(|trigger| trigger.anchor);
     let sessions = plan.sessions.iter().map(|sessions| sessions.filter);
     for bit in triggers.chain(sessions) {
@@ -82,6 +86,7 @@ impl Compiler<'_> {
             filters: Vec::new(),
             words: Vec::new(),
             present: Vec::new(),
+            journeys: Vec::new(),
             plan: StagePlan {
                 name: entity.unwrap_or_default().to_owned(),
                 dedupe: None,
@@ -90,6 +95,7 @@ impl Compiler<'_> {
                 patterns: Vec::new(),
                 triggers: Vec::new(),
                 tables: Vec::new(),
+                journeys: JourneysPlan::default(),
                 drift: Vec::new(),
                 outputs: Vec::new(),
                 logic_outputs: 0,
@@ -98,9 +104,11 @@ impl Compiler<'_> {
         let sinks = self.plan.sinks.len();
         if let Some(entity) = entity {
             self.entity(&mut stage, entity);
+            self.journeys_of(&mut stage, entity);
         }
         stage.plan.logic_outputs = stage.plan.outputs.len();
         self.drift_of(&mut stage, entity);
+        self.counted_journeys(&mut stage);
         if self.plan.sinks.len() == sinks {
             return;
         }
@@ -110,7 +118,7 @@ impl Compiler<'_> {
         self.plan.stages.push(stage.plan);
     }
 
-    /// The sources that feed an entity: those of its features, sessions and patterns; those of drift that no
+    /// The sources that feed an entity: those of its features, sessions, patterns and journeys; those of drift that no
     /// entity reads feed nobody in particular.
     fn sources_of(&self, entity: Option<&str>) -> Vec<String> {
         let job = self.job;
@@ -129,13 +137,15 @@ impl Compiler<'_> {
                     .flat_map(|(_, s)| s.from.iter())
                     .map(|s| s.as_str().to_owned()),
             );
-            let of = |pattern: &&Pattern| {
-                let behind = job.entity(pattern.entity.as_ref());
+            let of = |named: &Option<Text>| {
+                let behind = job.entity(named.as_ref());
                 behind.map(|(entity, _)| entity) == entity
             };
-            let patterns = job.patterns.values().filter(of);
-            let from = patterns.flat_map(|pattern| pattern.from.iter());
-            all.extend(from.map(|source| source.as_str().to_owned()));
+            let patterns = job.patterns.values().filter(|p| of(&p.entity));
+            let patterns = patterns.flat_map(|pattern| pattern.from.iter());
+            let journeys = job.journeys.values().filter(|j| of(&j.entity));
+            let journeys = journeys.flat_map(|journey| journey.from.iter());
+            all.extend(patterns.chain(journeys).map(|s| s.as_str().to_owned()));
         } else {
             let drift = job.drift.values().map(|drift| drift.from.as_str());
             all.extend(

@@ -1,7 +1,7 @@
-//! Everything a job keeps of one entity, in one state: features, sessions, patterns and triggers.
+//! Everything a job keeps of one entity, in one state: features, sessions, patterns, journeys and triggers.
 //!
-//! A fact costs one look-up of the key's state, whatever the job wants of it. Features, sessions and patterns
-//! are logics of their own; triggers are conditions over what the first two show, the *registers*: the
+//! A fact costs one look-up of the key's state, whatever the job wants of it. Features, sessions, patterns and
+//! journeys are logics of their own; triggers are conditions over what the first two show, the *registers*: the
 //! columns of all features, then those of all sessions, in the order of the job.
 //!
 //! # When triggers are evaluated
@@ -26,6 +26,7 @@ use tidegate_schemas::time::EventTime;
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::features::{self, Features};
+use crate::journeys::Journeys;
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 use crate::patterns::Pattern;
@@ -42,6 +43,7 @@ pub struct Entity {
     /// All sessions but the first.
     others: Vec<Sessions>,
     patterns: Vec<Pattern>,
+    journeys: Vec<Journeys>,
     triggers: Vec<Trigger>,
     /// A fact with none of these bits matters to the first session alone; `None`: every fact may
     /// matter.
@@ -73,6 +75,7 @@ impl Entity {
         features: Vec<Features>,
         sessions: Vec<Sessions>,
         patterns: Vec<Pattern>,
+        journeys: Vec<Journeys>,
         triggers: Vec<Trigger>,
         widths: &[(usize, usize)],
     ) -> Entity {
@@ -82,7 +85,8 @@ impl Entity {
         let session = sessions.next();
         let others: Vec<Sessions> = sessions.collect();
         Entity {
-            matters: matters(&features, &patterns, &triggers).filter(|_| others.is_empty()),
+            matters: matters(&features, &patterns, &triggers)
+                .filter(|_| others.is_empty() && journeys.is_empty()),
             always: !others.is_empty() || triggers.iter().any(at_changes),
             reads: session.as_ref().is_some_and(Sessions::reads),
             follows: triggers.iter().any(at_changes),
@@ -92,6 +96,7 @@ impl Entity {
             session,
             others,
             patterns,
+            journeys,
             triggers,
             tables: RefCell::new(Tables::new(widths)),
             changes: Cell::new(1),
@@ -121,6 +126,7 @@ impl Entity {
         self.always
             || self.features.iter().any(|features| features.concerns(fact))
             || self.patterns.iter().any(|pattern| pattern.begins(fact))
+            || self.journeys.iter().any(|journeys| journeys.concerns(fact))
             || self.triggers.iter().any(|trigger| trigger.concerns(fact))
     }
 }

@@ -10,6 +10,7 @@ use tidegate_schemas::time::EventTime;
 use super::Entity;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::features;
+use crate::journeys::JourneyState;
 use crate::logic::{Logic, Outputs, Wake};
 use crate::patterns::PatternState;
 use crate::sessions::SessionState;
@@ -27,11 +28,12 @@ pub(super) struct More {
     pub(super) watched: Cell<Watched>,
 }
 
-/// The states of what few jobs have: other sessions, and patterns.
+/// The states of what few jobs have: other sessions, patterns and journeys.
 #[derive(Clone, Debug)]
 struct Rest {
     others: Box<[SessionState]>,
     patterns: SmallVec<[PatternState; 1]>,
+    journeys: SmallVec<[JourneyState; 1]>,
 }
 
 /// When a table that the key looks up changes next, as was found when the tables had changed so
@@ -60,6 +62,7 @@ impl More {
                 Box::new(Rest {
                     others: vec![SessionState::default(); entity.others.len()].into(),
                     patterns: SmallVec::from_elem(PatternState::default(), entity.patterns.len()),
+                    journeys: SmallVec::from_elem(JourneyState::default(), entity.journeys.len()),
                 })
             }),
             due: None,
@@ -86,11 +89,21 @@ impl More {
             .as_mut()
             .map_or(&mut [], |rest| &mut rest.patterns)
     }
+
+    fn journeys(&self) -> &[JourneyState] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.journeys)
+    }
+
+    fn journeys_mut(&mut self) -> &mut [JourneyState] {
+        self.rest
+            .as_mut()
+            .map_or(&mut [], |rest| &mut rest.journeys)
+    }
 }
 
 impl Entity {
     fn has_rest(&self) -> bool {
-        !self.others.is_empty() || !self.patterns.is_empty()
+        !self.others.is_empty() || !self.patterns.is_empty() || !self.journeys.is_empty()
     }
 
     /// Whether anything but the first session is due at `at`.
@@ -99,9 +112,11 @@ impl Entity {
         let mut features = self.features.iter().zip(&more.features);
         let mut others = self.others.iter().zip(more.others());
         let mut patterns = self.patterns.iter().zip(more.patterns());
+        let mut journeys = self.journeys.iter().zip(more.journeys());
         features.any(|(features, state)| features.is_due(state, at))
             || others.any(|(sessions, state)| sessions.is_due(state, at))
             || patterns.any(|(pattern, state)| pattern.is_due(state, at))
+            || journeys.any(|(journeys, state)| journeys.is_due(state, at))
             || !self.triggers.is_empty() && self.a_trigger_is_due(more, at)
     }
 
@@ -116,6 +131,9 @@ impl Entity {
         }
         for (pattern, state) in self.patterns.iter().zip(more.patterns()) {
             wake = wake.sooner(pattern.wake(state));
+        }
+        for (journeys, state) in self.journeys.iter().zip(more.journeys()) {
+            wake = wake.sooner(journeys.wake(state));
         }
         for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
             wake = wake.sooner(match trigger.wake(state) {
@@ -140,6 +158,9 @@ impl Entity {
         }
         for (pattern, state) in self.patterns.iter().zip(more.patterns_mut()) {
             pattern.on_fact(state, fact, out);
+        }
+        for (journeys, state) in self.journeys.iter().zip(more.journeys_mut()) {
+            journeys.on_fact(state, fact, out);
         }
         for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
             trigger.on_fact(state, fact);
@@ -166,6 +187,9 @@ impl Entity {
                 pattern.on_timer(state, at, out);
             }
         }
+        for (journeys, state) in self.journeys.iter().zip(more.journeys_mut()) {
+            journeys.on_timer(state, at, out);
+        }
         moves
     }
 
@@ -179,6 +203,9 @@ impl Entity {
         }
         for (pattern, state) in self.patterns.iter().zip(more.patterns()) {
             pattern.encode(state, to);
+        }
+        for (journeys, state) in self.journeys.iter().zip(more.journeys()) {
+            journeys.encode(state, to);
         }
         for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
             trigger.encode(state, to);
@@ -197,11 +224,19 @@ impl Entity {
         let others = others.collect::<Result<_, _>>()?;
         let patterns = self.patterns.iter().map(|part| part.decode(from));
         let patterns = patterns.collect::<Result<_, _>>()?;
+        let journeys = self.journeys.iter().map(|part| part.decode(from));
+        let journeys = journeys.collect::<Result<_, _>>()?;
         let triggers = self.triggers.iter().map(|part| part.decode(from));
         Ok(Box::new(More {
             features,
             triggers: triggers.collect::<Result<_, _>>()?,
-            rest: (self.has_rest()).then(|| Box::new(Rest { others, patterns })),
+            rest: (self.has_rest()).then(|| {
+                Box::new(Rest {
+                    others,
+                    patterns,
+                    journeys,
+                })
+            }),
             due: from.option("a moment to evaluate", |from| from.time("a time"))?,
             watched: Cell::new(Watched::NOTHING),
         }))

@@ -1,8 +1,8 @@
 //! The choices by which systems differ, as this job has made them.
 
 use tidegate_schemas::job::{
-    AtGap, Bounds, ColumnKind, ColumnType, EvaluateAt, Features, Format, Job, Pattern, PatternStep,
-    Sessions, Text, Trigger,
+    AtGap, Bounds, ColumnKind, ColumnType, EvaluateAt, Features, Format, Job, Journey, Pattern,
+    PatternStep, Sessions, Text, Trigger,
 };
 use tidegate_schemas::time::Span;
 
@@ -214,4 +214,53 @@ pub(super) fn of_trigger(job: &Job, trigger: &Trigger) -> Vec<String> {
 fn names(texts: &[Text]) -> String {
     let names: Vec<&str> = texts.iter().map(|text| text.written()).collect();
     names.join(", ")
+}
+
+/// What the transitions of a journey mean.
+pub(super) fn of_transitions(journey: &Journey) -> Vec<String> {
+    vec![
+        "one row for each pair of kinds that follow each other".to_owned(),
+        of_journeys(journey),
+    ]
+}
+
+/// What the accuracy of a journey means.
+pub(super) fn of_accuracy(journey: &Journey) -> Vec<String> {
+    vec![
+        "one row for each order: every row is predicted from all rows before it, then counted"
+            .to_owned(),
+        "a row without a prediction counts as wrong; `end` is not predicted".to_owned(),
+        of_predictions(journey),
+        of_journeys(journey),
+    ]
+}
+
+/// What the hold-out of a journey means.
+pub(super) fn of_holdout(journey: &Journey) -> Vec<String> {
+    let train = journey.holdout.as_ref().map(|holdout| holdout.train);
+    let train = train.map_or_else(String::new, |train| train.to_string());
+    vec![
+        format!(
+            "one row for each order, at the end of the input: the first {train} of all journeys are counted, by the least id of their rows; in the others, what follows each row is predicted, `end` too"
+        ),
+        of_predictions(journey),
+        of_journeys(journey),
+    ]
+}
+
+fn of_predictions(journey: &Journey) -> String {
+    let order = journey.order;
+    format!(
+        "predicted is what most often followed the last kinds, {order} at most{}; of equally frequent ones the smaller text; of kinds never seen together, what followed fewer of them",
+        default_mark(&order, &1)
+    )
+}
+
+fn of_journeys(journey: &Journey) -> String {
+    match journey.gap {
+        Some(gap) => format!(
+            "a journey ends after a silence of {gap}; a row exactly so much later begins a new one"
+        ),
+        None => "a journey ends with the input (default)".to_owned(),
+    }
 }

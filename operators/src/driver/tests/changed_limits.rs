@@ -40,6 +40,7 @@ fn by_segment() -> Parts {
         }],
         sessions: vec![],
         patterns: vec![],
+        journeys: vec![],
         triggers: vec![TriggerSpec {
             anchor: None,
             inputs: 3,

@@ -18,6 +18,8 @@ use crate::aggregate::window::Bounds;
 use crate::entity::{Entity, State, track_what_is_read};
 use crate::features::Features;
 use crate::features::spec::{FeatureSpec, FeaturesSpec, Measure, Nulls, Op};
+use crate::journeys::Journeys;
+use crate::journeys::spec::{JourneySpec, MOVES, PATHS, STEPS};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
 use crate::patterns::{Absent, Pattern, PatternSpec, Step as PatternStep};
@@ -33,6 +35,7 @@ pub(super) struct Parts {
     pub(super) features: Vec<FeaturesSpec>,
     pub(super) sessions: Vec<SessionsSpec>,
     pub(super) patterns: Vec<PatternSpec>,
+    pub(super) journeys: Vec<JourneySpec>,
     pub(super) triggers: Vec<TriggerSpec>,
     pub(super) columns: Vec<usize>,
 }
@@ -58,6 +61,7 @@ impl Parts {
             features: vec![],
             sessions: vec![],
             patterns: vec![],
+            journeys: vec![],
             triggers: vec![],
             columns: vec![],
         };
@@ -73,6 +77,9 @@ impl Parts {
         }
         for _ in 0..[0, 0, 0, 1, 2][random.random_range(0..5)] {
             parts.add_pattern(random);
+        }
+        for _ in 0..[0, 0, 0, 1, 2][random.random_range(0..5)] {
+            parts.add_journeys(random);
         }
         for changes in changes {
             if !parts.features.is_empty() || !parts.sessions.is_empty() {
@@ -162,6 +169,22 @@ impl Parts {
         self.patterns.push(spec);
     }
 
+    fn add_journeys(&mut self, random: &mut StdRng) {
+        let mut wanted = |columns| random.random_bool(0.7).then(|| self.output(columns));
+        let (moves, steps) = (wanted(MOVES.len()), wanted(STEPS.len()));
+        let paths = wanted(PATHS.len());
+        self.journeys.push(JourneySpec {
+            kind: 0,
+            gap: random
+                .random_bool(0.7)
+                .then(|| Span(random.random_range(0..20))),
+            order: random.random_range(1..5),
+            moves,
+            steps,
+            paths,
+        });
+    }
+
     /// Open while the first register is at least a limit, by a segment or a constant.
     fn add_trigger(&mut self, random: &mut StdRng, changes: bool) {
         let inputs = self.registers();
@@ -228,6 +251,7 @@ impl Parts {
             features.collect(),
             self.sessions.iter().cloned().map(Sessions::new).collect(),
             self.patterns.iter().cloned().map(Pattern::new).collect(),
+            self.journeys.iter().cloned().map(Journeys::new).collect(),
             triggers.map(|t| Trigger::new(t.clone()).unwrap()).collect(),
             &[(1, 1)],
         )

@@ -2,6 +2,7 @@
 
 mod features;
 mod inputs;
+mod journeys;
 mod outputs;
 mod patterns;
 mod references;
@@ -78,6 +79,7 @@ pub(super) fn check(
     check.patterns();
     check.triggers();
     check.drift();
+    check.journeys();
     check.sinks();
     check.tests();
     check.problems
@@ -269,6 +271,7 @@ fn section_of(kind: OutputKind) -> &'static str {
         OutputKind::Pattern => "pattern",
         OutputKind::Trigger => "trigger",
         OutputKind::Drift => "drift",
+        OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => "journey",
         OutputKind::Late | OutputKind::Rejects => "source",
     }
 }

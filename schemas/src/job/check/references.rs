@@ -21,7 +21,7 @@ enum Target {
 }
 
 /// The keys that refer to other sections.
-const REFERENCES: [(&str, &str, Target); 10] = [
+const REFERENCES: [(&str, &str, Target); 12] = [
     ("features", "from", Target::Events),
     ("features", "entity", Target::Entity),
     ("sessions", "from", Target::Events),
@@ -29,6 +29,8 @@ const REFERENCES: [(&str, &str, Target); 10] = [
     ("pattern", "from", Target::Events),
     ("pattern", "entity", Target::Entity),
     ("drift", "from", Target::Events),
+    ("journey", "from", Target::Events),
+    ("journey", "entity", Target::Entity),
     ("table", "from", Target::Changelog),
     ("trigger", "on", Target::On),
     ("sink", "from", Target::Output),

@@ -112,8 +112,20 @@ fn columns_are_named_by_aggregate_and_window() {
         columns("drift.topic"),
         "start window column psi kl rows reference_rows categories"
     );
+    assert_eq!(
+        columns("transitions.path"),
+        "from to count share mean_seconds"
+    );
+    assert_eq!(
+        columns("accuracy.path"),
+        "order steps predicted right accuracy bin_steps bin_probability bin_right"
+    );
+    assert_eq!(
+        columns("holdout.path"),
+        "k counted journeys prefixes right accuracy"
+    );
     assert_eq!(job.output_columns(&"late.events".parse().unwrap()), None);
-    assert_eq!(job.outputs().len(), 12);
+    assert_eq!(job.outputs().len(), 15);
 }
 
 #[test]
@@ -197,9 +209,9 @@ fn the_schema_has_every_section_and_a_description_for_each() {
     let sections = schema["properties"].as_object().unwrap();
     for section in [
         "job", "source", "entity", "features", "sessions", "pattern", "table", "trigger", "drift",
-        "sink", "test",
+        "journey", "sink", "test",
     ] {
         assert!(sections[section]["description"].is_string(), "{section}");
     }
-    assert_eq!(sections.len(), 11);
+    assert_eq!(sections.len(), 12);
 }
