@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use tidegate_schemas::job::{
-    Aggregate, Job, Mode, Output, OutputKind, Sink, SinkFormat, Until, Window,
+    Aggregate, Job, Mode, Output, OutputKind, Pattern, Sink, SinkFormat, Until, Window,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -186,19 +186,8 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
             }
         }
         OutputKind::Pattern => {
-            tell("start_id", "id of the first row");
-            tell("start", "time of the first row");
-            tell("end", "time of the last row, or when the time was out");
-            tell("how", "completed or timed_out");
-            tell(
-                "skipped",
-                "rows meanwhile that began nothing: too many were under way",
-            );
             if let Some(pattern) = job.patterns.get(&output.name) {
-                for (step, _) in pattern.present() {
-                    tell(step.name.as_str(), "rows of the step");
-                }
-                meanings.extend(of_aggregates(&pattern.add, columns));
+                meanings.extend(of_matches(pattern, columns));
             }
         }
         OutputKind::Trigger => {
@@ -261,6 +250,27 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
         OutputKind::Late | OutputKind::Rejects => {}
     }
     meanings
+}
+
+/// What the columns of a pattern's output say.
+fn of_matches(pattern: &Pattern, columns: &[OutputColumn]) -> Vec<(String, String)> {
+    let own = [
+        ("start_id", "id of the first row"),
+        ("start", "time of the first row"),
+        ("end", "time of the last row, or when the time was out"),
+        ("how", "completed or timed_out"),
+        (
+            "skipped",
+            "rows meanwhile that began nothing: too many were under way",
+        ),
+    ];
+    let steps = pattern.present();
+    let steps = steps.map(|(step, _)| (step.name.as_str(), "rows of the step"));
+    own.into_iter()
+        .chain(steps)
+        .map(|(column, meaning)| (column.to_owned(), meaning.to_owned()))
+        .chain(of_aggregates(&pattern.add, columns))
+        .collect()
 }
 
 fn of_aggregates(aggregates: &[Aggregate], columns: &[OutputColumn]) -> Vec<(String, String)> {
