@@ -12,6 +12,7 @@ mod invariance;
 mod journeys;
 mod live;
 mod oracle;
+mod patterns;
 mod program;
 mod readme;
 mod references;
