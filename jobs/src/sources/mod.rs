@@ -107,7 +107,7 @@ pub fn open_text(
         ..Numbered::in_files(&declared)
     });
     let source = text::TextSource::of_text(in_text, name, text.into())?;
-    Ok(Numbered::new(&declared, Box::new(source)))
+    Ok(Numbered::around(&declared, Box::new(source)))
 }
 
 /// Opens a source.
@@ -125,7 +125,7 @@ pub fn open(declared: Declared) -> Result<Box<dyn Source>, SourceError> {
         Format::Parquet => Box::new(parquet_groups::ParquetSource::new(in_files)?),
         Format::Csv(_) | Format::JsonLines => Box::new(text::TextSource::new(in_files)?),
     };
-    Ok(Numbered::new(&declared, source))
+    Ok(Numbered::around(&declared, source))
 }
 
 #[cfg(test)]

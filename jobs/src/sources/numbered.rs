@@ -28,7 +28,7 @@ impl Numbered {
     }
 
     /// Fills the numbered columns of a declaration beside what `inner` reads of the others.
-    pub(super) fn new(declared: &Declared, inner: Box<dyn Source>) -> Box<dyn Source> {
+    pub(super) fn around(declared: &Declared, inner: Box<dyn Source>) -> Box<dyn Source> {
         let numbered: Vec<bool> = declared.columns.iter().map(|c| c.numbered).collect();
         match numbered.contains(&true) {
             false => inner,
