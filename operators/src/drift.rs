@@ -1,9 +1,34 @@
-//! Drift: how far the facts of each tumbling window are from a frozen reference, per monitor.
+//! Drift: how far the facts of windows are from a frozen reference, per monitor and segment.
 //!
-//! [`tally`] counts facts where they are, per (window, category); only counts travel, to the one
-//! worker that owns the monitor. [`ledger`] keeps them there and makes the rows. [`spec`] is what a
-//! job declares.
+//! [`tally`] counts facts where they are, per (monitor, segment, step, bin); only counts travel, to
+//! the one worker that owns the monitor in that segment. [`ledger`] keeps them there and makes the rows.
+//! [`spec`] is what a job declares, [`measures`] what is measured, [`alerts`] what becomes of that.
 //!
+//! # Numbers and their bins
+//! The edges of bins ([`cuts`]) come from the reference, so until it is settled (the watermark has
+//! passed its end, and corrections of it can come no more) numbers are counted by value, and then by
+//! bin of the edges, which never change again. In three stages:
+//!
+//! 1. The reference is not frozen: there are values only, and no rows.
+//! 2. It is frozen, and corrections of it may come (`keep`, so with [`spec::Firing::Changes`] only):
+//!    there are edges, by the reference as it is. When it changes they are cut anew, all steps are put
+//!    into bins anew, and all rows revised. So rows are always what a batch over the same facts with the
+//!    same watermark gives: first the edges of the reference, then everything by them.
+//! 3. It is settled: the edges are fixed, values are forgotten.
+//!
+//! The owner sends fixed edges back to all workers, who count by bin from the next tick on or later.
+//! When exactly changes no answer: what still comes by value is put into the same bins by the owner.
+//! Edges that are declared are fixed from the beginning.
+//!
+//! Each segment has bins of its own reference. Bins of all facts would be the same ones for all segments,
+//! but leave a small segment whose values lie elsewhere with one or two of them.
+//!
+//! # Windows
+//! A window of several steps is the one before it, with the newest step added and the oldest taken away,
+//! and a correction changes the windows that hold its step: a window costs what changed in it, not its
+//! rows.
+//!
+//! # Why not arrangements
 //! The rows are a differential collection, (row, tick, ±1), and so is every change of a count: the
 //! count is in the difference. They are *not* kept in differential's arrangements, for three reasons:
 //!
@@ -16,35 +41,57 @@
 //!   against 19, with 100,000 equal at 12. Counting takes 9 to 11 of these, 5 ns per fact and
 //!   monitor.
 //!
-//! By monitor, and not by (monitor, window), because then the reference is where its windows are.
+//! By monitor and segment, and not by window, because then the reference is where its windows are.
 //! After counting there is little left to share: the 10M facts above became 0.04M to 0.6M counts.
+//!
+//! Many segments looked at every hour cry wolf by chance alone, whatever the limit: control of false
+//! discoveries over the rows of a tick would be one more column between [`measures`] and [`alerts`].
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tidegate_schemas::fact::FactBlock;
+use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::{EventTime, Tick};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::vec::{Broadcast, Map};
+use timely::dataflow::operators::{Capability, ConnectLoop, Feedback};
 
-use self::ledger::Ledger;
-use self::spec::DriftSpec;
-use self::tally::{Delta, Tally};
+use self::ledger::{Delta, Fixed, Ledger};
+use self::tally::Tally;
 
+pub mod alerts;
+mod bag;
+mod counts;
+pub mod cuts;
+mod emit;
 pub mod ledger;
+pub mod measures;
+mod page;
+mod segments;
+mod series;
 pub mod spec;
+mod table;
 pub mod tally;
 #[cfg(test)]
 mod tests;
 
-/// The columns of a row.
-const COLUMNS: usize = 8;
+/// What comes of drift.
+pub struct Drift<'scope> {
+    /// The measures.
+    pub rows: StreamVec<'scope, Tick, Rows>,
+    /// The alerts, of a spec that has any.
+    pub alerts: StreamVec<'scope, Tick, Rows>,
+}
 
-/// The measures of every monitor in every window against the reference, as a collection of rows.
+/// The measures of every monitor in every window against the reference, as a collection of rows, and the
+/// alerts that they make.
 ///
 /// # Reads
 /// `facts`: accepted facts, each with its difference, in any order and on any worker.
@@ -54,79 +101,115 @@ const COLUMNS: usize = 8;
 /// [`EventTime::MAX`], and an input that just stops leaves its last windows open.
 ///
 /// `ledger`: a new one, or what all workers together had saved after a tick, joined, to go on from.
+/// `names`: the texts of categories; those of bins are added to them.
 ///
 /// # Emits
-/// Rows as [`DriftSpec::output`] describes them, `at` the start of their window, when a tick is
-/// complete on all workers, by monitor and window; which of them and when is said by
-/// [`spec::Firing`]. A window without rows, or with fewer than `min_rows`, has none. Where the
-/// reference is empty, `psi` and `kl` are null. The categories of a row are those of the
+/// Rows as [`spec::DriftSpec::output`] describes them, `at` the start of their window, when a tick is
+/// complete on all workers, by monitor, segment and window; which of them and when is said by
+/// [`spec::Firing`]. A window without rows, or with fewer than `min_rows`, has none; any other that holds
+/// a row has one, also if it reaches beyond the first row or the last. Where the
+/// reference is empty, the measures are null. The categories of a row are those of the
 /// reference and of its window, never of other windows: a category of the future changes no row.
+///
+/// Alerts as [`spec::DriftSpec::alerts_output`] describes them, `at` their opening: with
+/// [`spec::Firing::Final`] one row for each, as it opened; else a row that is taken back when it closes,
+/// and comes again with the time of that, and taken back when its cause is.
 ///
 /// The rows that stand after a tick are a function of the facts and the watermark so far: workers,
 /// batches, and arrival within lateness change nothing, bit for bit.
 ///
 /// # State
-/// That of [`Ledger`], on the worker that owns the monitor; before that, the counts of open ticks.
+/// That of [`Ledger`], on the worker that owns the page; before that, the counts of open ticks.
 ///
 /// # Panics
-/// When the spec does not pass [`DriftSpec::check`], when more facts of a category are taken back
+/// When the spec does not pass [`spec::DriftSpec::check`], when more facts of a category are taken back
 /// than were given, and when a message has no tick.
 pub fn drift<'scope, B>(
     facts: StreamVec<'scope, Tick, B>,
     watermarks: StreamVec<'scope, Tick, EventTime>,
     mut ledger: Ledger,
-) -> StreamVec<'scope, Tick, Rows>
+    names: Arc<Names>,
+) -> Drift<'scope>
 where
     B: Borrow<FactBlock> + Clone + 'static,
 {
-    let (worker, workers) = (watermarks.scope().index(), watermarks.scope().peers());
+    let scope = watermarks.scope();
+    let (worker, workers) = (scope.index(), scope.peers());
     let watermarks = watermarks.map(move |at| (worker, at)).broadcast();
-    let by_monitor = Exchange::new(|delta: &Delta| u64::from(delta.monitor));
-    let deltas = count(facts, ledger.spec());
-    ledger.retain(|monitor| monitor % workers == worker);
-    deltas.binary_frontier(watermarks, by_monitor, Pipeline, "Drift", move |_, _| {
+    let (back, fixed) = scope.feedback::<Vec<Fixed>>(1);
+    let deltas = count(facts, fixed, &ledger);
+    ledger.retain(|page| page.route() % workers as u64 == worker as u64);
+
+    let mut builder = OperatorBuilder::new("Drift".to_owned(), scope);
+    let by_page = Exchange::new(|delta: &Delta| delta.page.route());
+    let mut deltas = builder.new_input(deltas, by_page);
+    let mut watermarks = builder.new_input(watermarks, Pipeline);
+    let (rows_out, rows) = builder.new_output::<Vec<Rows>>();
+    let (alerts_out, alerts) = builder.new_output::<Vec<Rows>>();
+    let (fixed_out, fixed) = builder.new_output::<Vec<Fixed>>();
+    let mut rows_out = OutputBuilder::from(rows_out);
+    let mut alerts_out = OutputBuilder::from(alerts_out);
+    let mut fixed_out = OutputBuilder::from(fixed_out);
+    builder.build(move |_| {
         let mut clock = Clock::new(workers);
         let mut pending = BTreeMap::new();
-        move |(deltas, deltas_to_come), (watermarks, watermarks_to_come), output| {
-            deltas.for_each_stamp(|capability, data| {
-                let tick = Pending::of(&mut pending, capability.retain_least(0));
+        move |frontiers| {
+            deltas.for_each_stamp(|stamp, data| {
+                let stamps = [0, 1, 2].map(|port| stamp.retain_least(port));
+                let tick = Pending::of(&mut pending, stamps);
                 data.for_each(|deltas| tick.deltas.append(deltas));
             });
-            watermarks.for_each_stamp(|capability, data| {
-                let tick = Pending::of(&mut pending, capability.retain_least(0));
+            watermarks.for_each_stamp(|stamp, data| {
+                let stamps = [0, 1, 2].map(|port| stamp.retain_least(port));
+                let tick = Pending::of(&mut pending, stamps);
                 data.for_each(|watermarks| tick.watermarks.append(watermarks));
             });
+            let (mut rows, mut alerts) = (rows_out.activate(), alerts_out.activate());
+            let mut fixed = fixed_out.activate();
             while let Some(first) = pending.first_entry() {
-                let tick = first.key();
-                if deltas_to_come.less_equal(tick) || watermarks_to_come.less_equal(tick) {
+                if frontiers.iter().any(|it| it.less_equal(first.key())) {
                     break;
                 }
                 let tick = first.remove();
-                let mut rows = Rows::new(COLUMNS);
-                tick.deltas
-                    .into_iter()
-                    .for_each(|delta| ledger.apply(delta));
-                ledger.close(clock.advance(&tick.watermarks), &mut rows);
-                if !rows.is_empty() {
-                    output.session(&tick.capability).give(rows);
+                tick.deltas.iter().for_each(|delta| ledger.apply(delta));
+                let told = ledger.close(clock.advance(&tick.watermarks), &names);
+                let [for_rows, for_alerts, for_fixed] = &tick.capabilities;
+                if !told.rows.is_empty() {
+                    rows.session(for_rows).give(told.rows);
+                }
+                if !told.alerts.is_empty() {
+                    alerts.session(for_alerts).give(told.alerts);
+                }
+                if !told.fixed.is_empty() {
+                    fixed
+                        .session(for_fixed)
+                        .give_iterator(told.fixed.into_iter());
                 }
             }
         }
-    })
+    });
+    fixed.broadcast().connect_loop(back);
+    Drift { rows, alerts }
 }
 
-/// Counts the facts of each worker where they are, so that only counts travel.
+/// Counts the facts of each worker where they are, so that only counts travel; by bin as soon as the
+/// edges have come back.
 fn count<'scope, B>(
     facts: StreamVec<'scope, Tick, B>,
-    spec: &DriftSpec,
+    fixed: StreamVec<'scope, Tick, Fixed>,
+    ledger: &Ledger,
 ) -> StreamVec<'scope, Tick, Delta>
 where
     B: Borrow<FactBlock> + Clone + 'static,
 {
-    let mut tally = Tally::new(spec);
-    facts.unary(Pipeline, "DriftCounts", move |_, _| {
-        move |input, output| {
-            input.for_each_stamp(|capability, data| {
+    let mut tally = Tally::new(ledger.spec());
+    ledger.fixed().for_each(|fixed| tally.learn(fixed));
+    facts.binary(fixed, Pipeline, Pipeline, "DriftCounts", move |_, _| {
+        move |facts, fixed, output| {
+            fixed.for_each_stamp(|_, data| {
+                data.for_each(|all| all.drain(..).for_each(|fixed| tally.learn(fixed)));
+            });
+            facts.for_each_stamp(|capability, data| {
                 data.flatten()
                     .for_each(|block| tally.add((*block).borrow()));
                 let mut session = output.session(&capability);
@@ -136,10 +219,11 @@ where
     })
 }
 
-/// What has come of a tick that is not complete. It is held under the tick's capability, since the
-/// rows leave at that tick.
+/// What has come of a tick that is not complete. It is held under the tick's capabilities, since
+/// the rows leave at that tick.
 struct Pending {
-    capability: Capability<Tick>,
+    /// For rows, alerts and edges.
+    capabilities: [Capability<Tick>; 3],
     deltas: Vec<Delta>,
     watermarks: Vec<(usize, EventTime)>,
 }
@@ -147,14 +231,16 @@ struct Pending {
 impl Pending {
     fn of(
         ticks: &mut BTreeMap<Tick, Pending>,
-        capability: Option<Capability<Tick>>,
+        capabilities: [Option<Capability<Tick>>; 3],
     ) -> &mut Pending {
-        let capability = capability.expect("facts and watermarks come at a tick");
-        ticks.entry(*capability.time()).or_insert_with(|| Pending {
-            capability,
-            deltas: Vec::new(),
-            watermarks: Vec::new(),
-        })
+        let capabilities = capabilities.map(|it| it.expect("facts and watermarks come at a tick"));
+        ticks
+            .entry(*capabilities[0].time())
+            .or_insert_with(|| Pending {
+                capabilities,
+                deltas: Vec::new(),
+                watermarks: Vec::new(),
+            })
     }
 }
 
