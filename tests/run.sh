@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the program and runs all tests: units, examples in the documentation, the program as a whole, and the tests
-# inside the job files of the catalogue. Needs cargo and nothing else; leaves nothing behind but the target folder.
+# inside the job files of the catalogue. Needs cargo, and Python 3.11 or newer for the libraries that the measures of drift are
+# compared with (it is installed where there is apt-get and none); leaves nothing behind but the target folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TERM_PROGRESS_WHEN=never
@@ -14,6 +15,18 @@ begin build
 cargo build --release --workspace --all-targets
 target="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')"
 export TIDEGATE="$target/release/tidegate" TIDEGATE_BENCH="$target/release/tidegate-bench"
+
+# Made once, and again when other versions are asked for.
+begin 'Python libraries to compare with'
+export TIDEGATE_REFERENCES="$target/references"
+if ! cmp -s tests/references/requirements.txt "$TIDEGATE_REFERENCES/requirements.txt"; then
+    python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' ||
+        { apt-get update && apt-get install --yes --no-install-recommends python3-venv; }
+    rm -rf "$TIDEGATE_REFERENCES"
+    python3 -m venv "$TIDEGATE_REFERENCES"
+    "$TIDEGATE_REFERENCES/bin/pip" install --quiet --disable-pip-version-check -r tests/references/requirements.txt
+    cp tests/references/requirements.txt "$TIDEGATE_REFERENCES/"
+fi
 
 begin tests
 if cargo nextest --version >/dev/null 2>&1; then

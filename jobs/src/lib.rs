@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod compile;
+pub mod drift;
 pub mod expressions;
 pub mod normalise;
 pub mod runtime;

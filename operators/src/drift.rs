@@ -48,7 +48,7 @@
 //! discoveries over the rows of a tick would be one more column between [`measures`] and [`alerts`].
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tidegate_schemas::fact::FactBlock;
@@ -56,15 +56,14 @@ use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::{EventTime, Tick};
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::generic::operator::Operator;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::vec::{Broadcast, Map};
-use timely::dataflow::operators::{Capability, ConnectLoop, Feedback};
+use timely::dataflow::operators::{ConnectLoop, Feedback};
 
-use self::ledger::{Delta, Fixed, Ledger};
+use self::ledger::{Delta, Fixed, Ledger, Told};
 use self::tally::Tally;
+use crate::ticks;
 
 pub mod alerts;
 mod bag;
@@ -134,62 +133,24 @@ where
     B: Borrow<FactBlock> + Clone + 'static,
 {
     let scope = watermarks.scope();
-    let (worker, workers) = (scope.index(), scope.peers());
-    let watermarks = watermarks.map(move |at| (worker, at)).broadcast();
+    let (worker, workers) = (scope.index() as u64, scope.peers() as u64);
     let (back, fixed) = scope.feedback::<Vec<Fixed>>(1);
     let deltas = count(facts, fixed, &ledger);
-    ledger.retain(|page| page.route() % workers as u64 == worker as u64);
-
-    let mut builder = OperatorBuilder::new("Drift".to_owned(), scope);
-    let by_page = Exchange::new(|delta: &Delta| delta.page.route());
-    let mut deltas = builder.new_input(deltas, by_page);
-    let mut watermarks = builder.new_input(watermarks, Pipeline);
-    let (rows_out, rows) = builder.new_output::<Vec<Rows>>();
-    let (alerts_out, alerts) = builder.new_output::<Vec<Rows>>();
-    let (fixed_out, fixed) = builder.new_output::<Vec<Fixed>>();
-    let mut rows_out = OutputBuilder::from(rows_out);
-    let mut alerts_out = OutputBuilder::from(alerts_out);
-    let mut fixed_out = OutputBuilder::from(fixed_out);
-    builder.build(move |_| {
-        let mut clock = Clock::new(workers);
-        let mut pending = BTreeMap::new();
-        move |frontiers| {
-            deltas.for_each_stamp(|stamp, data| {
-                let stamps = [0, 1, 2].map(|port| stamp.retain_least(port));
-                let tick = Pending::of(&mut pending, stamps);
-                data.for_each(|deltas| tick.deltas.append(deltas));
-            });
-            watermarks.for_each_stamp(|stamp, data| {
-                let stamps = [0, 1, 2].map(|port| stamp.retain_least(port));
-                let tick = Pending::of(&mut pending, stamps);
-                data.for_each(|watermarks| tick.watermarks.append(watermarks));
-            });
-            let (mut rows, mut alerts) = (rows_out.activate(), alerts_out.activate());
-            let mut fixed = fixed_out.activate();
-            while let Some(first) = pending.first_entry() {
-                if frontiers.iter().any(|it| it.less_equal(first.key())) {
-                    break;
-                }
-                let tick = first.remove();
-                tick.deltas.iter().for_each(|delta| ledger.apply(delta));
-                let told = ledger.close(clock.advance(&tick.watermarks), &names);
-                let [for_rows, for_alerts, for_fixed] = &tick.capabilities;
-                if !told.rows.is_empty() {
-                    rows.session(for_rows).give(told.rows);
-                }
-                if !told.alerts.is_empty() {
-                    alerts.session(for_alerts).give(told.alerts);
-                }
-                if !told.fixed.is_empty() {
-                    fixed
-                        .session(for_fixed)
-                        .give_iterator(told.fixed.into_iter());
-                }
-            }
-        }
+    ledger.retain(|page| page.route() % workers == worker);
+    let owner = |delta: &Delta| delta.page.route();
+    let told = ticks::whole(deltas, watermarks, "Drift", owner, move |deltas, at| {
+        deltas.iter().for_each(|delta| ledger.apply(delta));
+        let told = ledger.close(at, &names);
+        (!told.is_empty()).then(|| Rc::new(told))
     });
+    let rows = |told: Rc<Told>| (!told.rows.is_empty()).then(|| told.rows.clone());
+    let alerts = |told: Rc<Told>| (!told.alerts.is_empty()).then(|| told.alerts.clone());
+    let fixed = told.clone().flat_map(|told| told.fixed.clone());
     fixed.broadcast().connect_loop(back);
-    Drift { rows, alerts }
+    Drift {
+        rows: told.clone().flat_map(rows),
+        alerts: told.flat_map(alerts),
+    }
 }
 
 /// Counts the facts of each worker where they are, so that only counts travel; by bin as soon as the
@@ -217,49 +178,4 @@ where
             });
         }
     })
-}
-
-/// What has come of a tick that is not complete. It is held under the tick's capabilities, since
-/// the rows leave at that tick.
-struct Pending {
-    /// For rows, alerts and edges.
-    capabilities: [Capability<Tick>; 3],
-    deltas: Vec<Delta>,
-    watermarks: Vec<(usize, EventTime)>,
-}
-
-impl Pending {
-    fn of(
-        ticks: &mut BTreeMap<Tick, Pending>,
-        capabilities: [Option<Capability<Tick>>; 3],
-    ) -> &mut Pending {
-        let capabilities = capabilities.map(|it| it.expect("facts and watermarks come at a tick"));
-        ticks
-            .entry(*capabilities[0].time())
-            .or_insert_with(|| Pending {
-                capabilities,
-                deltas: Vec::new(),
-                watermarks: Vec::new(),
-            })
-    }
-}
-
-/// The watermark of all workers: the least of the latest that each has said.
-struct Clock {
-    latest: Vec<EventTime>,
-}
-
-impl Clock {
-    fn new(workers: usize) -> Clock {
-        Clock {
-            latest: vec![EventTime::MIN; workers],
-        }
-    }
-
-    fn advance(&mut self, said: &[(usize, EventTime)]) -> EventTime {
-        for (worker, at) in said {
-            self.latest[*worker] = self.latest[*worker].max(*at);
-        }
-        self.latest.iter().copied().min().unwrap_or(EventTime::MIN)
-    }
 }

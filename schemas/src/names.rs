@@ -52,6 +52,13 @@ pub fn code_of(text: &str) -> i64 {
     }
 }
 
+/// The code of a mark: it is shown as `text`, and is the code of no category that has this text. (It is that
+/// of a category whose text begins with a NUL, which [`Names`] would tell as a collision.)
+#[must_use]
+pub fn mark_of(text: &str) -> i64 {
+    code_of(&format!("\0{text}"))
+}
+
 /// Room for what follows so many: a few more than last time need not be moved to a larger place.
 #[must_use]
 pub(crate) fn ample(len: usize) -> usize {
@@ -190,6 +197,17 @@ impl Names {
         }
     }
 
+    /// The code of a mark ([`mark_of`]), remembered for [`Names::text`].
+    pub fn mark(&self, text: &str) -> i64 {
+        let mut texts = self
+            .texts
+            .write()
+            .expect("no thread panics while it holds the names");
+        let code = mark_of(text);
+        texts.entry(code).or_insert_with(|| text.into());
+        code
+    }
+
     /// The text of a code, if any thread has coded it.
     #[must_use]
     pub fn text(&self, code: i64) -> Option<Arc<str>> {
@@ -240,6 +258,15 @@ mod tests {
         assert_eq!(names.text(1), None);
         // The hash is part of saved state: this value must never change.
         assert_eq!(stable_hash("chat"), xxhash_rust::xxh3::xxh3_64(b"chat"));
+    }
+
+    #[test]
+    fn a_mark_is_no_category_that_looks_like_it() {
+        let names = Names::default();
+        let (mark, category) = (names.mark("end"), names.code("end").unwrap());
+        assert_ne!(mark, category);
+        assert_eq!(names.text(mark), names.text(category));
+        assert_eq!(names.mark("end"), mark);
     }
 
     #[test]

@@ -16,6 +16,7 @@
 mod account;
 mod check;
 mod demo;
+mod drift;
 mod explain;
 mod failure;
 mod job_file;
@@ -64,6 +65,7 @@ enum Verb {
     Explain(explain::Explain),
     Verify(verify::Verify),
     Demo(demo::Demo),
+    Drift(drift::Drift),
     Schema(schema::Schema),
 }
 
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(verb) => verb.execute(),
         Verb::Verify(verb) => verb.execute(),
         Verb::Demo(verb) => verb.execute(),
+        Verb::Drift(verb) => verb.execute(),
         Verb::Schema(verb) => verb.execute(),
     };
     outcome.map_or_else(Failure::end, |()| ExitCode::SUCCESS)

@@ -13,7 +13,10 @@ pub(super) fn named(plan: &StagePlan) -> u64 {
     let features = features.map(|features| (features.anchor, features.anchor_output));
     let triggers = plan.triggers.iter();
     let triggers = triggers.map(|trigger| (trigger.anchor, trigger.firings.or(trigger.episodes)));
-    let named = features.chain(triggers).filter_map(|(anchor, output)| {
+    let patterns = plan.patterns.iter();
+    let patterns = patterns.map(|pattern| (pattern.steps[0].filter, pattern.output));
+    let all = features.chain(triggers).chain(patterns);
+    let named = all.filter_map(|(anchor, output)| {
         let named = output.is_some_and(is_text);
         anchor.filter(|_| named)
     });

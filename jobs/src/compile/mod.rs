@@ -27,6 +27,7 @@ use std::sync::Arc;
 use datafusion::common::DataFusionError;
 use tidegate_operators::drift::spec::DriftSpec;
 use tidegate_operators::features::spec::FeaturesSpec;
+use tidegate_operators::patterns::PatternSpec;
 use tidegate_operators::sessions::SessionsSpec;
 use tidegate_operators::triggers::TriggerSpec;
 use tidegate_schemas::job::{self, Job, OnConflict, Output, OutputKind, Problem, Problems, Sql};
@@ -131,16 +132,28 @@ pub struct StagePlan {
     pub features: Vec<FeaturesSpec>,
     /// The sessions.
     pub sessions: Vec<SessionsSpec>,
+    /// The patterns.
+    pub patterns: Vec<PatternSpec>,
     /// The triggers.
     pub triggers: Vec<TriggerSpec>,
     /// (Words per key, words per row) of the tables.
     pub tables: Vec<(usize, usize)>,
-    /// Drift, each with its output.
-    pub drift: Vec<(DriftSpec, usize)>,
+    /// Drift.
+    pub drift: Vec<DriftPlan>,
     /// The outputs, first those of the entity's logic, then those of drift.
     pub outputs: Vec<OutputSchema>,
     /// How many of the outputs are the logic's.
     pub logic_outputs: usize,
+}
+
+/// A drift and its outputs.
+pub struct DriftPlan {
+    /// What it does.
+    pub spec: DriftSpec,
+    /// The output of its rows, if somebody reads it.
+    pub rows: Option<usize>,
+    /// That of its alerts.
+    pub alerts: Option<usize>,
 }
 
 /// A sink and what feeds it.

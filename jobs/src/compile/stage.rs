@@ -51,7 +51,7 @@ impl StageBuilder {
     }
 }
 
-/// Which rows anybody sees: those that enter a feature, an anchor or a session. A trigger at changes
+/// Which rows anybody sees: those that enter a feature, an anchor, a session or a step of a pattern. A trigger at changes
 /// looks at every instant with facts, and drift counts every row.
 fn seen(plan: &StagePlan) -> Option<Seen> {
     if !plan.drift.is_empty() {
@@ -67,6 +67,9 @@ fn seen(plan: &StagePlan) -> Option<Seen> {
     let sessions = plan.sessions.iter().map(|sessions| sessions.filter);
     for bit in triggers.chain(sessions) {
         all.bits |= 1 << bit?;
+    }
+    for pattern in &plan.patterns {
+        all.bits |= pattern.seen()?;
     }
     Some(all)
 }
@@ -84,6 +87,7 @@ impl Compiler<'_> {
                 dedupe: None,
                 features: Vec::new(),
                 sessions: Vec::new(),
+                patterns: Vec::new(),
                 triggers: Vec::new(),
                 tables: Vec::new(),
                 drift: Vec::new(),

@@ -15,6 +15,7 @@ use tidegate_operators::driver::{Emission, Firing, Keyed, Settings};
 use tidegate_operators::entity::Entity;
 use tidegate_operators::features::Features;
 use tidegate_operators::parcel::{Content, Parcel};
+use tidegate_operators::patterns::Pattern;
 use tidegate_operators::sessions::Sessions;
 use tidegate_operators::triggers::Trigger;
 use tidegate_schemas::job::OnConflict;
@@ -131,13 +132,21 @@ pub(crate) fn logic(plan: &StagePlan, names: &Arc<Names>) -> Result<Entity, RunE
         .iter()
         .map(|spec| Sessions::new(spec.clone()))
         .collect();
+    let patterns = plan.patterns.iter().cloned().map(Pattern::new).collect();
     let triggers = plan
         .triggers
         .iter()
         .map(|spec| Trigger::new(spec.clone()))
         .collect::<Result<_, _>>()
         .map_err(|e| RunError::Start(e.to_string()))?;
-    Ok(Entity::new(features, sessions, triggers, &plan.tables))
+    Ok(Entity::new(
+        features,
+        sessions,
+        patterns,
+        Vec::new(),
+        triggers,
+        &plan.tables,
+    ))
 }
 
 type Stage = (
@@ -180,13 +189,7 @@ fn build(
         gauge: Arc::clone(&stage.gauge),
     };
     let (emissions, contents) = parcels.keyed(entity, settings);
-    for (spec, output) in &stage.plan.drift {
-        let taken = drift_outlets.iter_mut().filter(|outlet| {
-            outlet
-                .as_ref()
-                .is_some_and(|outlet| outlet.output == *output)
-        });
-        let taken: Vec<Outlet> = taken.filter_map(Option::take).collect();
+    for plan in &stage.plan.drift {
         let facts = contents.clone().flat_map(|content| match content {
             Content::Facts(block) => Some(block),
             _ => None,
@@ -195,8 +198,16 @@ fn build(
             Content::Watermark(at) => Some(at),
             _ => None,
         });
-        let rows = drift(facts, watermarks, Ledger::new(spec.clone()));
-        deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
+        let ledger = Ledger::new(plan.spec.clone());
+        let drift = drift(facts, watermarks, ledger, Arc::clone(&shared.names));
+        for (rows, output) in [(drift.rows, plan.rows), (drift.alerts, plan.alerts)] {
+            let taken = drift_outlets.iter_mut().filter(|outlet| {
+                let of = outlet.as_ref().map(|outlet| outlet.output);
+                of.is_some() && of == output
+            });
+            let taken = taken.filter_map(Option::take).collect();
+            deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
+        }
     }
     deliver(emissions, firing, outlets, failed).probe_with(&probe);
     (input, probe)

@@ -88,6 +88,14 @@ pub struct Told {
     pub fixed: Vec<Fixed>,
 }
 
+impl Told {
+    /// Whether nothing came of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.alerts.is_empty() && self.fixed.is_empty()
+    }
+}
+
 /// The counts of the monitors, and the rows that stand.
 ///
 /// After [`Ledger::close`], the rows given so far are a function of the facts of all ticks so far

@@ -14,6 +14,7 @@
 
 use smallvec::SmallVec;
 use tidegate_schemas::fact::{NULL, float_word};
+pub use tidegate_schemas::job::Measure;
 use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::EventTime;
@@ -26,53 +27,6 @@ use crate::statistics::no_drift::{contributions, psi_limit};
 use crate::statistics::{
     Counts, Share, Smoothing, contingency, kolmogorov, shares_of, shift, wasserstein,
 };
-
-/// A measure; see the [module](self).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Measure {
-    /// The population stability index.
-    Psi,
-    /// The Kullback-Leibler divergence.
-    Kl,
-    /// The Jensen-Shannon distance.
-    Js,
-    /// The Hellinger distance.
-    Hellinger,
-    /// The total variation distance.
-    TotalVariation,
-    /// The largest difference of the shares of a category.
-    Largest,
-    /// The chi-square test.
-    ChiSquare,
-    /// The Kolmogorov-Smirnov statistic.
-    Kolmogorov,
-    /// The Wasserstein distance.
-    Wasserstein,
-    /// Missing values.
-    Missing,
-    /// New categories.
-    New,
-}
-
-impl Measure {
-    /// The columns it makes.
-    #[must_use]
-    pub fn columns(self) -> &'static [&'static str] {
-        match self {
-            Measure::Psi => &["psi"],
-            Measure::Kl => &["kl"],
-            Measure::Js => &["js"],
-            Measure::Hellinger => &["hellinger"],
-            Measure::TotalVariation => &["tvd"],
-            Measure::Largest => &["linf"],
-            Measure::ChiSquare => &["chi2", "chi2_p"],
-            Measure::Kolmogorov => &["ks"],
-            Measure::Wasserstein => &["wasserstein"],
-            Measure::Missing => &["missing", "reference_missing"],
-            Measure::New => &["new"],
-        }
-    }
-}
 
 /// How many categories a row names that moved most.
 const MOST_MOVED: usize = 3;

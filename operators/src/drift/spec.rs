@@ -291,7 +291,7 @@ impl DriftSpec {
     /// The columns that are computed, in the order of [`Row`](super::measures::Row).
     pub(super) fn measured(&self) -> impl Iterator<Item = OutputColumn> {
         let measures = self.measures.iter().flat_map(|measure| measure.columns());
-        let measures = measures.map(|name| column(name, Kind::Float));
+        let measures = measures.map(|(name, _)| column(name, Kind::Float));
         let counts = ["rows", "reference_rows", "categories"];
         let counts = counts.into_iter().map(|name| column(name, Kind::Int));
         let more = match self.layout {

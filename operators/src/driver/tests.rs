@@ -3,6 +3,7 @@
 
 mod changed_limits;
 mod entity;
+pub(crate) mod history;
 mod save;
 
 use std::collections::BTreeMap;

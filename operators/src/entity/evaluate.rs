@@ -34,7 +34,7 @@ impl Entity {
         for (sessions, state) in self.session.iter().zip([&*session]) {
             sessions.values(state, at, registers);
         }
-        for (sessions, state) in self.others.iter().zip(&more.others) {
+        for (sessions, state) in self.others.iter().zip(more.others()) {
             sessions.values(state, at, registers);
         }
         self.judge(more, at, registers, out);
@@ -73,7 +73,7 @@ impl Entity {
             return false;
         }
         let sessions = self.session.iter().chain(&self.others);
-        for (sessions, state) in sessions.zip([session].into_iter().chain(&more.others)) {
+        for (sessions, state) in sessions.zip([session].into_iter().chain(more.others())) {
             sessions.values(state, at, registers);
         }
         true

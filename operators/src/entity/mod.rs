@@ -1,7 +1,7 @@
-//! Everything a job keeps of one entity, in one state: features, sessions and triggers.
+//! Everything a job keeps of one entity, in one state: features, sessions, patterns, journeys and triggers.
 //!
-//! A fact costs one look-up of the key's state, whatever the job wants of it. Features and sessions
-//! are logics of their own; triggers are conditions over what those two show, the *registers*: the
+//! A fact costs one look-up of the key's state, whatever the job wants of it. Features, sessions, patterns and
+//! journeys are logics of their own; triggers are conditions over what the first two show, the *registers*: the
 //! columns of all features, then those of all sessions, in the order of the job.
 //!
 //! # When triggers are evaluated
@@ -26,8 +26,10 @@ use tidegate_schemas::time::EventTime;
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::features::{self, Features};
+use crate::journeys::Journeys;
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
+use crate::patterns::Pattern;
 use crate::sessions::{SessionState, Sessions};
 use crate::tables::Tables;
 use crate::triggers::{self, Trigger};
@@ -40,6 +42,8 @@ pub struct Entity {
     session: Option<Sessions>,
     /// All sessions but the first.
     others: Vec<Sessions>,
+    patterns: Vec<Pattern>,
+    journeys: Vec<Journeys>,
     triggers: Vec<Trigger>,
     /// A fact with none of these bits matters to the first session alone; `None`: every fact may
     /// matter.
@@ -70,6 +74,8 @@ impl Entity {
     pub fn new(
         features: Vec<Features>,
         sessions: Vec<Sessions>,
+        patterns: Vec<Pattern>,
+        journeys: Vec<Journeys>,
         triggers: Vec<Trigger>,
         widths: &[(usize, usize)],
     ) -> Entity {
@@ -79,7 +85,8 @@ impl Entity {
         let session = sessions.next();
         let others: Vec<Sessions> = sessions.collect();
         Entity {
-            matters: matters(&features, &triggers).filter(|_| others.is_empty()),
+            matters: matters(&features, &patterns, &triggers)
+                .filter(|_| others.is_empty() && journeys.is_empty()),
             always: !others.is_empty() || triggers.iter().any(at_changes),
             reads: session.as_ref().is_some_and(Sessions::reads),
             follows: triggers.iter().any(at_changes),
@@ -88,6 +95,8 @@ impl Entity {
             features,
             session,
             others,
+            patterns,
+            journeys,
             triggers,
             tables: RefCell::new(Tables::new(widths)),
             changes: Cell::new(1),
@@ -116,12 +125,14 @@ impl Entity {
     fn concerns_more(&self, fact: &Fact<'_>) -> bool {
         self.always
             || self.features.iter().any(|features| features.concerns(fact))
+            || self.patterns.iter().any(|pattern| pattern.begins(fact))
+            || self.journeys.iter().any(|journeys| journeys.concerns(fact))
             || self.triggers.iter().any(|trigger| trigger.concerns(fact))
     }
 }
 
 /// Facts with none of these bits matter to none of these; `None`: any fact may.
-fn matters(features: &[Features], triggers: &[Trigger]) -> Option<u64> {
+fn matters(features: &[Features], patterns: &[Pattern], triggers: &[Trigger]) -> Option<u64> {
     let seen = features.iter().map(|features| {
         let seen = features.seen()?;
         seen.words.is_empty().then_some(seen.bits)
@@ -130,7 +141,9 @@ fn matters(features: &[Features], triggers: &[Trigger]) -> Option<u64> {
         let bit = trigger.spec().anchor?;
         Some(1 << bit)
     });
-    seen.chain(anchors)
+    let steps = patterns.iter().map(Pattern::seen);
+    seen.chain(steps)
+        .chain(anchors)
         .try_fold(0, |all, bits| Some(all | bits?))
 }
 
@@ -180,7 +193,7 @@ impl Logic for Entity {
             }
             features.on_instant(state, at, out);
         }
-        for (sessions, state) in self.others.iter().zip(&mut more.others) {
+        for (sessions, state) in self.others.iter().zip(more.others_mut()) {
             sessions.on_instant(state, at, out);
         }
         let anchored = || more.triggers.iter().any(triggers::State::has_anchors);

@@ -10,7 +10,9 @@ use tidegate_schemas::time::EventTime;
 use super::Entity;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::features;
+use crate::journeys::JourneyState;
 use crate::logic::{Logic, Outputs, Wake};
+use crate::patterns::PatternState;
 use crate::sessions::SessionState;
 use crate::triggers;
 
@@ -19,10 +21,19 @@ use crate::triggers;
 pub(super) struct More {
     pub(super) features: SmallVec<[features::State; 1]>,
     pub(super) triggers: SmallVec<[triggers::State; 1]>,
-    pub(super) others: Box<[SessionState]>,
+    /// Made where there are such parts.
+    rest: Option<Box<Rest>>,
     /// A moment without facts at which the triggers are still to be evaluated.
     pub(super) due: Option<EventTime>,
     pub(super) watched: Cell<Watched>,
+}
+
+/// The states of what few jobs have: other sessions, patterns and journeys.
+#[derive(Clone, Debug)]
+struct Rest {
+    others: Box<[SessionState]>,
+    patterns: SmallVec<[PatternState; 1]>,
+    journeys: SmallVec<[JourneyState; 1]>,
 }
 
 /// When a table that the key looks up changes next, as was found when the tables had changed so
@@ -47,25 +58,65 @@ impl More {
         Box::new(More {
             features: features.map(|_| features::State::default()).collect(),
             triggers: triggers.map(|_| triggers::State::default()).collect(),
-            others: entity
-                .others
-                .iter()
-                .map(|_| SessionState::default())
-                .collect(),
+            rest: entity.has_rest().then(|| {
+                Box::new(Rest {
+                    others: vec![SessionState::default(); entity.others.len()].into(),
+                    patterns: SmallVec::from_elem(PatternState::default(), entity.patterns.len()),
+                    journeys: SmallVec::from_elem(JourneyState::default(), entity.journeys.len()),
+                })
+            }),
             due: None,
             watched: Cell::new(Watched::NOTHING),
         })
     }
+
+    /// The states of all sessions but the first.
+    pub(super) fn others(&self) -> &[SessionState] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.others)
+    }
+
+    /// The states of all sessions but the first.
+    pub(super) fn others_mut(&mut self) -> &mut [SessionState] {
+        self.rest.as_mut().map_or(&mut [], |rest| &mut rest.others)
+    }
+
+    fn patterns(&self) -> &[PatternState] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.patterns)
+    }
+
+    fn patterns_mut(&mut self) -> &mut [PatternState] {
+        self.rest
+            .as_mut()
+            .map_or(&mut [], |rest| &mut rest.patterns)
+    }
+
+    fn journeys(&self) -> &[JourneyState] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.journeys)
+    }
+
+    fn journeys_mut(&mut self) -> &mut [JourneyState] {
+        self.rest
+            .as_mut()
+            .map_or(&mut [], |rest| &mut rest.journeys)
+    }
 }
 
 impl Entity {
+    fn has_rest(&self) -> bool {
+        !self.others.is_empty() || !self.patterns.is_empty() || !self.journeys.is_empty()
+    }
+
     /// Whether anything but the first session is due at `at`.
     #[inline]
     pub(super) fn more_is_due(&self, more: &More, at: EventTime) -> bool {
         let mut features = self.features.iter().zip(&more.features);
-        let mut others = self.others.iter().zip(&more.others);
+        let mut others = self.others.iter().zip(more.others());
+        let mut patterns = self.patterns.iter().zip(more.patterns());
+        let mut journeys = self.journeys.iter().zip(more.journeys());
         features.any(|(features, state)| features.is_due(state, at))
             || others.any(|(sessions, state)| sessions.is_due(state, at))
+            || patterns.any(|(pattern, state)| pattern.is_due(state, at))
+            || journeys.any(|(journeys, state)| journeys.is_due(state, at))
             || !self.triggers.is_empty() && self.a_trigger_is_due(more, at)
     }
 
@@ -75,8 +126,14 @@ impl Entity {
         for (features, state) in self.features.iter().zip(&more.features) {
             wake = wake.sooner(features.wake(state));
         }
-        for (sessions, state) in self.others.iter().zip(&more.others) {
+        for (sessions, state) in self.others.iter().zip(more.others()) {
             wake = wake.sooner(sessions.wake(state));
+        }
+        for (pattern, state) in self.patterns.iter().zip(more.patterns()) {
+            wake = wake.sooner(pattern.wake(state));
+        }
+        for (journeys, state) in self.journeys.iter().zip(more.journeys()) {
+            wake = wake.sooner(journeys.wake(state));
         }
         for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
             wake = wake.sooner(match trigger.wake(state) {
@@ -96,15 +153,21 @@ impl Entity {
         for (features, state) in self.features.iter().zip(&mut more.features) {
             features.on_fact(state, fact, out);
         }
-        for (sessions, state) in self.others.iter().zip(&mut more.others) {
+        for (sessions, state) in self.others.iter().zip(more.others_mut()) {
             sessions.on_fact(state, fact, out);
+        }
+        for (pattern, state) in self.patterns.iter().zip(more.patterns_mut()) {
+            pattern.on_fact(state, fact, out);
+        }
+        for (journeys, state) in self.journeys.iter().zip(more.journeys_mut()) {
+            journeys.on_fact(state, fact, out);
         }
         for (trigger, state) in self.triggers.iter().zip(&mut more.triggers) {
             trigger.on_fact(state, fact);
         }
     }
 
-    /// The timers of every part but the first session: whether one of them was due.
+    /// The timers of every part but the first session: whether one of them was due that triggers look at.
     pub(super) fn more_on_timer(&self, more: &mut More, at: EventTime, out: &mut Outputs) -> bool {
         let mut moves = false;
         for (features, state) in self.features.iter().zip(&mut more.features) {
@@ -113,11 +176,19 @@ impl Entity {
                 moves = true;
             }
         }
-        for (sessions, state) in self.others.iter().zip(&mut more.others) {
+        for (sessions, state) in self.others.iter().zip(more.others_mut()) {
             if sessions.is_due(state, at) {
                 sessions.on_timer(state, at, out);
                 moves = true;
             }
+        }
+        for (pattern, state) in self.patterns.iter().zip(more.patterns_mut()) {
+            if pattern.is_due(state, at) {
+                pattern.on_timer(state, at, out);
+            }
+        }
+        for (journeys, state) in self.journeys.iter().zip(more.journeys_mut()) {
+            journeys.on_timer(state, at, out);
         }
         moves
     }
@@ -127,8 +198,14 @@ impl Entity {
         for (features, state) in self.features.iter().zip(&more.features) {
             features.encode(state, to);
         }
-        for (sessions, state) in self.others.iter().zip(&more.others) {
+        for (sessions, state) in self.others.iter().zip(more.others()) {
             sessions.encode(state, to);
+        }
+        for (pattern, state) in self.patterns.iter().zip(more.patterns()) {
+            pattern.encode(state, to);
+        }
+        for (journeys, state) in self.journeys.iter().zip(more.journeys()) {
+            journeys.encode(state, to);
         }
         for (trigger, state) in self.triggers.iter().zip(&more.triggers) {
             trigger.encode(state, to);
@@ -141,12 +218,25 @@ impl Entity {
     /// # Errors
     /// When the bytes are not such a state.
     pub(super) fn decode_more(&self, from: &mut Reader<'_>) -> Result<Box<More>, CodecError> {
-        let (features, others) = (self.features.iter(), self.others.iter());
-        let triggers = self.triggers.iter();
+        let features = self.features.iter().map(|part| part.decode(from));
+        let features = features.collect::<Result<_, _>>()?;
+        let others = self.others.iter().map(|part| part.decode(from));
+        let others = others.collect::<Result<_, _>>()?;
+        let patterns = self.patterns.iter().map(|part| part.decode(from));
+        let patterns = patterns.collect::<Result<_, _>>()?;
+        let journeys = self.journeys.iter().map(|part| part.decode(from));
+        let journeys = journeys.collect::<Result<_, _>>()?;
+        let triggers = self.triggers.iter().map(|part| part.decode(from));
         Ok(Box::new(More {
-            features: features.map(|f| f.decode(from)).collect::<Result<_, _>>()?,
-            others: others.map(|s| s.decode(from)).collect::<Result<_, _>>()?,
-            triggers: triggers.map(|t| t.decode(from)).collect::<Result<_, _>>()?,
+            features,
+            triggers: triggers.collect::<Result<_, _>>()?,
+            rest: (self.has_rest()).then(|| {
+                Box::new(Rest {
+                    others,
+                    patterns,
+                    journeys,
+                })
+            }),
             due: from.option("a moment to evaluate", |from| from.time("a time"))?,
             watched: Cell::new(Watched::NOTHING),
         }))

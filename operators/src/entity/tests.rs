@@ -35,7 +35,7 @@ fn low_limit() -> Trigger {
 
 #[test]
 fn timers_come_for_the_moments_of_a_trigger_and_then_no_more() {
-    let entity = Entity::new(vec![], vec![], vec![low_limit()], &[(1, 1)]);
+    let entity = Entity::new(vec![], vec![], vec![], vec![], vec![low_limit()], &[(1, 1)]);
     let limits = [(0, 5), (20, 3), (30, 5), (35, 2), (50, 9)];
     for (id, (at, limit)) in limits.into_iter().enumerate() {
         entity.on_table(&TableRow {

@@ -94,7 +94,7 @@ impl Fold {
 
 /// A column, compiled.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Compiled {
+pub(crate) struct Compiled {
     /// Bits a fact must have.
     mask: u64,
     /// Which word of the fact; `None`: its time.
@@ -106,7 +106,7 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    fn new(column: &SessionColumn) -> Compiled {
+    pub(crate) fn new(column: &SessionColumn) -> Compiled {
         let (fold, of) = match &column.op {
             SessionOp::Count => (Fold::Count, None),
             SessionOp::Any => (Fold::Any, None),
@@ -145,6 +145,27 @@ impl Compiled {
             place: 0,
             empty: column.empty.word(),
         }
+    }
+
+    /// Whether words alone are kept, and no run.
+    pub(crate) fn keeps_words(&self) -> bool {
+        self.fold.run().is_none()
+    }
+
+    /// Keeps its words behind those that `fresh` has, which are what empty columns keep.
+    pub(crate) fn place(&mut self, fresh: &mut Vec<i64>) {
+        self.place = fresh.len();
+        fresh.extend(self.fold.fresh());
+    }
+
+    /// Adds a fact, if it takes part, to a column that keeps words alone.
+    pub(crate) fn add_words(&self, slots: &mut [i64], fact: &Fact<'_>) {
+        self.add(slots, &mut [], fact);
+    }
+
+    /// What a column shows that keeps words alone.
+    pub(crate) fn word_of(&self, slots: &[i64]) -> i64 {
+        self.word(Kept { slots, runs: &[] })
     }
 
     fn takes(&self, fact: &Fact<'_>) -> bool {
@@ -279,12 +300,11 @@ impl Plan {
         let mut fresh = Vec::new();
         let mut runs = 0;
         for column in &mut columns {
-            if column.fold.run().is_some() {
+            if column.keeps_words() {
+                column.place(&mut fresh);
+            } else {
                 column.place = runs;
                 runs += 1;
-            } else {
-                column.place = fresh.len();
-                fresh.extend(column.fold.fresh());
             }
         }
         if runs == 0 && fresh.len() <= INLINE {

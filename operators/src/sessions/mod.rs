@@ -69,7 +69,7 @@
 //! assert_eq!(sessions.wake(&state), Wake::Forget);
 //! ```
 
-mod columns;
+pub(crate) mod columns;
 pub mod oracle;
 mod spec;
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub fn standing(rows: &Rows, key: &str) -> Vec<(SessionRow, i64)> {
     counts.into_iter().filter(|(_, n)| *n != 0).collect()
 }
 
-fn passes(fact: &Fact<'_>, filter: Option<u8>) -> bool {
+pub(crate) fn passes(fact: &Fact<'_>, filter: Option<u8>) -> bool {
     match filter {
         None => true,
         Some(bit) => fact.bits & (1 << bit) != 0,
@@ -117,7 +117,7 @@ fn row(spec: &SessionsSpec, facts: &[Fact<'_>], over: Option<EventTime>, cut: bo
     }
 }
 
-fn words(column: &SessionColumn, facts: &[Fact<'_>]) -> Vec<i64> {
+pub(crate) fn words(column: &SessionColumn, facts: &[Fact<'_>]) -> Vec<i64> {
     let passing = || facts.iter().filter(|fact| passes(fact, column.filter));
     let times: Vec<i64> = passing().map(|fact| fact.at.0).collect();
     let values = |of: &Measure| -> Vec<i64> {

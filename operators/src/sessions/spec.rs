@@ -75,6 +75,27 @@ pub enum SessionOp {
     },
 }
 
+impl SessionOp {
+    /// How the column reads, with times in `unit`.
+    #[must_use]
+    pub fn kind(&self, unit: TimeUnit) -> Kind {
+        match self {
+            SessionOp::Count | SessionOp::CountDistinct(_) => Kind::Int,
+            SessionOp::Any => Kind::Bool,
+            SessionOp::FirstTime | SessionOp::LastTime => Kind::Time(unit),
+            SessionOp::Duration => Kind::Span,
+            SessionOp::Mean(_) => Kind::Float,
+            SessionOp::Sum(of) if of.kind == Kind::Bool => Kind::Int,
+            SessionOp::Sum(of)
+            | SessionOp::Min(of)
+            | SessionOp::Max(of)
+            | SessionOp::First(of)
+            | SessionOp::Last(of) => of.kind.clone(),
+            SessionOp::List { of, .. } => Kind::List(Box::new(of.kind.clone())),
+        }
+    }
+}
+
 /// One column of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionColumn {
@@ -137,20 +158,7 @@ impl SessionsSpec {
     #[must_use]
     pub fn kinds(&self, unit: TimeUnit) -> Vec<Kind> {
         let mut kinds = vec![Kind::Time(unit), Kind::Time(unit), Kind::Int];
-        kinds.extend(self.columns.iter().map(|column| match &column.op {
-            SessionOp::Count | SessionOp::CountDistinct(_) => Kind::Int,
-            SessionOp::Any => Kind::Bool,
-            SessionOp::FirstTime | SessionOp::LastTime => Kind::Time(unit),
-            SessionOp::Duration => Kind::Span,
-            SessionOp::Mean(_) => Kind::Float,
-            SessionOp::Sum(of) if of.kind == Kind::Bool => Kind::Int,
-            SessionOp::Sum(of)
-            | SessionOp::Min(of)
-            | SessionOp::Max(of)
-            | SessionOp::First(of)
-            | SessionOp::Last(of) => of.kind.clone(),
-            SessionOp::List { of, .. } => Kind::List(Box::new(of.kind.clone())),
-        }));
+        kinds.extend(self.columns.iter().map(|column| column.op.kind(unit)));
         kinds.resize(self.width(), Kind::Bool);
         kinds
     }

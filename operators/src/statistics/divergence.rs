@@ -173,8 +173,8 @@ pub fn js_distance(shares: &[Share], unit: Unit) -> f64 {
 ///
 /// let share = |reference, current| Share { reference, current };
 /// assert_eq!(hellinger(&[share(1.0, 0.0), share(0.0, 1.0)]), 1.0);
-/// let contacts = [share(0.5, 0.2), share(0.3, 0.3), share(0.2, 0.4), share(0.0, 0.1)];
-/// assert!((hellinger(&contacts) - 0.3176940690484213).abs() < 1e-15);
+/// let channels = [share(0.5, 0.2), share(0.3, 0.3), share(0.2, 0.4), share(0.0, 0.1)];
+/// assert!((hellinger(&channels) - 0.3176940690484213).abs() < 1e-15);
 /// ```
 #[must_use]
 pub fn hellinger(shares: &[Share]) -> f64 {

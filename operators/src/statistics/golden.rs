@@ -3,7 +3,7 @@
 use super::{Histogram, Share, Smoothing, shares};
 
 /// Chat 50, email 30, voice 20, app 0 against 20, 30, 40, 10: every measure by category.
-pub(super) fn contacts(smoothing: Smoothing) -> Vec<Share> {
+pub(super) fn channels(smoothing: Smoothing) -> Vec<Share> {
     let reference = Histogram::from_iter([(1, 50), (2, 30), (3, 20)]);
     let current = Histogram::from_iter([(1, 20), (2, 30), (3, 40), (4, 10)]);
     shares(&reference, &current, smoothing).expect("both sides have rows")

@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
     use crate::statistics::divergence::psi;
-    use crate::statistics::golden::{close, contacts};
+    use crate::statistics::golden::{channels, close};
     use crate::statistics::{Counts, Smoothing, shares_of};
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn contributions_add_up_to_psi_and_the_largest_is_first() {
-        let shares = contacts(Smoothing::Floor(1e-4));
+        let shares = channels(Smoothing::Floor(1e-4));
         let terms = contributions(&shares);
         let places: Vec<usize> = terms.iter().map(|(place, _)| *place).collect();
         // App is new, chat is half as frequent, voice is twice, email is the same.

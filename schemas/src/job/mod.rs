@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Span;
 
 pub use aggregate::{Aggregate, Empty, Nulls, Op, OpName, Order, Spread, Window};
-pub use drift::{Drift, Reference, Until};
+pub use drift::{BinRule, Bins, Drift, DriftAlert, GivenBins, Measure, Reference, Until};
 pub use features::{AtGap, Bounds, Entity, Features, Sessions};
 pub use load::load;
 pub use one_or_many::OneOrMany;

@@ -30,18 +30,6 @@ const FIRING: [&str; 7] = [
     "action",
 ];
 
-/// The columns of a drift's output.
-const MEASURED: [&str; 8] = [
-    "start",
-    "window",
-    "column",
-    "psi",
-    "kl",
-    "rows",
-    "reference_rows",
-    "categories",
-];
-
 impl Job {
     /// All tables by name.
     #[must_use]
@@ -104,6 +92,10 @@ impl Job {
             .chain(of(OutputKind::Sessions, &self.sessions))
             .chain(of(OutputKind::Trigger, &self.triggers))
             .chain(of(OutputKind::Drift, &self.drift))
+            .chain(of(OutputKind::Alerts, &self.drift).filter(|it| {
+                let drift = self.drift.get(&it.name);
+                drift.is_some_and(|drift| drift.alert.is_some())
+            }))
             .chain(of(OutputKind::Late, &self.sources))
             .chain(of(OutputKind::Rejects, &self.sources))
             .collect()
@@ -137,7 +129,15 @@ impl Job {
                 columns.extend(trigger.explain.iter().map(Sql::column_name));
                 Some(columns)
             }
-            OutputKind::Drift => self.drift.get(&output.name).map(|_| owned(&MEASURED)),
+            OutputKind::Drift => {
+                let drift = self.drift.get(&output.name)?;
+                Some(owned(&drift.columns()))
+            }
+            OutputKind::Alerts => {
+                let drift = self.drift.get(&output.name)?;
+                drift.alert.as_ref()?;
+                Some(owned(&drift.alert_columns()))
+            }
             OutputKind::Late | OutputKind::Rejects => None,
         }
     }

@@ -13,7 +13,7 @@ use super::text::{Sql, Text};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sink {
-    /// The output: features.NAME, current.NAME, sessions.NAME, trigger.NAME, drift.NAME, late.SOURCE or rejects.SOURCE.
+    /// The output: features.NAME, current.NAME, sessions.NAME, trigger.NAME, drift.NAME, alerts.NAME, late.SOURCE or rejects.SOURCE.
     pub from: OutputName,
     /// How the rows are written.
     pub format: SinkFormat,
@@ -114,6 +114,8 @@ pub enum OutputKind {
     Trigger,
     /// Drift measures.
     Drift,
+    /// Alerts of drift.
+    Alerts,
     /// Late rows of a source.
     Late,
     /// Rejected rows of a source.
@@ -122,12 +124,13 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// Every kind by the word that sinks use.
-    pub const ALL: [(&'static str, OutputKind); 7] = [
+    pub const ALL: [(&'static str, OutputKind); 8] = [
         ("features", OutputKind::Features),
         ("current", OutputKind::Current),
         ("sessions", OutputKind::Sessions),
         ("trigger", OutputKind::Trigger),
         ("drift", OutputKind::Drift),
+        ("alerts", OutputKind::Alerts),
         ("late", OutputKind::Late),
         ("rejects", OutputKind::Rejects),
     ];
@@ -141,6 +144,7 @@ impl OutputKind {
             OutputKind::Sessions => "sessions",
             OutputKind::Trigger => "trigger",
             OutputKind::Drift => "drift",
+            OutputKind::Alerts => "alerts",
             OutputKind::Late => "late",
             OutputKind::Rejects => "rejects",
         }

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use tidegate_schemas::job::{
-    Aggregate, Job, Mode, Output, OutputKind, Sink, SinkFormat, Until, Window,
-};
+use tidegate_schemas::job::{Aggregate, Job, Mode, Output, OutputKind, Sink, SinkFormat, Window};
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
 use super::lineage::{Lineage, Origins};
@@ -91,28 +89,8 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
             .triggers
             .get(name)
             .map(|trigger| semantics::of_trigger(job, trigger)),
-        OutputKind::Drift => job.drift.get(name).map(|drift| {
-            let begin = match drift.reference.from {
-                Some(Until::At(from)) => format!("window 0 begins at {from}"),
-                _ => format!(
-                    "windows begin at whole multiples of {} since 1970",
-                    drift.every
-                ),
-            };
-            let of: Vec<&str> = drift.of.iter().map(|sql| sql.written()).collect();
-            vec![
-                format!(
-                    "one row for each {} and each of {}",
-                    drift.every,
-                    of.join(", ")
-                ),
-                format!("{begin}; those without rows have no line"),
-                format!(
-                    "{} is added to the count of every category",
-                    drift.smoothing
-                ),
-            ]
-        }),
+        OutputKind::Drift => job.drift.get(name).map(semantics::of_drift),
+        OutputKind::Alerts => job.drift.get(name).and_then(semantics::of_alerts),
         OutputKind::Late => Some(vec![format!(
             "rows of {name} that came too late, as they came"
         )]),
@@ -200,15 +178,36 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
                 tell(&sql.column_name(), "reason");
             }
         }
-        OutputKind::Drift => {
+        OutputKind::Drift | OutputKind::Alerts => {
             tell("start", "beginning of the window");
-            tell("window", "number of the window");
+            tell("end", "its end");
             tell("column", "name of what is counted");
-            tell("psi", "population stability index");
-            tell("kl", "divergence from the reference, in nats");
-            tell("rows", "rows in the window");
-            tell("reference_rows", "rows in the reference");
-            tell("categories", "different values");
+            tell("opened_at", "end of the window that opened the episode");
+            tell(
+                "closed_at",
+                "end of the one that closed it; null while it is open",
+            );
+            tell("state", "opened or closed");
+            tell("rows", "rows with a value in the window");
+            tell("reference_rows", "rows with a value in the reference");
+            tell("categories", "different values, or bins");
+            tell(
+                "no_drift_95",
+                "what psi stays below in 95 of 100 windows without drift",
+            );
+            tell("moved", "what adds most to psi; + where its share rose");
+            if let Some(drift) = job.drift.get(&output.name) {
+                let by = drift.by.as_ref().map_or("", |by| by.written());
+                tell("segment", &format!("value of {by}; null: all rows"));
+                let window = match drift.is_wide() {
+                    true => "length of the window",
+                    false => "number of the window",
+                };
+                tell("window", window);
+                for (name, meaning) in drift.measured().iter().flat_map(|it| it.columns()) {
+                    tell(name, meaning);
+                }
+            }
         }
         OutputKind::Late | OutputKind::Rejects => {}
     }

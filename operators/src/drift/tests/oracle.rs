@@ -241,7 +241,7 @@ impl<'a> Page<'a> {
             all.remove(0);
         }
         if *number == Number::Whole {
-            all.iter_mut().for_each(|edge| *edge = edge.ceil());
+            all.iter_mut().for_each(|edge| *edge = edge.ceil() + 0.0);
             all.dedup();
         }
         all

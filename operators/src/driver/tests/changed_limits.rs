@@ -39,6 +39,8 @@ fn by_segment() -> Parts {
             tracked: (0..3).collect(),
         }],
         sessions: vec![],
+        patterns: vec![],
+        journeys: vec![],
         triggers: vec![TriggerSpec {
             anchor: None,
             inputs: 3,

@@ -18,8 +18,11 @@ use crate::aggregate::window::Bounds;
 use crate::entity::{Entity, State, track_what_is_read};
 use crate::features::Features;
 use crate::features::spec::{FeatureSpec, FeaturesSpec, Measure, Nulls, Op};
+use crate::journeys::Journeys;
+use crate::journeys::spec::{JourneySpec, MOVES, PATHS, STEPS};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
+use crate::patterns::{Absent, Pattern, PatternSpec, Step as PatternStep};
 use crate::program::{Comparison, Expr, Program};
 use crate::sessions::{AtGap, Empty, SessionColumn, SessionOp, Sessions, SessionsSpec};
 use crate::triggers::{KeyPart, Lookup, REASONS, Trigger, TriggerSpec};
@@ -31,6 +34,8 @@ const KINDS: usize = 3;
 pub(super) struct Parts {
     pub(super) features: Vec<FeaturesSpec>,
     pub(super) sessions: Vec<SessionsSpec>,
+    pub(super) patterns: Vec<PatternSpec>,
+    pub(super) journeys: Vec<JourneySpec>,
     pub(super) triggers: Vec<TriggerSpec>,
     pub(super) columns: Vec<usize>,
 }
@@ -55,6 +60,8 @@ impl Parts {
         let mut parts = Parts {
             features: vec![],
             sessions: vec![],
+            patterns: vec![],
+            journeys: vec![],
             triggers: vec![],
             columns: vec![],
         };
@@ -67,6 +74,12 @@ impl Parts {
         }
         for _ in 0..sessions {
             parts.add_sessions(random);
+        }
+        for _ in 0..[0, 0, 0, 1, 2][random.random_range(0..5)] {
+            parts.add_pattern(random);
+        }
+        for _ in 0..[0, 0, 0, 1, 2][random.random_range(0..5)] {
+            parts.add_journeys(random);
         }
         for changes in changes {
             if !parts.features.is_empty() || !parts.sessions.is_empty() {
@@ -131,6 +144,45 @@ impl Parts {
             spec.open_output = Some(self.output(spec.width()));
         }
         self.sessions.push(spec);
+    }
+
+    fn add_pattern(&mut self, random: &mut StdRng) {
+        let step = |random: &mut StdRng, within| PatternStep {
+            filter: [None, Some(0), Some(1)][random.random_range(0..3)],
+            at_least: random.random_range(1..3),
+            at_most: random.random_bool(0.3).then_some(2),
+            within,
+            absent: random.random_bool(0.3).then(|| Absent {
+                filter: [Some(0), Some(1)][random.random_range(0..2)],
+                within: None,
+            }),
+        };
+        let own = random.random_bool(0.3).then_some(Span(4));
+        let mut spec = PatternSpec {
+            within: Span(random.random_range(1..20)),
+            steps: vec![step(random, None), step(random, own)],
+            columns: vec![],
+            most_open: random.random_range(1..5),
+            output: None,
+        };
+        spec.output = Some(self.output(spec.width()));
+        self.patterns.push(spec);
+    }
+
+    fn add_journeys(&mut self, random: &mut StdRng) {
+        let mut wanted = |columns| random.random_bool(0.7).then(|| self.output(columns));
+        let (moves, steps) = (wanted(MOVES.len()), wanted(STEPS.len()));
+        let paths = wanted(PATHS.len());
+        self.journeys.push(JourneySpec {
+            kind: 0,
+            gap: random
+                .random_bool(0.7)
+                .then(|| Span(random.random_range(0..20))),
+            order: random.random_range(1..5),
+            moves,
+            steps,
+            paths,
+        });
     }
 
     /// Open while the first register is at least a limit, by a segment or a constant.
@@ -198,6 +250,8 @@ impl Parts {
         Entity::new(
             features.collect(),
             self.sessions.iter().cloned().map(Sessions::new).collect(),
+            self.patterns.iter().cloned().map(Pattern::new).collect(),
+            self.journeys.iter().cloned().map(Journeys::new).collect(),
             triggers.map(|t| Trigger::new(t.clone()).unwrap()).collect(),
             &[(1, 1)],
         )

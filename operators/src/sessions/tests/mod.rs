@@ -7,39 +7,11 @@ use tidegate_schemas::fact::word_float;
 
 use super::oracle::{SessionRow, standing};
 use super::*;
+use crate::driver::tests::history::Owned;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::TimeUnit;
 
 const KEY: &str = "k";
-
-/// A fact that owns its words.
-#[derive(Clone, Debug)]
-struct Owned {
-    at: i64,
-    id: u64,
-    bits: u64,
-    words: Vec<i64>,
-}
-
-impl Owned {
-    fn new(at: i64, id: u64) -> Owned {
-        Owned {
-            at,
-            id,
-            bits: 0,
-            words: Vec::new(),
-        }
-    }
-
-    fn fact(&self) -> Fact<'_> {
-        Fact {
-            at: EventTime(self.at),
-            id: self.id,
-            bits: self.bits,
-            words: &self.words,
-        }
-    }
-}
 
 /// Both outputs, gap of 10, no columns.
 fn plain(at_gap: AtGap) -> SessionsSpec {

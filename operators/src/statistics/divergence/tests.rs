@@ -4,7 +4,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::statistics::golden::{close, contacts};
+use crate::statistics::golden::{channels, close};
 use crate::statistics::{Counts, Smoothing, shares_of, to_one};
 
 #[test]
@@ -19,14 +19,14 @@ fn psi_equals_the_published_values() {
         (Smoothing::Floor(f64::MIN_POSITIVE), 71.022_899_999_601_24),
         (Smoothing::AddToCounts(1.0), 0.615_183_088_054_12),
     ] {
-        close(psi(&contacts(smoothing)), expected);
+        close(psi(&channels(smoothing)), expected);
     }
-    assert_eq!(psi(&contacts(Smoothing::Floor(0.0))), f64::INFINITY);
+    assert_eq!(psi(&channels(Smoothing::Floor(0.0))), f64::INFINITY);
 }
 
 #[test]
 fn kl_equals_the_published_values() {
-    let plain = contacts(Smoothing::Floor(0.0));
+    let plain = channels(Smoothing::Floor(0.0));
     close(
         kl(&plain, Direction::ReferenceFromCurrent),
         0.319_515_929_825_088_5,
@@ -34,18 +34,18 @@ fn kl_equals_the_published_values() {
     assert_eq!(kl(&plain, Direction::CurrentFromReference), f64::INFINITY);
     close(
         kl(
-            &contacts(Smoothing::AddToCounts(1e-6)),
+            &channels(Smoothing::AddToCounts(1e-6)),
             Direction::CurrentFromReference,
         ),
         1.705_810_387_662_085_4,
     );
     // Evidently fills, and SciPy scales.
-    let filled = to_one(&contacts(Smoothing::FillEmpty));
+    let filled = to_one(&channels(Smoothing::FillEmpty));
     close(
         kl(&filled, Direction::ReferenceFromCurrent),
         0.318_693_279_969_359_8,
     );
-    let floored = contacts(Smoothing::FloorToOne(1e-4));
+    let floored = channels(Smoothing::FloorToOne(1e-4));
     close(
         kl(&floored, Direction::ReferenceFromCurrent),
         0.318_693_279_969_359_8,
@@ -54,7 +54,7 @@ fn kl_equals_the_published_values() {
 
 #[test]
 fn distances_that_need_no_smoothing_equal_the_published_values() {
-    let plain = contacts(Smoothing::Floor(0.0));
+    let plain = channels(Smoothing::Floor(0.0));
     close(js_distance(&plain, Unit::Nats), 0.291_297_819_934_646_7);
     close(js_distance(&plain, Unit::Bits), 0.349_884_339_154_144_35);
     close(js_divergence(&plain, Unit::Nats), 0.084_854_419_898_677_85);

@@ -265,7 +265,7 @@ fn section_of(kind: OutputKind) -> &'static str {
         OutputKind::Features | OutputKind::Current => "features",
         OutputKind::Sessions => "sessions",
         OutputKind::Trigger => "trigger",
-        OutputKind::Drift => "drift",
+        OutputKind::Drift | OutputKind::Alerts => "drift",
         OutputKind::Late | OutputKind::Rejects => "source",
     }
 }
