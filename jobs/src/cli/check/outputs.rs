@@ -197,8 +197,13 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
             );
             tell("moved", "what adds most to psi; + where its share rose");
             if let Some(drift) = job.drift.get(&output.name) {
-                let by = drift.by.as_ref().map_or("", |by| by.written());
-                tell("segment", &format!("value of {by}; null: all rows"));
+                match &drift.by {
+                    Some(by) => tell(
+                        "segment",
+                        &format!("value of {}; null: all rows", by.written()),
+                    ),
+                    None => tell("segment", "always null: all rows"),
+                }
                 let window = match drift.is_wide() {
                     true => "length of the window",
                     false => "number of the window",
