@@ -12,6 +12,7 @@ mod conditions;
 mod drift;
 mod features;
 mod ids;
+mod journeys;
 mod outputs;
 mod overwrites;
 mod presence;
@@ -39,6 +40,7 @@ use crate::expressions::{Expression, Planner, cause};
 use crate::normalise::{FactsPlan, Word};
 use crate::sinks::SinkSpec;
 use crate::sources::Declared;
+pub use journeys::{Counted, JourneysPlan, What};
 use source::SourceView;
 
 /// A job, ready to run.
@@ -138,9 +140,12 @@ pub struct StagePlan {
     pub triggers: Vec<TriggerSpec>,
     /// (Words per key, words per row) of the tables.
     pub tables: Vec<(usize, usize)>,
+    /// The journeys.
+    pub journeys: JourneysPlan,
     /// Drift.
     pub drift: Vec<DriftPlan>,
-    /// The outputs, first those of the entity's logic, then those of drift.
+    /// The outputs, first those of the entity's logic, then those of drift and of what is
+    /// counted of journeys.
     pub outputs: Vec<OutputSchema>,
     /// How many of the outputs are the logic's.
     pub logic_outputs: usize,

@@ -13,7 +13,7 @@ use tidegate_schemas::time::TimeUnit;
 use super::ids::named;
 use super::presence::ask_for_presence;
 use super::source::unit_of;
-use super::{Compiler, Feed, Need, SinkPlan, StagePlan};
+use super::{Compiler, Feed, JourneysPlan, Need, SinkPlan, StagePlan};
 use crate::normalise::{FactsPlan, Filter, IdPlan, IdTag, Word, WordKind};
 
 /// A filter of an entity: true for the rows of these sources that satisfy the expression.
@@ -40,6 +40,8 @@ pub(super) struct StageBuilder {
     words: Vec<WordKey>,
     /// By word: the bit that says whether there is a value, if somebody asks for it.
     present: Vec<(usize, u8)>,
+    /// The names of the journeys that the plan has.
+    pub(super) journeys: Vec<String>,
     pub(super) plan: StagePlan,
 }
 
@@ -51,8 +53,8 @@ impl StageBuilder {
     }
 }
 
-/// Which rows anybody sees: those that enter a feature, an anchor, a session or a step of a pattern. A trigger at changes
-/// looks at every instant with facts, and drift counts every row.
+/// Which rows anybody sees: those that enter a feature, an anchor, a session, a journey or a step of a pattern. A
+/// trigger at changes looks at every instant with facts, and drift counts every row.
 fn seen(plan: &StagePlan) -> Option<Seen> {
     if !plan.drift.is_empty() {
         return None;
@@ -63,6 +65,8 @@ fn seen(plan: &StagePlan) -> Option<Seen> {
         all.bits |= seen.bits;
         all.words.extend(seen.words);
     }
+    let journeys = plan.journeys.specs.iter();
+    all.words.extend(journeys.map(|journey| journey.kind));
     let triggers = plan.triggers.iter().map(|trigger| trigger.anchor);
     let sessions = plan.sessions.iter().map(|sessions| sessions.filter);
     for bit in triggers.chain(sessions) {
@@ -82,6 +86,7 @@ impl Compiler<'_> {
             filters: Vec::new(),
             words: Vec::new(),
             present: Vec::new(),
+            journeys: Vec::new(),
             plan: StagePlan {
                 name: entity.unwrap_or_default().to_owned(),
                 dedupe: None,
@@ -90,6 +95,7 @@ impl Compiler<'_> {
                 patterns: Vec::new(),
                 triggers: Vec::new(),
                 tables: Vec::new(),
+                journeys: JourneysPlan::default(),
                 drift: Vec::new(),
                 outputs: Vec::new(),
                 logic_outputs: 0,
@@ -98,9 +104,11 @@ impl Compiler<'_> {
         let sinks = self.plan.sinks.len();
         if let Some(entity) = entity {
             self.entity(&mut stage, entity);
+            self.journeys_of(&mut stage, entity);
         }
         stage.plan.logic_outputs = stage.plan.outputs.len();
         self.drift_of(&mut stage, entity);
+        self.counted_journeys(&mut stage);
         if self.plan.sinks.len() == sinks {
             return;
         }
@@ -127,6 +135,15 @@ impl Compiler<'_> {
             all.extend(
                 sessions
                     .flat_map(|(_, s)| s.from.iter())
+                    .map(|s| s.as_str().to_owned()),
+            );
+            let journeys = job.journeys.values().filter(|journey| {
+                let of = job.entity(journey.entity.as_ref());
+                of.map(|(entity, _)| entity) == entity
+            });
+            all.extend(
+                journeys
+                    .flat_map(|journey| journey.from.iter())
                     .map(|s| s.as_str().to_owned()),
             );
         } else {

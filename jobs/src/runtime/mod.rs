@@ -17,6 +17,7 @@ mod by_source;
 mod clock;
 mod conductor;
 mod error;
+mod journeys;
 mod reader;
 mod rejects;
 mod sound;

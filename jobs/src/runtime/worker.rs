@@ -1,6 +1,7 @@
 //! A worker: its share of every stage's dataflow, and the loop that feeds it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,7 @@ use tidegate_operators::drift::ledger::Ledger;
 use tidegate_operators::driver::{Emission, Firing, Keyed, Settings};
 use tidegate_operators::entity::Entity;
 use tidegate_operators::features::Features;
+use tidegate_operators::journeys::Journeys;
 use tidegate_operators::parcel::{Content, Parcel};
 use tidegate_operators::patterns::Pattern;
 use tidegate_operators::sessions::Sessions;
@@ -33,6 +35,7 @@ use timely::worker::Worker as TimelyWorker;
 use super::admit::Admitted;
 use super::conductor::Work;
 use super::error::RunError;
+use super::journeys::counted;
 use super::rejects::reject_rows;
 use super::tables::table_rows;
 use super::watch::Watch;
@@ -133,6 +136,8 @@ pub(crate) fn logic(plan: &StagePlan, names: &Arc<Names>) -> Result<Entity, RunE
         .map(|spec| Sessions::new(spec.clone()))
         .collect();
     let patterns = plan.patterns.iter().cloned().map(Pattern::new).collect();
+    let journeys = plan.journeys.specs.iter().cloned();
+    let journeys = journeys.map(Journeys::new).collect();
     let triggers = plan
         .triggers
         .iter()
@@ -143,7 +148,7 @@ pub(crate) fn logic(plan: &StagePlan, names: &Arc<Names>) -> Result<Entity, RunE
         features,
         sessions,
         patterns,
-        Vec::new(),
+        journeys,
         triggers,
         &plan.tables,
     ))
@@ -176,10 +181,13 @@ fn build(
         });
     }
     let probe = ProbeHandle::new();
-    let (drift_outlets, outlets): (Vec<Outlet>, Vec<Outlet>) = outlets
+    let (counts, outlets): (Vec<Outlet>, Vec<Outlet>) = outlets
         .into_iter()
         .partition(|outlet| outlet.output >= stage.plan.logic_outputs);
-    let mut drift_outlets: Vec<Option<Outlet>> = drift_outlets.into_iter().map(Some).collect();
+    let mut by_output: BTreeMap<usize, Vec<Outlet>> = BTreeMap::new();
+    for outlet in counts {
+        by_output.entry(outlet.output).or_default().push(outlet);
+    }
     let settings = Settings {
         firing,
         columns: stage.plan.outputs[..stage.plan.logic_outputs]
@@ -189,25 +197,27 @@ fn build(
         gauge: Arc::clone(&stage.gauge),
     };
     let (emissions, contents) = parcels.keyed(entity, settings);
+    let watermarks = contents.clone().flat_map(|content| match content {
+        Content::Watermark(at) => Some(at),
+        _ => None,
+    });
+    let journeys = &stage.plan.journeys;
+    let (emissions, mut counts) = counted(journeys, &shared.names, firing, emissions, &watermarks);
     for plan in &stage.plan.drift {
         let facts = contents.clone().flat_map(|content| match content {
             Content::Facts(block) => Some(block),
             _ => None,
         });
-        let watermarks = contents.clone().flat_map(|content| match content {
-            Content::Watermark(at) => Some(at),
-            _ => None,
-        });
         let ledger = Ledger::new(plan.spec.clone());
-        let drift = drift(facts, watermarks, ledger, Arc::clone(&shared.names));
-        for (rows, output) in [(drift.rows, plan.rows), (drift.alerts, plan.alerts)] {
-            let taken = drift_outlets.iter_mut().filter(|outlet| {
-                let of = outlet.as_ref().map(|outlet| outlet.output);
-                of.is_some() && of == output
-            });
-            let taken = taken.filter_map(Option::take).collect();
-            deliver_rows(rows, taken, Rc::clone(&failed)).probe_with(&probe);
-        }
+        let names = Arc::clone(&shared.names);
+        let drift = drift(facts, watermarks.clone(), ledger, names);
+        let outputs = [(plan.rows, drift.rows), (plan.alerts, drift.alerts)];
+        let wanted = outputs.into_iter();
+        counts.extend(wanted.filter_map(|(output, rows)| Some((output?, rows))));
+    }
+    for (output, rows) in counts {
+        let outlets = by_output.remove(&output).unwrap_or_default();
+        deliver_rows(rows, outlets, Rc::clone(&failed)).probe_with(&probe);
     }
     deliver(emissions, firing, outlets, failed).probe_with(&probe);
     (input, probe)
@@ -252,13 +262,13 @@ fn deliver<'scope>(
     })
 }
 
-/// Hands the rows of drift to the sinks.
+/// Hands the rows of what is counted over all keys to the sinks.
 fn deliver_rows<'scope>(
     rows: StreamVec<'scope, Tick, Rows>,
     mut outlets: Vec<Outlet>,
     failed: Rc<RefCell<Option<RunError>>>,
 ) -> StreamVec<'scope, Tick, ()> {
-    rows.unary_frontier::<Silent, _, _, _>(Pipeline, "DeliverDrift", move |_, _| {
+    rows.unary_frontier::<Silent, _, _, _>(Pipeline, "DeliverCounts", move |_, _| {
         move |(input, frontier), _output| {
             input.for_each(|stamp, data| {
                 let tick = stamp.least().copied().unwrap_or_default();

@@ -282,6 +282,11 @@ pub(super) fn faults(job: &Job, plan: &Plan, ledger: &mut Ledger) -> Result<(), 
             }
         }
     }
+    for (name, journey) in &job.journeys {
+        if makes(&["transitions", "accuracy", "holdout"], name) {
+            ledger.may_fault(&texts(&journey.from), journey.kind.as_str(), None)?;
+        }
+    }
     for (name, drift) in &job.drift {
         if makes(&["drift", "alerts"], name) {
             for of in drift.of.iter().chain(&drift.by) {

@@ -11,6 +11,7 @@ mod conform;
 mod drift;
 mod features;
 mod fill;
+mod journey;
 mod load;
 mod meant;
 mod one_or_many;
@@ -38,6 +39,7 @@ use crate::time::Span;
 pub use aggregate::{Aggregate, Empty, Nulls, Op, OpName, Order, Spread, Window};
 pub use drift::{BinRule, Bins, Drift, DriftAlert, GivenBins, Measure, Reference, Until};
 pub use features::{AtGap, Bounds, Entity, Features, Sessions};
+pub use journey::{Fraction, Journey, JourneyHoldout};
 pub use load::load;
 pub use one_or_many::OneOrMany;
 pub use outputs::TableView;
@@ -77,6 +79,9 @@ pub struct Job {
     /// Comparisons of a distribution with a reference, by name.
     #[serde(default)]
     pub drift: BTreeMap<String, Drift>,
+    /// Which kind of row follows which, by name.
+    #[serde(rename = "journey", default)]
+    pub journeys: BTreeMap<String, Journey>,
     /// Where outputs are written, by name.
     #[serde(rename = "sink", default)]
     pub sinks: BTreeMap<String, Sink>,

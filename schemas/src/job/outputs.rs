@@ -30,6 +30,24 @@ const FIRING: [&str; 7] = [
     "action",
 ];
 
+/// The columns of the transitions of a journey.
+const TRANSITIONS: [&str; 5] = ["from", "to", "count", "share", "mean_seconds"];
+
+/// The columns of the accuracy of a journey.
+const ACCURACY: [&str; 8] = [
+    "order",
+    "steps",
+    "predicted",
+    "right",
+    "accuracy",
+    "bin_steps",
+    "bin_probability",
+    "bin_right",
+];
+
+/// The columns of the hold-out of a journey.
+const HOLDOUT: [&str; 6] = ["k", "counted", "journeys", "prefixes", "right", "accuracy"];
+
 impl Job {
     /// All tables by name.
     #[must_use]
@@ -87,6 +105,9 @@ impl Job {
             };
             names.keys().map(name)
         }
+        let held_out = self.journeys.iter();
+        let held_out = held_out.filter(|(_, journey)| journey.holdout.is_some());
+        let held_out = held_out.map(|(name, _)| (name.clone(), ())).collect();
         of(OutputKind::Features, &self.features)
             .chain(of(OutputKind::Current, &self.features))
             .chain(of(OutputKind::Sessions, &self.sessions))
@@ -96,6 +117,9 @@ impl Job {
                 let drift = self.drift.get(&it.name);
                 drift.is_some_and(|drift| drift.alert.is_some())
             }))
+            .chain(of(OutputKind::Transitions, &self.journeys))
+            .chain(of(OutputKind::Accuracy, &self.journeys))
+            .chain(of(OutputKind::Holdout, &held_out))
             .chain(of(OutputKind::Late, &self.sources))
             .chain(of(OutputKind::Rejects, &self.sources))
             .collect()
@@ -138,6 +162,9 @@ impl Job {
                 drift.alert.as_ref()?;
                 Some(owned(&drift.alert_columns()))
             }
+            OutputKind::Transitions => self.journeys.get(&output.name).map(|_| owned(&TRANSITIONS)),
+            OutputKind::Accuracy => self.journeys.get(&output.name).map(|_| owned(&ACCURACY)),
+            OutputKind::Holdout => self.journeys.get(&output.name).map(|_| owned(&HOLDOUT)),
             OutputKind::Late | OutputKind::Rejects => None,
         }
     }

@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use super::Job;
 use super::aggregate::Window;
 use super::drift::Until;
+use super::journey::Fraction;
 use super::sink::Output;
 use super::source::ColumnType;
 use super::text::Name;
@@ -102,11 +103,12 @@ pub(super) enum Form {
     Until,
     ColumnType,
     OutputName,
+    Fraction,
 }
 
 impl Form {
     /// The forms by the names of their schemas.
-    const ALL: [(&'static str, Form); 7] = [
+    const ALL: [(&'static str, Form); 8] = [
         ("Sql", Form::Sql),
         ("Name", Form::Name),
         ("Duration", Form::Duration),
@@ -114,6 +116,7 @@ impl Form {
         ("TimeOrDuration", Form::Until),
         ("ColumnType", Form::ColumnType),
         ("OutputName", Form::OutputName),
+        ("Fraction", Form::Fraction),
     ];
 
     /// What it is, in words.
@@ -127,6 +130,7 @@ impl Form {
             Form::Until => "a duration such as \"7d\" or a time such as \"2026-01-31T00:00:00Z\"",
             Form::ColumnType => "a column type such as \"text\" or \"timestamp_ms\"",
             Form::OutputName => "an output such as \"features.contact\"",
+            Form::Fraction => "a part of a whole such as \"2/3\"",
         }
     }
 
@@ -143,6 +147,7 @@ impl Form {
             Form::Until => exact(text).and_then(|()| text.parse::<Until>().map(drop)),
             Form::ColumnType => text.parse::<ColumnType>().map(drop),
             Form::OutputName => text.parse::<Output>().map(drop),
+            Form::Fraction => text.parse::<Fraction>().map(drop),
         }
     }
 }

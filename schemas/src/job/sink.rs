@@ -13,7 +13,7 @@ use super::text::{Sql, Text};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sink {
-    /// The output: features.NAME, current.NAME, sessions.NAME, trigger.NAME, drift.NAME, alerts.NAME, late.SOURCE or rejects.SOURCE.
+    /// The output: features.NAME, current.NAME, sessions.NAME, trigger.NAME, drift.NAME, alerts.NAME, transitions.NAME, accuracy.NAME, holdout.NAME, late.SOURCE or rejects.SOURCE.
     pub from: OutputName,
     /// How the rows are written.
     pub format: SinkFormat,
@@ -97,7 +97,7 @@ impl JsonSchema for OutputName {
 pub struct Output {
     /// What it holds.
     pub kind: OutputKind,
-    /// The features, sessions, trigger, drift or source that makes it.
+    /// The features, sessions, trigger, drift, journey or source that makes it.
     pub name: String,
 }
 
@@ -116,6 +116,12 @@ pub enum OutputKind {
     Drift,
     /// Alerts of drift.
     Alerts,
+    /// How often kinds follow each other in a journey.
+    Transitions,
+    /// How well the next step of a journey is predicted.
+    Accuracy,
+    /// How well journeys are predicted by the first ones.
+    Holdout,
     /// Late rows of a source.
     Late,
     /// Rejected rows of a source.
@@ -124,13 +130,16 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// Every kind by the word that sinks use.
-    pub const ALL: [(&'static str, OutputKind); 8] = [
+    pub const ALL: [(&'static str, OutputKind); 11] = [
         ("features", OutputKind::Features),
         ("current", OutputKind::Current),
         ("sessions", OutputKind::Sessions),
         ("trigger", OutputKind::Trigger),
         ("drift", OutputKind::Drift),
         ("alerts", OutputKind::Alerts),
+        ("transitions", OutputKind::Transitions),
+        ("accuracy", OutputKind::Accuracy),
+        ("holdout", OutputKind::Holdout),
         ("late", OutputKind::Late),
         ("rejects", OutputKind::Rejects),
     ];
@@ -145,6 +154,9 @@ impl OutputKind {
             OutputKind::Trigger => "trigger",
             OutputKind::Drift => "drift",
             OutputKind::Alerts => "alerts",
+            OutputKind::Transitions => "transitions",
+            OutputKind::Accuracy => "accuracy",
+            OutputKind::Holdout => "holdout",
             OutputKind::Late => "late",
             OutputKind::Rejects => "rejects",
         }

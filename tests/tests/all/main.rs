@@ -8,6 +8,7 @@ mod by_hand;
 mod catalogue;
 mod house;
 mod invariance;
+mod journeys;
 mod live;
 mod oracle;
 mod program;

@@ -37,6 +37,9 @@ impl<'a> Lineage<'a> {
             OutputKind::Sessions => self.sessions(name),
             OutputKind::Trigger => self.trigger(name),
             OutputKind::Drift | OutputKind::Alerts => self.drift(name),
+            OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => {
+                self.journey(name, output)
+            }
             OutputKind::Late | OutputKind::Rejects => BTreeMap::new(),
         }
     }
@@ -191,6 +194,31 @@ impl<'a> Lineage<'a> {
             columns.insert(column.to_owned(), self.times(&from));
         }
         columns
+    }
+
+    /// Kinds show themselves; what is counted of them depends on whose they are, and when.
+    fn journey(&self, name: &str, output: &Output) -> BTreeMap<String, Origins> {
+        let Some(journey) = self.job.journeys.get(name) else {
+            return BTreeMap::new();
+        };
+        let from = &journey.from;
+        let kinds = self.columns_of(from, journey.kind.as_str());
+        let mut counted = kinds.clone();
+        counted.extend(self.times(from));
+        if let Some((_, entity)) = self.job.entity(journey.entity.as_ref()) {
+            let key = |source| origin(source, entity.key.as_str());
+            counted.extend(from.iter().map(key));
+        }
+        let columns = self.job.output_columns(output).unwrap_or_default();
+        let origins = |column: String| {
+            let origins = match column.as_str() {
+                "from" | "to" => kinds.clone(),
+                "order" | "k" => Origins::new(),
+                _ => counted.clone(),
+            };
+            (column, origins)
+        };
+        columns.into_iter().map(origins).collect()
     }
 
     fn key_and_time(&self, name: &str, from: &[Text]) -> BTreeMap<String, Origins> {

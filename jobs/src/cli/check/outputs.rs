@@ -91,6 +91,9 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
             .map(|trigger| semantics::of_trigger(job, trigger)),
         OutputKind::Drift => job.drift.get(name).map(semantics::of_drift),
         OutputKind::Alerts => job.drift.get(name).and_then(semantics::of_alerts),
+        OutputKind::Transitions => job.journeys.get(name).map(semantics::of_transitions),
+        OutputKind::Accuracy => job.journeys.get(name).map(semantics::of_accuracy),
+        OutputKind::Holdout => job.journeys.get(name).map(semantics::of_holdout),
         OutputKind::Late => Some(vec![format!(
             "rows of {name} that came too late, as they came"
         )]),
@@ -213,6 +216,34 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
                     tell(name, meaning);
                 }
             }
+        }
+        OutputKind::Transitions => {
+            tell("from", "kind before, or `start`");
+            tell("to", "kind behind, or `end`");
+            tell("count", "how often");
+            tell("share", "of all that come from there");
+            tell(
+                "mean_seconds",
+                "between the two; null next to `start` and `end`",
+            );
+        }
+        OutputKind::Accuracy => {
+            tell("order", "kinds that were looked back at, at most");
+            tell("steps", "rows that had an earlier one in their journey");
+            tell("predicted", "of these, those with a prediction");
+            tell("right", "of these, those as predicted");
+            tell("accuracy", "right by steps");
+            tell("bin_steps", "predictions by probability, in ten bins");
+            tell("bin_probability", "its mean in each bin");
+            tell("bin_right", "share of right ones in each bin");
+        }
+        OutputKind::Holdout => {
+            tell("k", "kinds that were looked back at, at most");
+            tell("counted", "journeys that were counted");
+            tell("journeys", "journeys that were predicted");
+            tell("prefixes", "predictions in these");
+            tell("right", "of these, the right ones");
+            tell("accuracy", "right by prefixes");
         }
         OutputKind::Late | OutputKind::Rejects => {}
     }

@@ -2,7 +2,7 @@
 
 use tidegate_schemas::job::{
     AtGap, BinRule, Bins, Bounds, ColumnKind, ColumnType, Drift, EvaluateAt, Features, Format,
-    GivenBins, Job, Measure, Sessions, Text, Trigger, Until,
+    GivenBins, Job, Journey, Measure, Sessions, Text, Trigger, Until,
 };
 use tidegate_schemas::time::Span;
 
@@ -261,4 +261,53 @@ pub(super) fn of_alerts(drift: &Drift) -> Option<Vec<String>> {
             cooldown => format!("opens again {cooldown} after it opened at the earliest"),
         },
     ])
+}
+
+/// What the transitions of a journey mean.
+pub(super) fn of_transitions(journey: &Journey) -> Vec<String> {
+    vec![
+        "one row for each pair of kinds that follow each other".to_owned(),
+        of_journeys(journey),
+    ]
+}
+
+/// What the accuracy of a journey means.
+pub(super) fn of_accuracy(journey: &Journey) -> Vec<String> {
+    vec![
+        "one row for each order: every row is predicted from all rows before it, then counted"
+            .to_owned(),
+        "a row without a prediction counts as wrong; `end` is not predicted".to_owned(),
+        of_predictions(journey),
+        of_journeys(journey),
+    ]
+}
+
+/// What the hold-out of a journey means.
+pub(super) fn of_holdout(journey: &Journey) -> Vec<String> {
+    let train = journey.holdout.as_ref().map(|holdout| holdout.train);
+    let train = train.map_or_else(String::new, |train| train.to_string());
+    vec![
+        format!(
+            "one row for each order, at the end of the input: the first {train} of all journeys are counted, by the least id of their rows; in the others, what follows each row is predicted, `end` too"
+        ),
+        of_predictions(journey),
+        of_journeys(journey),
+    ]
+}
+
+fn of_predictions(journey: &Journey) -> String {
+    let order = journey.order;
+    format!(
+        "predicted is what most often followed the last kinds, {order} at most{}; of equally frequent ones the smaller text; of kinds never seen together, what followed fewer of them",
+        default_mark(&order, &1)
+    )
+}
+
+fn of_journeys(journey: &Journey) -> String {
+    match journey.gap {
+        Some(gap) => format!(
+            "a journey ends after a silence of {gap}; a row exactly so much later begins a new one"
+        ),
+        None => "a journey ends with the input (default)".to_owned(),
+    }
 }

@@ -58,6 +58,17 @@ pub(super) fn section(job: &Job) -> String {
             Span(job.job.lateness.0.saturating_add(longest.0)),
         ));
     }
+    for (name, journey) in &job.journeys {
+        let order = journey.order;
+        lines.push(format!(
+            "journey.{name}: about 100 bytes for each pair of kinds, and for each series of up to {order} kinds that was seen"
+        ));
+        if journey.holdout.is_some() {
+            lines.push(format!(
+                "holdout.{name}: on one worker, 24 bytes for each journey that is over and 8 for each of its rows"
+            ));
+        }
+    }
     lines.iter().map(|line| format!("  {line}\n")).collect()
 }
 
@@ -99,6 +110,17 @@ fn of_entity(job: &Job, entity: &str) -> Vec<String> {
         if trigger.on.iter().any(|on| is_of(on.as_str())) {
             parts.push(of_trigger(name, trigger));
             ends.push(Some(trigger.cooldown));
+        }
+    }
+    for (name, journey) in &job.journeys {
+        let of = job.entity(journey.entity.as_ref());
+        if of.is_some_and(|(found, _)| found == entity) {
+            let kinds = match journey.holdout {
+                Some(_) => "and 8 for each row of the open journey, for the hold-out",
+                None => "with the last kinds of the open journey",
+            };
+            parts.push(format!("{name}: about 56 bytes, {kinds}"));
+            ends.push(journey.gap);
         }
     }
     if parts.is_empty() {

@@ -93,7 +93,7 @@ impl<'a> Check<'a> {
     }
 
     /// The entity of an entry; tells when it cannot be known which.
-    fn entity(&mut self, here: &[&str; 2], named: Option<&Text>) -> Option<&'a Entity> {
+    pub(super) fn entity(&mut self, here: &[&str; 2], named: Option<&Text>) -> Option<&'a Entity> {
         let known: Vec<_> = self.declared.names("entity").collect();
         match known.as_slice() {
             _ if named.is_some() => {}
@@ -113,7 +113,7 @@ impl<'a> Check<'a> {
     }
 
     /// The sources of features or sessions: each has rows, and the entity's key.
-    fn rows_of(&mut self, from: &'a [Text], entity: Option<&'a Entity>) {
+    pub(super) fn rows_of(&mut self, from: &'a [Text], entity: Option<&'a Entity>) {
         self.twice(from, "source");
         for name in from {
             let source = self.job.sources.get(name.as_str());

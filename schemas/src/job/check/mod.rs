@@ -2,6 +2,7 @@
 
 mod features;
 mod inputs;
+mod journeys;
 mod outputs;
 mod references;
 mod triggers;
@@ -76,6 +77,7 @@ pub(super) fn check(
     check.sessions();
     check.triggers();
     check.drift();
+    check.journeys();
     check.sinks();
     check.tests();
     check.problems
@@ -266,6 +268,7 @@ fn section_of(kind: OutputKind) -> &'static str {
         OutputKind::Sessions => "sessions",
         OutputKind::Trigger => "trigger",
         OutputKind::Drift | OutputKind::Alerts => "drift",
+        OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => "journey",
         OutputKind::Late | OutputKind::Rejects => "source",
     }
 }

@@ -30,6 +30,13 @@ impl Check<'_> {
             let help = "write mode = \"upserts\" or \"changes\"".to_owned();
             self.tell_with(text.place(), message, Some(help));
         }
+        let journey = self.job.journeys.get(&output.name);
+        let held_out = journey.is_none_or(|journey| journey.holdout.is_some());
+        if output.kind == OutputKind::Holdout && !held_out {
+            let message = format!("`journey.{}` holds nothing out", output.name);
+            let help = "give it the key holdout = { train = \"2/3\" }".to_owned();
+            self.tell_with(text.place(), message, Some(help));
+        }
         let as_they_come = matches!(output.kind, OutputKind::Late | OutputKind::Rejects);
         if as_they_come && sink.mode != Mode::Final {
             let word = output.kind.word();

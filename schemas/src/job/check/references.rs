@@ -21,12 +21,14 @@ enum Target {
 }
 
 /// The keys that refer to other sections.
-const REFERENCES: [(&str, &str, Target); 8] = [
+const REFERENCES: [(&str, &str, Target); 10] = [
     ("features", "from", Target::Events),
     ("features", "entity", Target::Entity),
     ("sessions", "from", Target::Events),
     ("sessions", "entity", Target::Entity),
     ("drift", "from", Target::Events),
+    ("journey", "from", Target::Events),
+    ("journey", "entity", Target::Entity),
     ("table", "from", Target::Changelog),
     ("trigger", "on", Target::On),
     ("sink", "from", Target::Output),

@@ -60,9 +60,11 @@ fn references_to_what_is_not_there() {
             ("from = \"events\"\nbounds", "from = «\"events\"\nbounds"),
             ("from = \"events\"\nat", "from = «\"events\"\nat"),
             ("from = \"events\"\ngap", "from = «\"events\"\ngap"),
+            ("from = \"events\"\nkind", "from = «\"events\"\nkind"),
             ("[{ customer_id =", "[{ «customer_id ="),
         ],
         &[
+            "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
@@ -255,6 +257,7 @@ fn features_need_to_know_their_entity() {
                 "[features.training]\nentity = \"customer\"",
             ),
             ("[sessions.visit]", "[sessions.visit]\nentity = \"agent\""),
+            ("[journey.path]", "[journey.«path]"),
             (
                 "on = [\"contact\", \"visit\", \"limits\"]",
                 "on = [\"training\", «\"visit\", \"limits\"]",
@@ -262,6 +265,7 @@ fn features_need_to_know_their_entity() {
         ],
         &[
             "`features.contact` needs the key `entity`",
+            "`journey.path` needs the key `entity`",
             "`visit` is kept for `agent`, but `training` for `customer`",
         ],
     );
@@ -340,6 +344,44 @@ fn drift_needs_a_reference_of_whole_windows() {
     expect(
         &[("every = \"1h\"", "«every = \"0s\"")],
         &["`every` must be longer than nothing"],
+    );
+}
+
+#[test]
+fn journeys_end_after_a_gap_and_count_a_part_of_all() {
+    expect(
+        &[("gap = \"12h\"", "«gap = \"0s\"")],
+        &["`gap` must be longer than nothing"],
+    );
+    expect(
+        &[("order = 2", "order = «17")],
+        &["`journey.path.order` must be a whole number from 1 to 16"],
+    );
+    for train in ["3/3", "0/3", "2", "0.8", "a/b", "-1/3"] {
+        let message =
+            format!("`{train}` is no part of a whole; write it like 2/3, between 0 and 1");
+        expect(
+            &[("train = \"2/3\"", &format!("train = «\"{train}\""))],
+            &[&message],
+        );
+    }
+    expect(
+        &[(
+            "from = \"events\"\nkind = \"kind\"",
+            "from = «\"event\"\nkind = \"kind\"",
+        )],
+        &["there is no source `event`"],
+    );
+    expect(
+        &[
+            ("holdout = { train = \"2/3\" }\n", ""),
+            ("from = \"late.events\"", "from = «\"holdout.path\""),
+        ],
+        &["`journey.path` holds nothing out"],
+    );
+    expect(
+        &[("from = \"late.events\"", "from = «\"transitions.paths\"")],
+        &["there is no output `transitions.paths`"],
     );
 }
 

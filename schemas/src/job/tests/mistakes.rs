@@ -63,7 +63,7 @@ fn unknown_sections() {
     );
     assert_eq!(
         help_of(END, "[pattern.a]\n[[test]]"),
-        "the sections are: drift, entity, features, job, sessions, sink, source, table, test, trigger"
+        "the sections are: drift, entity, features, job, journey, sessions, sink, source, table, test, trigger"
     );
 }
 

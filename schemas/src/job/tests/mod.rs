@@ -107,8 +107,20 @@ fn columns_are_named_by_aggregate_and_window() {
         columns("drift.topic"),
         "start window column psi kl rows reference_rows categories"
     );
+    assert_eq!(
+        columns("transitions.path"),
+        "from to count share mean_seconds"
+    );
+    assert_eq!(
+        columns("accuracy.path"),
+        "order steps predicted right accuracy bin_steps bin_probability bin_right"
+    );
+    assert_eq!(
+        columns("holdout.path"),
+        "k counted journeys prefixes right accuracy"
+    );
     assert_eq!(job.output_columns(&"late.events".parse().unwrap()), None);
-    assert_eq!(job.outputs().len(), 11);
+    assert_eq!(job.outputs().len(), 14);
 }
 
 #[test]
@@ -191,10 +203,10 @@ fn the_schema_has_every_section_and_a_description_for_each() {
     let schema = json_schema();
     let sections = schema["properties"].as_object().unwrap();
     for section in [
-        "job", "source", "entity", "features", "sessions", "table", "trigger", "drift", "sink",
-        "test",
+        "job", "source", "entity", "features", "sessions", "table", "trigger", "drift", "journey",
+        "sink", "test",
     ] {
         assert!(sections[section]["description"].is_string(), "{section}");
     }
-    assert_eq!(sections.len(), 10);
+    assert_eq!(sections.len(), 11);
 }
