@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use tidegate_schemas::job::{Aggregate, Job, Mode, Output, OutputKind, Sink, SinkFormat, Window};
+use tidegate_schemas::job::{
+    Aggregate, Drift, Job, Mode, Output, OutputKind, Sink, SinkFormat, Window,
+};
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
 use super::lineage::{Lineage, Origins};
@@ -182,39 +184,8 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
             }
         }
         OutputKind::Drift | OutputKind::Alerts => {
-            tell("start", "beginning of the window");
-            tell("end", "its end");
-            tell("column", "name of what is counted");
-            tell("opened_at", "end of the window that opened the episode");
-            tell(
-                "closed_at",
-                "end of the one that closed it; null while it is open",
-            );
-            tell("state", "opened or closed");
-            tell("rows", "rows with a value in the window");
-            tell("reference_rows", "rows with a value in the reference");
-            tell("categories", "different values, or bins");
-            tell(
-                "no_drift_95",
-                "what psi stays below in 95 of 100 windows without drift",
-            );
-            tell("moved", "what adds most to psi; + where its share rose");
             if let Some(drift) = job.drift.get(&output.name) {
-                match &drift.by {
-                    Some(by) => tell(
-                        "segment",
-                        &format!("value of {}; null: all rows", by.written()),
-                    ),
-                    None => tell("segment", "always null: all rows"),
-                }
-                let window = match drift.is_wide() {
-                    true => "length of the window",
-                    false => "number of the window",
-                };
-                tell("window", window);
-                for (name, meaning) in drift.measured().iter().flat_map(|it| it.columns()) {
-                    tell(name, meaning);
-                }
+                meanings_of_drift(drift, tell);
             }
         }
         OutputKind::Transitions => {
@@ -248,6 +219,37 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
         OutputKind::Late | OutputKind::Rejects => {}
     }
     meanings
+}
+
+fn meanings_of_drift(drift: &Drift, mut tell: impl FnMut(&str, &str)) {
+    tell("start", "beginning of the window");
+    tell("end", "its end");
+    tell("column", "name of what is counted");
+    tell("opened_at", "end of the window that opened the episode");
+    let closed_at = "end of the one that closed it; null while it is open";
+    tell("closed_at", closed_at);
+    tell("state", "opened or closed");
+    tell("rows", "rows with a value in the window");
+    tell("reference_rows", "rows with a value in the reference");
+    tell("categories", "different values, or bins");
+    let limit = "what psi stays below in 95 of 100 windows without drift";
+    tell("no_drift_95", limit);
+    tell("moved", "what adds most to psi; + where its share rose");
+    match &drift.by {
+        Some(by) => tell(
+            "segment",
+            &format!("value of {}; null: all rows", by.written()),
+        ),
+        None => tell("segment", "always null: all rows"),
+    }
+    let window = match drift.is_wide() {
+        true => "length of the window",
+        false => "number of the window",
+    };
+    tell("window", window);
+    for (name, meaning) in drift.measured().iter().flat_map(|it| it.columns()) {
+        tell(name, meaning);
+    }
 }
 
 fn of_aggregates(aggregates: &[Aggregate], columns: &[OutputColumn]) -> Vec<(String, String)> {
