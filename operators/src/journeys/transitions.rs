@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use tidegate_schemas::fact::{NULL, float_word};
 use tidegate_schemas::rows::Rows;
@@ -10,7 +9,6 @@ use tidegate_schemas::time::EventTime;
 
 use super::spec::{Firing, MOVES};
 use crate::codec::{CodecError, Reader, Writer};
-use crate::words::WordHashing;
 
 /// The columns of a row.
 const COLUMNS: usize = 5;
@@ -58,7 +56,7 @@ impl Count {
 /// One count per pair since the last drain.
 #[derive(Debug, Default)]
 pub struct Tally {
-    counts: HashMap<(i64, i64), Count, WordHashing>,
+    counts: BTreeMap<(i64, i64), Count>,
 }
 
 impl Tally {
@@ -83,9 +81,9 @@ impl Tally {
         }
     }
 
-    /// All counts that are not zero, in no order; begins anew.
+    /// All counts that are not zero; begins anew.
     pub fn drain(&mut self) -> impl Iterator<Item = Delta> {
-        let counts = self.counts.drain();
+        let counts = std::mem::take(&mut self.counts).into_iter();
         let deltas = counts.map(|((from, to), count)| Delta { from, to, count });
         deltas.filter(|delta| !delta.count.is_nothing())
     }
