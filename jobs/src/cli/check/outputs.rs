@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use tidegate_schemas::job::{
-    Aggregate, Job, Mode, Output, OutputKind, Sink, SinkFormat, Until, Window,
+    Aggregate, Job, Mode, Output, OutputKind, Pattern, Sink, SinkFormat, Until, Window,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -87,6 +87,7 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
         OutputKind::Features => job.features.get(name).map(semantics::of_features),
         OutputKind::Current => Some(vec!["the current values of each key".to_owned()]),
         OutputKind::Sessions => job.sessions.get(name).map(semantics::of_sessions),
+        OutputKind::Pattern => job.patterns.get(name).map(semantics::of_pattern),
         OutputKind::Trigger => job
             .triggers
             .get(name)
@@ -184,6 +185,11 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
                 meanings.extend(of_aggregates(&sessions.add, columns));
             }
         }
+        OutputKind::Pattern => {
+            if let Some(pattern) = job.patterns.get(&output.name) {
+                meanings.extend(of_matches(pattern, columns));
+            }
+        }
         OutputKind::Trigger => {
             tell("event_id", "the anchor row's id; null for episodes");
             tell("fired_at", "time of the anchor, or when the episode opened");
@@ -244,6 +250,27 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
         OutputKind::Late | OutputKind::Rejects => {}
     }
     meanings
+}
+
+/// What the columns of a pattern's output say.
+fn of_matches(pattern: &Pattern, columns: &[OutputColumn]) -> Vec<(String, String)> {
+    let own = [
+        ("start_id", "id of the first row"),
+        ("start", "time of the first row"),
+        ("end", "time of the last row, or when the time was out"),
+        ("how", "completed or timed_out"),
+        (
+            "skipped",
+            "rows meanwhile that began nothing: too many were under way",
+        ),
+    ];
+    let steps = pattern.present();
+    let steps = steps.map(|(step, _)| (step.name.as_str(), "rows of the step"));
+    own.into_iter()
+        .chain(steps)
+        .map(|(column, meaning)| (column.to_owned(), meaning.to_owned()))
+        .chain(of_aggregates(&pattern.add, columns))
+        .collect()
 }
 
 fn of_aggregates(aggregates: &[Aggregate], columns: &[OutputColumn]) -> Vec<(String, String)> {
