@@ -45,7 +45,7 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 a test or a verification failed; 2 wrong usage or job file; 3 input cannot be
 read; 4 output cannot be written; 101 internal error; 130 stopped by SIGINT; 143 stopped by SIGTERM.";
 
-/// Live features, sessions, triggers and drift out of streams of customer-service events.
+/// Live features, sessions, patterns, triggers and drift out of streams of customer-service events.
 ///
 /// One job file says what comes in, what is kept for each customer, when to act, and where answers
 /// go. The same job runs live, over history and in its tests, with the same answers.

@@ -15,7 +15,7 @@ Examples:
   tidegate replay job.toml --workers 4 --only q1 --set sink.q1.path=q1.parquet
 
 Rows outside --from and --to are skipped, except those of tables: versions from before hold inside.
-So windows and sessions see nothing from before --from: start earlier by the longest window if they must.
+So windows, sessions and patterns see nothing from before --from: start earlier by the longest window if they must.
 The first SIGINT (Ctrl-C) or SIGTERM ends the replay without results (but standard input in order,
 as it ends `run`), the second at once.
 

@@ -1,4 +1,4 @@
-//! Features and sessions of an entity: from names to bits, words and outputs.
+//! Features of an entity, and what else is kept of it: from names to bits, words and outputs.
 
 use std::collections::BTreeSet;
 
@@ -40,6 +40,12 @@ impl Compiler<'_> {
         }
         for (name, sessions) in job.sessions.iter().filter(|(name, _)| of(name)) {
             registers.extend(self.sessions(stage, entity, name, sessions));
+        }
+        for (name, pattern) in &job.patterns {
+            let behind = job.entity(pattern.entity.as_ref());
+            if behind.is_some_and(|(found, _)| found == entity) {
+                self.pattern(stage, entity, name, pattern);
+            }
         }
         for (name, trigger) in &job.triggers {
             let behind = trigger

@@ -1,6 +1,7 @@
 //! Ids of rows: where they come from, how they read, and which of them must be remembered as texts.
 
 use tidegate_schemas::rows::Kind;
+use tidegate_schemas::time::Span;
 
 use super::stage::StageBuilder;
 use super::{Compiler, StagePlan};
@@ -21,6 +22,12 @@ pub(super) fn named(plan: &StagePlan) -> u64 {
         anchor.filter(|_| named)
     });
     named.fold(0, |bits, anchor| bits | 1 << anchor)
+}
+
+/// How much later than its time a row with the id of a row may go out: a match has that of its first row.
+pub(super) fn lasting(plan: &StagePlan) -> Span {
+    let patterns = plan.patterns.iter().map(|pattern| pattern.within);
+    patterns.max().unwrap_or(Span::ZERO)
 }
 
 impl Compiler<'_> {

@@ -15,6 +15,7 @@ mod ids;
 mod journeys;
 mod outputs;
 mod overwrites;
+mod patterns;
 mod presence;
 mod sessions;
 mod source;

@@ -87,7 +87,8 @@ impl Compiler<'_> {
         })
     }
 
-    fn session_column(
+    /// A column over the rows of a session, or of a step of a pattern.
+    pub(super) fn session_column(
         &mut self,
         stage: &mut StageBuilder,
         from: &[String],

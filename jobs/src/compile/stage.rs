@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use tidegate_operators::features::Features;
 use tidegate_schemas::fact::Seen;
-use tidegate_schemas::job::{OutputKind, Place, Sql};
+use tidegate_schemas::job::{OutputKind, Place, Sql, Text};
 use tidegate_schemas::rows::{Kind, OutputSchema};
 use tidegate_schemas::time::TimeUnit;
 
-use super::ids::named;
+use super::ids::{lasting, named};
 use super::presence::ask_for_presence;
 use super::source::unit_of;
 use super::{Compiler, Feed, JourneysPlan, Need, SinkPlan, StagePlan};
@@ -118,7 +118,7 @@ impl Compiler<'_> {
         self.plan.stages.push(stage.plan);
     }
 
-    /// The sources that feed an entity: those of its features and sessions; those of drift that no
+    /// The sources that feed an entity: those of its features, sessions, patterns and journeys; those of drift that no
     /// entity reads feed nobody in particular.
     fn sources_of(&self, entity: Option<&str>) -> Vec<String> {
         let job = self.job;
@@ -137,15 +137,15 @@ impl Compiler<'_> {
                     .flat_map(|(_, s)| s.from.iter())
                     .map(|s| s.as_str().to_owned()),
             );
-            let journeys = job.journeys.values().filter(|journey| {
-                let of = job.entity(journey.entity.as_ref());
-                of.map(|(entity, _)| entity) == entity
-            });
-            all.extend(
-                journeys
-                    .flat_map(|journey| journey.from.iter())
-                    .map(|s| s.as_str().to_owned()),
-            );
+            let of = |named: &Option<Text>| {
+                let behind = job.entity(named.as_ref());
+                behind.map(|(entity, _)| entity) == entity
+            };
+            let patterns = job.patterns.values().filter(|p| of(&p.entity));
+            let patterns = patterns.flat_map(|pattern| pattern.from.iter());
+            let journeys = job.journeys.values().filter(|j| of(&j.entity));
+            let journeys = journeys.flat_map(|journey| journey.from.iter());
+            all.extend(patterns.chain(journeys).map(|s| s.as_str().to_owned()));
         } else {
             let drift = job.drift.values().map(|drift| drift.from.as_str());
             all.extend(
@@ -210,6 +210,7 @@ impl Compiler<'_> {
                 dedupe: stage.plan.dedupe.map(|(_, on_conflict)| on_conflict),
                 seen: seen(&stage.plan),
                 named: named(&stage.plan),
+                lasting: lasting(&stage.plan),
                 filters: Vec::new(),
                 words: Vec::new(),
                 stride: stage.words.len(),

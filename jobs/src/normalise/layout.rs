@@ -7,6 +7,7 @@ use datafusion::common::DataFusionError;
 use tidegate_schemas::fact::Seen;
 use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::names::stable_hash;
+use tidegate_schemas::time::Span;
 
 use crate::expressions::Expression;
 
@@ -188,6 +189,8 @@ pub struct FactsPlan {
     pub seen: Option<Seen>,
     /// The filters whose rows go out with their ids, where these are texts: such texts are remembered.
     pub named: u64,
+    /// How much later than its time a row's id may still go out.
+    pub lasting: Span,
     /// The filters.
     pub filters: Vec<Filter>,
     /// The measures and categories. Words that none of them fills are null.

@@ -164,7 +164,8 @@ impl Normaliser {
         if !named.is_empty() {
             let texts = self.plan.id.texts(batch, ordinal)?;
             let named = named.into_iter();
-            self.remember(named.map(|row| (ids[row], times[row], texts.value(row))));
+            let until = |row: usize| times[row].plus(self.plan.lasting);
+            self.remember(named.map(|row| (ids[row], until(row), texts.value(row))));
         }
         Ok(Normalised {
             parcels,

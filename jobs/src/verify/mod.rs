@@ -11,7 +11,7 @@
 //!   empty text cannot be told from a null.
 //!
 //! # What is not
-//! Current values, triggers that look at every change or at open sessions, who is held out, drift, journeys, and
+//! Current values, triggers that look at every change or at open sessions, who is held out, patterns, drift, journeys, and
 //! late and rejected rows; results on the standard output whose file was not named; columns of keys
 //! with so many rows that joining them would take too long. All that is named in the report, and
 //! never counted as equal. A result that could be compared and is not there does not agree.
@@ -222,6 +222,7 @@ fn not_computed(job: &Job, output: &str) -> Option<&'static str> {
     match (kind, job.triggers.get(name)) {
         ("sessions", _) => None,
         ("features", _) if features.is_some_and(|features| features.at.is_some()) => None,
+        ("pattern", _) => Some("patterns are not computed again"),
         ("features" | "current", _) => Some("current values are not computed again"),
         ("trigger", Some(trigger)) if trigger.at != EvaluateAt::Anchors => {
             Some("triggers that look at every change are not computed again")

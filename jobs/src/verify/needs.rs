@@ -272,13 +272,17 @@ pub(super) fn faults(job: &Job, plan: &Plan, ledger: &mut Ledger) -> Result<(), 
             }
         }
     }
-    for (name, sessions) in &job.sessions {
-        if makes(&["sessions"], name) || watched(name) {
-            for aggregate in sessions.add.iter() {
-                let counted = matches!(aggregate.op, Op::Count | Op::Any);
-                if let Some(of) = aggregate.of.as_ref().filter(|_| !counted) {
-                    ledger.may_fault(&texts(&sessions.from), of.as_str(), aggregate.decimals())?;
-                }
+    let sessions = job.sessions.iter();
+    let sessions = sessions.filter(|(name, _)| makes(&["sessions"], name) || watched(name));
+    let patterns = job.patterns.iter();
+    let patterns = patterns.filter(|(name, _)| makes(&["pattern"], name));
+    let blocks = sessions.map(|(_, block)| (&block.from, &block.add));
+    let blocks = blocks.chain(patterns.map(|(_, block)| (&block.from, &block.add)));
+    for (from, add) in blocks {
+        for aggregate in add {
+            let counted = matches!(aggregate.op, Op::Count | Op::Any);
+            if let Some(of) = aggregate.of.as_ref().filter(|_| !counted) {
+                ledger.may_fault(&texts(from), of.as_str(), aggregate.decimals())?;
             }
         }
     }

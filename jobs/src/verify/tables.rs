@@ -2,6 +2,7 @@
 
 use tidegate_schemas::job::Job;
 use tidegate_schemas::rows::Kind;
+use tidegate_schemas::time::Span;
 
 use super::database::{Database, quoted};
 use super::error::VerifyError;
@@ -70,6 +71,7 @@ impl Table {
             dedupe: None,
             seen: None,
             named: 0,
+            lasting: Span::ZERO,
             filters: Vec::new(),
             words: Vec::new(),
             stride: 0,

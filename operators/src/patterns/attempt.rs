@@ -46,7 +46,8 @@ impl Attempt {
         }
     }
 
-    fn step(&self) -> usize {
+    /// The step it stands at.
+    pub(super) fn step(&self) -> usize {
         self.step as usize
     }
 

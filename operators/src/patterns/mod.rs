@@ -170,6 +170,27 @@ impl Pattern {
         fact.passes(self.spec.steps[0].filter)
     }
 
+    /// The step that takes each fact of the attempt that begins with the first of these, up to its end: what
+    /// explains a match.
+    pub fn taken<'f>(&self, facts: impl IntoIterator<Item = Fact<'f>>) -> Vec<Option<usize>> {
+        let mut facts = facts.into_iter();
+        let Some(first) = facts.next() else {
+            return Vec::new();
+        };
+        let (mut attempt, mut slots) = (Attempt::new(&first), self.plan.fresh.clone());
+        let mut fate = self.plan.take(&mut attempt, &mut slots, &first);
+        let mut taken = vec![Some(0)];
+        for fact in facts {
+            if fate != Fate::Open || fact.at >= self.plan.deadline(&attempt, &slots) {
+                break;
+            }
+            let last = attempt.last;
+            fate = self.plan.step(&mut attempt, &mut slots, &fact);
+            taken.push((attempt.last != last).then(|| attempt.step()));
+        }
+        taken
+    }
+
     fn row(&self, attempt: &Attempt, slots: &[i64], end: EventTime, how: i64, out: &mut Outputs) {
         let Some(output) = self.spec.output else {
             return;

@@ -1,4 +1,4 @@
-//! The aggregates of features and sessions: `add = [{ name = "...", op = "...", ... }]`.
+//! The aggregates of features, sessions and patterns: `add = [{ name = "...", op = "...", ... }]`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::aggregate_keys::AggregateKeys;
-use super::text::{Name, Sql};
+use super::text::{Name, Sql, Text};
 use crate::time::Span;
 
 /// One aggregate: one output column for each of its windows.
@@ -24,7 +24,9 @@ pub struct Aggregate {
     pub of: Option<Sql>,
     /// Which rows count; for a ratio, those above the line. `None`: all.
     pub filter: Option<Sql>,
-    /// The windows, each a column. Empty in sessions, and for the ops that take none (one column).
+    /// In patterns: the step whose rows count.
+    pub step: Option<Text>,
+    /// The windows, each a column. Empty in sessions and patterns, and for the ops that take none (one column).
     pub windows: Vec<Window>,
     /// Let rows leave in steps of this length instead of one by one.
     pub hop: Option<Span>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregate::{Aggregate, Empty, Nulls, Op, OpName, Order, Spread, Window};
 use super::one_or_many::OneOrMany;
-use super::text::{Name, Sql};
+use super::text::{Name, Sql, Text};
 use crate::time::Span;
 
 /// One aggregate: one output column for each of its windows.
@@ -25,7 +25,10 @@ pub(super) struct AggregateKeys {
     /// For op ratio: which rows count below the line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     per: Option<Sql>,
-    /// How far back to look: durations, or lifetime, or both. Not in sessions.
+    /// In patterns: the step whose rows count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<Text>,
+    /// How far back to look: durations, or lifetime, or both. Not in sessions and patterns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     windows: Option<OneOrMany<Window>>,
     /// For very long windows: let rows leave in steps of this length, so that less is kept. The window's far end is then rounded down to a whole multiple of it. Default: rows leave one by one.
@@ -61,6 +64,7 @@ pub(super) struct AggregateKeys {
 pub(super) enum Setting {
     Features,
     Sessions,
+    Patterns,
     /// Not known: only what holds everywhere is asked for.
     Anywhere,
 }
@@ -109,7 +113,7 @@ impl OpName {
 
     fn takes_windows(self, setting: Setting) -> Takes {
         match (setting, self) {
-            (Setting::Sessions, _) | (_, OpName::DecayedSum) => Takes::No,
+            (Setting::Sessions | Setting::Patterns, _) | (_, OpName::DecayedSum) => Takes::No,
             (Setting::Anywhere, _) => Takes::May,
             (Setting::Features, _) => Takes::Must,
         }
@@ -146,13 +150,26 @@ impl OpName {
                 | O::MaxCountBy
                 | O::Entropy
         );
-        takes && setting != Setting::Sessions
+        takes && !matches!(setting, Setting::Sessions | Setting::Patterns)
+    }
+
+    fn takes_step(setting: Setting) -> Takes {
+        match setting {
+            Setting::Patterns => Takes::Must,
+            Setting::Anywhere => Takes::May,
+            Setting::Features | Setting::Sessions => Takes::No,
+        }
     }
 
     fn is_for_sessions(self) -> bool {
         use OpName as O;
+        self.is_for_patterns() || matches!(self, O::CountDistinct | O::List)
+    }
+
+    fn is_for_patterns(self) -> bool {
+        use OpName as O;
         let plain = matches!(self, O::Count | O::Any | O::Sum | O::Mean | O::Min | O::Max);
-        plain || matches!(self, O::First | O::Last | O::CountDistinct | O::List)
+        plain || matches!(self, O::First | O::Last)
     }
 
     /// Whether the empty value may be zero: not for moments and not for values of any type.
@@ -186,6 +203,7 @@ impl AggregateKeys {
             ("where", self.filter.is_some(), op.takes_where()),
             ("per", self.per.is_some(), must(ratio)),
             ("k", self.k.is_some(), op.takes_k()),
+            ("step", self.step.is_some(), OpName::takes_step(setting)),
             ("windows", self.windows.is_some(), op.takes_windows(setting)),
             ("hop", self.hop.is_some(), only(hop)),
             ("order", self.order.is_some(), only(op.takes_order())),
@@ -210,6 +228,10 @@ impl AggregateKeys {
             (Setting::Sessions, op) if !op.is_for_sessions() => (
                 format!("op `{op}` is for features"),
                 "sessions have count, any, sum, mean, min, max, first, last, count_distinct, list",
+            ),
+            (Setting::Patterns, op) if !op.is_for_patterns() => (
+                format!("op `{op}` is not for patterns"),
+                "patterns have count, any, sum, mean, min, max, first, last",
             ),
             (Setting::Features, OpName::List) => (
                 "op `list` is for sessions".to_owned(),
@@ -269,11 +291,19 @@ impl AggregateKeys {
 }
 
 fn refused(key: &'static str, op: OpName, setting: Setting) -> KeyProblem {
-    let in_session = setting == Setting::Sessions && (key == "windows" || key == "hop");
+    let windowed = key == "windows" || key == "hop";
     let (message, help) = match (key, op) {
-        _ if in_session => (
+        _ if windowed && setting == Setting::Sessions => (
             format!("`{key}` has no meaning in sessions"),
             Some("leave it out: the session is the window"),
+        ),
+        _ if windowed && setting == Setting::Patterns => (
+            format!("`{key}` has no meaning in patterns"),
+            Some("leave it out: the rows are those of the step"),
+        ),
+        ("step", _) => (
+            "`step` is for patterns".to_owned(),
+            Some("leave it out, or use `where` to say which rows count"),
         ),
         ("windows", _) => (
             format!("op `{op}` takes no `windows`"),
@@ -297,6 +327,7 @@ fn missing(key: &'static str, op: OpName) -> KeyProblem {
         "of" => "the value to measure, in SQL: of = \"handle_secs\"",
         "where" => "which rows count, in SQL: where = \"kind = 'contact_opened'\"",
         "per" => "which rows count below the line, in SQL: per = \"kind = 'contact_opened'\"",
+        "step" => "the step whose rows count: step = \"errors\"",
         "k" => "how many values to give: k = 5",
         "half_life" => "after how long a value counts half: half_life = \"7d\"",
         _ => "how far back to look: windows = [\"24h\", \"7d\"], or windows = \"lifetime\"",
@@ -361,6 +392,7 @@ impl TryFrom<AggregateKeys> for Aggregate {
             op,
             of: keys.of,
             filter: keys.filter,
+            step: keys.step,
             windows: keys.windows.unwrap_or_default().0,
             hop: keys.hop,
             scale: keys.scale,
@@ -389,6 +421,7 @@ impl From<Aggregate> for AggregateKeys {
             op,
             of: aggregate.of,
             filter: aggregate.filter,
+            step: aggregate.step,
             per,
             windows: (!aggregate.windows.is_empty()).then_some(OneOrMany(aggregate.windows)),
             hop: aggregate.hop,

@@ -8,7 +8,7 @@ use super::one_or_many::OneOrMany;
 use super::text::{Sql, Text};
 use crate::time::Span;
 
-/// `[entity.NAME]`: what features and sessions are kept for.
+/// `[entity.NAME]`: what features, sessions and patterns are kept for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entity {

@@ -16,6 +16,7 @@ mod load;
 mod meant;
 mod one_or_many;
 mod outputs;
+mod pattern;
 mod problems;
 mod read;
 mod shape;
@@ -43,6 +44,7 @@ pub use journey::{Fraction, Journey, JourneyHoldout};
 pub use load::load;
 pub use one_or_many::OneOrMany;
 pub use outputs::TableView;
+pub use pattern::{Pattern, PatternStep};
 pub use problems::{Origin, Problem, Problems, Spot};
 pub use shape::json_schema;
 pub use sink::{Mode, Output, OutputKind, OutputName, Sink, SinkFormat};
@@ -61,7 +63,7 @@ pub struct Job {
     /// Where rows come from, by name.
     #[serde(rename = "source", default)]
     pub sources: BTreeMap<String, Source>,
-    /// What features and sessions are kept for, by name: for example `customer`.
+    /// What features, sessions and patterns are kept for, by name: for example `customer`.
     #[serde(rename = "entity", default)]
     pub entities: BTreeMap<String, Entity>,
     /// Aggregates over windows that end at a row or now, by name.
@@ -70,6 +72,9 @@ pub struct Job {
     /// Stretches of rows without a long gap, by name.
     #[serde(default)]
     pub sessions: BTreeMap<String, Sessions>,
+    /// Steps in order and in time, by name.
+    #[serde(rename = "pattern", default)]
+    pub patterns: BTreeMap<String, Pattern>,
     /// Tables that change over time (thresholds, consent), by name. A changelog source with a `key` is one already.
     #[serde(rename = "table", default)]
     pub tables: BTreeMap<String, Table>,

@@ -30,6 +30,12 @@ const FIRING: [&str; 7] = [
     "action",
 ];
 
+/// The columns of a pattern's output between the entity's key and the numbers of rows.
+pub(super) const MATCH: [&str; 4] = ["start_id", "start", "end", "how"];
+
+/// The last column of a pattern's output.
+pub(super) const SKIPPED: &str = "skipped";
+
 /// The columns of the transitions of a journey.
 const TRANSITIONS: [&str; 5] = ["from", "to", "count", "share", "mean_seconds"];
 
@@ -111,6 +117,7 @@ impl Job {
         of(OutputKind::Features, &self.features)
             .chain(of(OutputKind::Current, &self.features))
             .chain(of(OutputKind::Sessions, &self.sessions))
+            .chain(of(OutputKind::Pattern, &self.patterns))
             .chain(of(OutputKind::Trigger, &self.triggers))
             .chain(of(OutputKind::Drift, &self.drift))
             .chain(of(OutputKind::Alerts, &self.drift).filter(|it| {
@@ -140,6 +147,17 @@ impl Job {
                 if sessions.max_length.is_some() {
                     columns.push("cut".to_owned());
                 }
+                Some(columns)
+            }
+            OutputKind::Pattern => {
+                let pattern = self.patterns.get(&output.name)?;
+                let (_, entity) = self.entity(pattern.entity.as_ref())?;
+                let mut columns = owned(&[entity.key.as_str()]);
+                columns.extend(owned(&MATCH));
+                let steps = pattern.present().map(|(step, _)| step.name.as_str());
+                columns.extend(steps.map(str::to_owned));
+                columns.extend(pattern.add.iter().flat_map(Aggregate::columns));
+                columns.push(SKIPPED.to_owned());
                 Some(columns)
             }
             OutputKind::Trigger => {

@@ -13,7 +13,7 @@ use super::text::{Sql, Text};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sink {
-    /// The output: features.NAME, current.NAME, sessions.NAME, trigger.NAME, drift.NAME, alerts.NAME, transitions.NAME, accuracy.NAME, holdout.NAME, late.SOURCE or rejects.SOURCE.
+    /// The output: features.NAME, current.NAME, sessions.NAME, pattern.NAME, trigger.NAME, drift.NAME, alerts.NAME, transitions.NAME, accuracy.NAME, holdout.NAME, late.SOURCE or rejects.SOURCE.
     pub from: OutputName,
     /// How the rows are written.
     pub format: SinkFormat,
@@ -97,7 +97,7 @@ impl JsonSchema for OutputName {
 pub struct Output {
     /// What it holds.
     pub kind: OutputKind,
-    /// The features, sessions, trigger, drift, journey or source that makes it.
+    /// The features, sessions, pattern, trigger, drift, journey or source that makes it.
     pub name: String,
 }
 
@@ -110,6 +110,8 @@ pub enum OutputKind {
     Current,
     /// Sessions.
     Sessions,
+    /// Matches of a pattern.
+    Pattern,
     /// A trigger's firings.
     Trigger,
     /// Drift measures.
@@ -130,10 +132,11 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// Every kind by the word that sinks use.
-    pub const ALL: [(&'static str, OutputKind); 11] = [
+    pub const ALL: [(&'static str, OutputKind); 12] = [
         ("features", OutputKind::Features),
         ("current", OutputKind::Current),
         ("sessions", OutputKind::Sessions),
+        ("pattern", OutputKind::Pattern),
         ("trigger", OutputKind::Trigger),
         ("drift", OutputKind::Drift),
         ("alerts", OutputKind::Alerts),
@@ -151,6 +154,7 @@ impl OutputKind {
             OutputKind::Features => "features",
             OutputKind::Current => "current",
             OutputKind::Sessions => "sessions",
+            OutputKind::Pattern => "pattern",
             OutputKind::Trigger => "trigger",
             OutputKind::Drift => "drift",
             OutputKind::Alerts => "alerts",

@@ -110,9 +110,11 @@ fn helpdesk_finds_the_tickets_that_go_in_circles() {
         let run = ["run", "jobs/catalog/helpdesk.toml", "--firing", firing];
         place.tidegate(run).run().code(0).says(&[
             "13710 rows in = 13710 accepted + 0 duplicate + 0 late + 0 rejected",
-            "circles  91 rows",
-            "steps    13,710 rows",
-            "work     6,534 rows",
+            "circles   91 rows",
+            "reopened  136 rows",
+            "steps     13,710 rows",
+            "stuck     72 rows",
+            "work      6,534 rows",
         ]);
         let mut lines: Vec<String> = place
             .read("out/helpdesk/circles.jsonl")
@@ -131,6 +133,62 @@ fn helpdesk_finds_the_tickets_that_go_in_circles() {
         first.contains(r#""fired_at":"2010-07-02T22:07:18Z""#),
         "{first}"
     );
+}
+
+/// Counts and rows that a plain script over the sorted rows of each ticket gives, too.
+#[test]
+fn helpdesk_finds_the_tickets_that_are_stuck_or_reopened() {
+    let place = Place::new();
+    let mut found = Vec::new();
+    for (firing, workers) in [("arrival", "1"), ("watermark", "2")] {
+        let run = ["run", "jobs/catalog/helpdesk.toml", "--firing", firing];
+        let call = place.tidegate(run).arg("--workers").arg(workers);
+        call.run().code(0);
+        let read = |name: &str| {
+            let text = place.read(&format!("out/helpdesk/{name}.csv"));
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines[1..].sort();
+            lines
+        };
+        found.push((read("stuck"), read("reopened")));
+    }
+    assert_eq!(found[0], found[1]);
+    let (stuck, reopened) = &found[0];
+    assert_eq!((stuck.len(), reopened.len()), (72 + 1, 136 + 1));
+    assert_eq!(stuck[0], "CaseID,start_id,start,end,how,taken,hour,skipped");
+    let has = |lines: &[String], key: &str, times: &str| {
+        let of_key = |line: &&String| line.starts_with(key) && line.contains(times);
+        assert!(lines.iter().any(|line| of_key(&line)), "{key} {times}");
+    };
+    has(
+        stuck,
+        "517,",
+        ",2011-03-02T00:23:19Z,2011-03-16T00:23:50Z,timed_out,",
+    );
+    has(
+        stuck,
+        "368,",
+        ",2011-06-22T23:55:26Z,2011-07-22T23:55:26Z,timed_out,",
+    );
+    has(
+        reopened,
+        "87,",
+        ",2011-11-25T18:30:07Z,2011-11-28T22:50:35Z,completed,",
+    );
+    let explain = [
+        "explain",
+        "jobs/catalog/helpdesk.toml",
+        "517",
+        "pattern.stuck",
+    ];
+    let ended = place.tidegate(explain).arg("2011-03-10").run().code(0);
+    for wanted in [
+        "taken     rows 1-",
+        "resolved  none came in its time",
+        "timed_out",
+    ] {
+        assert!(ended.stdout.contains(wanted), "{wanted}: {ended}");
+    }
 }
 
 #[test]

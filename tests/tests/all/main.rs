@@ -11,6 +11,7 @@ mod invariance;
 mod journeys;
 mod live;
 mod oracle;
+mod patterns;
 mod program;
 mod readme;
 mod references;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
-use tidegate_schemas::job::{Aggregate, Job, Output, OutputKind, Sql, Text, Trigger};
+use tidegate_schemas::job::{Aggregate, Entity, Job, Output, OutputKind, Sql, Text, Trigger};
 
 use super::whole::Whole;
 use crate::expressions::Planner;
@@ -35,6 +35,7 @@ impl<'a> Lineage<'a> {
         match output.kind {
             OutputKind::Features | OutputKind::Current => self.features(name),
             OutputKind::Sessions => self.sessions(name),
+            OutputKind::Pattern => self.pattern(name),
             OutputKind::Trigger => self.trigger(name),
             OutputKind::Drift | OutputKind::Alerts => self.drift(name),
             OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => {
@@ -49,19 +50,11 @@ impl<'a> Lineage<'a> {
             return BTreeMap::new();
         };
         let from = &features.from;
-        let mut columns = self.key_and_time(name, from);
-        for source in from.iter() {
-            let Some(dedupe) = self
-                .job
-                .sources
-                .get(source.as_str())
-                .and_then(|s| s.dedupe.as_ref())
-            else {
-                continue;
-            };
-            let id = self.job.id_column(from).to_owned();
-            let origins = columns.entry(id).or_default();
-            origins.extend(dedupe.key.iter().map(|key| origin(source, key.as_str())));
+        let behind = self.job.entity_behind(name);
+        let mut columns = self.key_and_time(behind, from);
+        let ids = self.ids(from);
+        if !ids.is_empty() {
+            columns.insert(self.job.id_column(from).to_owned(), ids);
         }
         for column in &features.carry {
             let origins = from.iter().map(|source| origin(source, column.as_str()));
@@ -79,7 +72,7 @@ impl<'a> Lineage<'a> {
             return BTreeMap::new();
         };
         let from = &sessions.from;
-        let mut columns = self.key_and_time(name, from);
+        let mut columns = self.key_and_time(self.job.entity_behind(name), from);
         let times = self.times(from);
         for column in ["start", "end", "closed", "cut"] {
             columns.insert(column.to_owned(), times.clone());
@@ -89,6 +82,37 @@ impl<'a> Lineage<'a> {
         columns.insert("rows".to_owned(), rows);
         columns.extend(self.aggregates(from, &sessions.add, filter));
         columns
+    }
+
+    fn pattern(&self, name: &str) -> BTreeMap<String, Origins> {
+        let Some(pattern) = self.job.patterns.get(name) else {
+            return BTreeMap::new();
+        };
+        let from = &pattern.from;
+        let mut columns = self.key_and_time(self.job.entity(pattern.entity.as_ref()), from);
+        let filters = pattern.steps.iter().filter_map(|step| step.filter.as_ref());
+        let mut decides: Origins = filters.flat_map(|sql| self.columns(from, sql)).collect();
+        for (step, _) in pattern.present() {
+            let own = step.filter.as_ref().map(|sql| self.columns(from, sql));
+            let own = own.unwrap_or_else(|| self.times(from));
+            columns.insert(step.name.as_str().to_owned(), own);
+        }
+        columns.extend(self.aggregates(from, &pattern.add, None));
+        columns.insert("start_id".to_owned(), self.ids(from));
+        decides.extend(self.times(from));
+        for column in ["start", "end", "how", "skipped"] {
+            columns.insert(column.to_owned(), decides.clone());
+        }
+        columns
+    }
+
+    /// The columns that tell the rows of sources apart.
+    fn ids(&self, from: &[Text]) -> Origins {
+        let source = |name: &Text| self.job.sources.get(name.as_str());
+        let dedupe = |name| source(name).and_then(|source| source.dedupe.as_ref());
+        let keys = from.iter().filter_map(|name| Some((name, dedupe(name)?)));
+        keys.flat_map(|(name, dedupe)| dedupe.key.iter().map(|key| origin(name, key.as_str())))
+            .collect()
     }
 
     fn trigger(&self, name: &str) -> BTreeMap<String, Origins> {
@@ -221,9 +245,13 @@ impl<'a> Lineage<'a> {
         columns.into_iter().map(origins).collect()
     }
 
-    fn key_and_time(&self, name: &str, from: &[Text]) -> BTreeMap<String, Origins> {
+    fn key_and_time(
+        &self,
+        behind: Option<(&str, &Entity)>,
+        from: &[Text],
+    ) -> BTreeMap<String, Origins> {
         let mut columns = BTreeMap::new();
-        if let Some((_, entity)) = self.job.entity_behind(name) {
+        if let Some((_, entity)) = behind {
             let key = entity.key.as_str();
             let keys = from.iter().map(|source| origin(source, key));
             columns.insert(key.to_owned(), keys.collect());

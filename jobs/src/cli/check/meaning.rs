@@ -24,7 +24,7 @@ pub(super) fn type_name(kind: &Kind) -> String {
     }
 }
 
-/// What an aggregate says through a window, or of a session.
+/// What an aggregate says through a window, of a session, or of a step of a pattern.
 pub(in crate::cli) fn of_aggregate(
     aggregate: &Aggregate,
     window: Option<&Window>,
@@ -35,6 +35,9 @@ pub(in crate::cli) fn of_aggregate(
         && !matches!(aggregate.op, Op::Ratio { .. })
     {
         text.push_str(&format!(" where {}", filter.written().trim()));
+    }
+    if let Some(step) = &aggregate.step {
+        text.push_str(&format!(", over the rows of {}", step.written()));
     }
     match window {
         None => {}

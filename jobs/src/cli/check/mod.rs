@@ -112,6 +112,14 @@ add = [
 from = "events"
 gap = "30m"
 add = [{ name = "path", op = "list", of = "kind", k = 5 }]
+[pattern.lost]
+from = "events"
+within = "20m"
+steps = [
+  { name = "asks", where = "kind = 'ask'", at_least = 2, at_most = 3 },
+  { name = "found", where = "kind = 'found'", absent = true, within = "5m" },
+]
+add = [{ name = "worst", op = "max", of = "secs", step = "asks" }]
 [trigger.many]
 on = ["f", "limits"]
 when = "asks_1h >= limits.most"
@@ -194,6 +202,14 @@ select = ["id", "asks_1h + 1 as next"]
             "window of length w at time t: (t - w, t] (default)",
             "rows of events with no silence of 30m or longer between them",
             "a row exactly 30m after the last one begins a new session (default)",
+            "rows of events that go through these steps within 20m; a row exactly 20m after the first is outside",
+            "asks: 2 to 3 rows: where kind = 'ask'",
+            "found: must not come for 5m behind the last row before: where kind = 'found'",
+            "a row that would begin a match while 16 are under way begins none (default)",
+            "start_id u64 < events.id id of the first row",
+            "asks i64 < events.kind rows of the step",
+            "worst f64 < events.secs largest secs, over the rows of asks; null if no row counts",
+            "lost: 112 bytes while a match is under way (until 20m after its first row), and about 56 for each more of them, 16 at most",
             "asks_1h i64 < events.kind reason",
             "next i64",
         ] {
@@ -241,6 +257,11 @@ select = ["id", "asks_1h + 1 as next"]
             assert!(words.join(" ").contains(&line), "{text}");
             let kept = "ids that features.f shows: about 50 bytes and the text for each anchor of the last 20m";
             assert_eq!(text.contains(kept), kind == "text", "{text}");
+            let sink = "[sink.lost]\nfrom = \"pattern.lost\"\nformat = \"stdout\"\n";
+            let job = JOB.replace("id = \"u64\"", &format!("id = \"{kind}\""));
+            let text = checked(&(job + sink)).unwrap();
+            let kept = "the text for each row that may begin a match of the last 1h";
+            assert_eq!(text.contains(kept), kind == "text", "{text}");
         }
     }
 
@@ -252,8 +273,9 @@ select = ["id", "asks_1h + 1 as next"]
             .replace(">= limits.most", ">= limits.least");
         let told = checked(&broken).unwrap_err();
         assert!(told.contains("t.toml:24:38: "), "{told}");
+        assert!(told.contains("t.toml:37:43: "), "{told}");
         assert!(told.contains("limits.least"), "{told}");
-        assert!(told.contains("2 problems"), "{told}");
+        assert!(told.contains("3 problems"), "{told}");
         let broken = JOB.replace("asks_1h + 1 as next", "asks_2h + 1 as next");
         let told = checked(&broken).unwrap_err();
         assert!(told.contains("asks_2h"), "{told}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use tidegate_schemas::job::{
-    Aggregate, Drift, Job, Mode, Output, OutputKind, Sink, SinkFormat, Window,
+    Aggregate, Drift, Job, Mode, Output, OutputKind, Pattern, Sink, SinkFormat, Window,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -87,6 +87,7 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
         OutputKind::Features => job.features.get(name).map(semantics::of_features),
         OutputKind::Current => Some(vec!["the current values of each key".to_owned()]),
         OutputKind::Sessions => job.sessions.get(name).map(semantics::of_sessions),
+        OutputKind::Pattern => job.patterns.get(name).map(semantics::of_pattern),
         OutputKind::Trigger => job
             .triggers
             .get(name)
@@ -162,6 +163,11 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
             tell("cut", "whether max_length ended it");
             if let Some(sessions) = job.sessions.get(&output.name) {
                 meanings.extend(of_aggregates(&sessions.add, columns));
+            }
+        }
+        OutputKind::Pattern => {
+            if let Some(pattern) = job.patterns.get(&output.name) {
+                meanings.extend(of_matches(pattern, columns));
             }
         }
         OutputKind::Trigger => {
@@ -250,6 +256,27 @@ fn meanings_of_drift(drift: &Drift, mut tell: impl FnMut(&str, &str)) {
     for (name, meaning) in drift.measured().iter().flat_map(|it| it.columns()) {
         tell(name, meaning);
     }
+}
+
+/// What the columns of a pattern's output say.
+fn of_matches(pattern: &Pattern, columns: &[OutputColumn]) -> Vec<(String, String)> {
+    let own = [
+        ("start_id", "id of the first row"),
+        ("start", "time of the first row"),
+        ("end", "time of the last row, or when the time was out"),
+        ("how", "completed or timed_out"),
+        (
+            "skipped",
+            "rows meanwhile that began nothing: too many were under way",
+        ),
+    ];
+    let steps = pattern.present();
+    let steps = steps.map(|(step, _)| (step.name.as_str(), "rows of the step"));
+    own.into_iter()
+        .chain(steps)
+        .map(|(column, meaning)| (column.to_owned(), meaning.to_owned()))
+        .chain(of_aggregates(&pattern.add, columns))
+        .collect()
 }
 
 fn of_aggregates(aggregates: &[Aggregate], columns: &[OutputColumn]) -> Vec<(String, String)> {

@@ -2,7 +2,7 @@
 
 use tidegate_schemas::job::{
     AtGap, BinRule, Bins, Bounds, ColumnKind, ColumnType, Drift, EvaluateAt, Features, Format,
-    GivenBins, Job, Journey, Measure, Sessions, Text, Trigger, Until,
+    GivenBins, Job, Journey, Measure, Pattern, PatternStep, Sessions, Text, Trigger, Until,
 };
 use tidegate_schemas::time::Span;
 
@@ -117,6 +117,56 @@ pub(super) fn of_sessions(sessions: &Sessions) -> Vec<String> {
         None => "no limit to their length (default)".to_owned(),
     });
     lines
+}
+
+/// What the rows of a pattern are.
+pub(super) fn of_pattern(pattern: &Pattern) -> Vec<String> {
+    let within = pattern.within;
+    let mut lines = vec![format!(
+        "rows of {} that go through these steps within {within}; a row exactly {within} after the first is outside",
+        names(&pattern.from)
+    )];
+    lines.extend(
+        pattern
+            .steps
+            .iter()
+            .map(|step| format!("  {}", of_step(step))),
+    );
+    lines.push(match pattern.waits() {
+        true => "a match ends when its time is out".to_owned(),
+        false => "a match ends with the row that completes it".to_owned(),
+    });
+    lines.push("the next one begins behind its last row".to_owned());
+    lines.push(format!(
+        "a row that would begin a match while {} are under way begins none{}",
+        pattern.most_open,
+        default_mark(&pattern.most_open, &16)
+    ));
+    lines
+}
+
+fn of_step(step: &PatternStep) -> String {
+    let name = step.name.written();
+    let filter = step.filter.as_ref();
+    let rows = filter.map_or_else(
+        || "any row".to_owned(),
+        |sql| format!("where {}", sql.written().trim()),
+    );
+    if step.absent {
+        let until = step
+            .within
+            .map(|within| format!(" for {within} behind the last row before"));
+        return format!("{name}: must not come{}: {rows}", until.unwrap_or_default());
+    }
+    let mut text = match (step.at_least.unwrap_or(1), step.at_most) {
+        (least, None) => format!("{name}: {least} or more rows"),
+        (least, Some(most)) if least == most => format!("{name}: {least} rows"),
+        (least, Some(most)) => format!("{name}: {least} to {most} rows"),
+    };
+    if let Some(within) = step.within {
+        text.push_str(&format!(", less than {within} behind the last row before"));
+    }
+    format!("{text}: {rows}")
 }
 
 /// When a trigger acts.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use tidegate_schemas::job::{
-    Aggregate, EvaluateAt, Features, Job, Op, Output, Sessions, Text, Trigger, Window,
+    Aggregate, EvaluateAt, Features, Job, Op, Output, OutputKind, Pattern, Sessions, Text, Trigger,
+    Window,
 };
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::Span;
@@ -75,9 +76,17 @@ pub(super) fn section(job: &Job) -> String {
 /// A line for each output that is written and shows ids as texts.
 pub(super) fn texts_of_ids(whole: &Whole<'_>) -> String {
     let lateness = whole.job.job.lateness;
-    let rows = match lateness {
-        Span::ZERO => "of the last batches".to_owned(),
-        lateness => format!("of the last {}", lateness + lateness),
+    let rows = |output: &Output| {
+        let pattern = whole.job.patterns.get(&output.name);
+        let pattern = pattern.filter(|_| output.kind == OutputKind::Pattern);
+        let (what, lasting) = match pattern {
+            Some(pattern) => ("row that may begin a match", pattern.within),
+            None => ("anchor", Span::ZERO),
+        };
+        match lateness + lasting {
+            Span::ZERO => format!("{what} of the last batches"),
+            span => format!("{what} of the last {}", span + span),
+        }
     };
     let is_text = |output: &Output| {
         let schema = whole.schema(output);
@@ -85,8 +94,11 @@ pub(super) fn texts_of_ids(whole: &Whole<'_>) -> String {
     };
     let shown = whole.job.outputs().into_iter();
     let shown = shown.filter(|output| is_written(whole.job, output) && is_text(output));
-    let line = |output| {
-        format!("  ids that {output} shows: about 50 bytes and the text for each anchor {rows}\n")
+    let line = |output: Output| {
+        format!(
+            "  ids that {output} shows: about 50 bytes and the text for each {}\n",
+            rows(&output)
+        )
     };
     shown.map(line).collect()
 }
@@ -105,6 +117,13 @@ fn of_entity(job: &Job, entity: &str) -> Vec<String> {
     for (name, sessions) in job.sessions.iter().filter(|(name, _)| is_of(name)) {
         parts.push(of_sessions(name, sessions));
         ends.push(Some(sessions.gap));
+    }
+    for (name, pattern) in &job.patterns {
+        let behind = job.entity(pattern.entity.as_ref());
+        if behind.is_some_and(|(found, _)| found == entity) {
+            parts.push(of_pattern(name, pattern));
+            ends.push(Some(pattern.within));
+        }
     }
     for (name, trigger) in &job.triggers {
         if trigger.on.iter().any(|on| is_of(on.as_str())) {
@@ -302,6 +321,20 @@ fn of_sessions(name: &str, sessions: &Sessions) -> String {
         }
     }
     text
+}
+
+fn of_pattern(name: &str, pattern: &Pattern) -> String {
+    let of_column = |aggregate: &Aggregate| match aggregate.op {
+        Op::Sum | Op::Mean => 3,
+        _ => 1,
+    };
+    let columns: usize = pattern.add.iter().map(of_column).sum();
+    format!(
+        "{name}: 112 bytes while a match is under way (until {} after its first row), and about {} for each more of them, {} at most",
+        pattern.within,
+        40 + 8 * (pattern.present().count() + columns),
+        pattern.most_open
+    )
 }
 
 fn of_trigger(name: &str, trigger: &Trigger) -> String {

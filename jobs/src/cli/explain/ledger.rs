@@ -150,7 +150,7 @@ impl<'a> Ledger<'a> {
 }
 
 /// Of the rows that count, those whose values come out.
-fn picked(op: &Op, rows: Vec<usize>) -> Vec<usize> {
+pub(super) fn picked(op: &Op, rows: Vec<usize>) -> Vec<usize> {
     let last = |k: usize| rows[rows.len().saturating_sub(k)..].to_vec();
     let first = |k: usize| rows[..rows.len().min(k)].to_vec();
     match op {

@@ -3,6 +3,7 @@
 mod features;
 mod gather;
 mod ledger;
+mod pattern;
 mod replayed;
 mod session;
 mod shown;
@@ -30,10 +31,11 @@ Examples:
   tidegate explain job.toml c0001234 features.contact 2026-01-31T09:30:00Z
   tidegate explain job.toml c0001234 current.contact 2026-01-31
   tidegate explain job.toml c0001234 sessions.visit 2026-01-31T09:30:00Z
+  tidegate explain job.toml c0001234 pattern.stuck 2026-01-31T09:30:00Z
   tidegate explain job.toml c0001234 trigger.rescue 2026-01-31T09:30:00Z --rows 200
 
-TIME is an anchor row's time, any time for current values, any time inside a session, the time of a
-firing or any inside an episode. The sources are read again from their beginning; only the rows of the
+TIME is an anchor row's time, any time for current values, any time inside a session or a match of a
+pattern, the time of a firing or any inside an episode. The sources are read again from their beginning; only the rows of the
 one key are computed.
 
 Exit codes: 0 explained; 1 there is no such answer; 2 wrong usage or job file; 3 input cannot be read;
@@ -118,6 +120,7 @@ fn explained(
     }
     match output.kind {
         OutputKind::Sessions => session::explained(&question),
+        OutputKind::Pattern => pattern::explained(&question),
         OutputKind::Trigger => trigger::explained(&question),
         _ => features::explained(&question),
     }
@@ -134,6 +137,7 @@ fn known_output(job: &Job, text: &str) -> Result<Output, Failure> {
                 OutputKind::Features
                     | OutputKind::Current
                     | OutputKind::Sessions
+                    | OutputKind::Pattern
                     | OutputKind::Trigger
             )
         })
@@ -169,6 +173,7 @@ fn narrowed(job: &Job, output: &Output) -> Job {
                 mode: match output.kind {
                     OutputKind::Features if anchored(job, &output) => Mode::Final,
                     OutputKind::Sessions if trigger.is_none() => Mode::Final,
+                    OutputKind::Pattern => Mode::Final,
                     _ => Mode::Changes,
                 },
                 filter: None,

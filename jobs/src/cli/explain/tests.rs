@@ -32,6 +32,17 @@ add = [{ name = "asks", op = "count", where = "kind = 'ask'", windows = ["1h"] }
 from = "events"
 gap = "30m"
 add = [{ name = "last", op = "last", of = "kind" }]
+[pattern.lost]
+from = "events"
+within = "2h"
+steps = [
+  { name = "asked", where = "kind = 'ask'", at_least = 2 },
+  { name = "looked", where = "kind = 'look'" },
+]
+add = [
+  { name = "first_id", op = "min", of = "id", step = "asked" },
+  { name = "last_id", op = "last", of = "id", step = "asked" },
+]
 [trigger.many]
 on = ["f", "limits"]
 segment = "'all'"
@@ -116,6 +127,33 @@ fn a_session_names_its_neighbours() {
             "rows = 3",
             "last = look row 3 kind of the last row; null if no row counts",
         ],
+    );
+}
+
+#[test]
+fn a_match_names_the_rows_of_its_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let explain = |at| explain(folder.path(), "a", "pattern.lost", at);
+    let text = explain("2026-01-01T09:10:00Z").unwrap();
+    assert_has(
+        &text,
+        &[
+            "pattern.lost of the user a at 2026-01-01T09:00:00Z",
+            "asked rows 1-2",
+            "looked row 3",
+            "start_id = 1",
+            "end = 2026-01-01T09:20:00Z",
+            "how = completed",
+            "asked = 2",
+            "first_id = 1 rows 1-2 smallest id, over the rows of asked; null if no row counts",
+            "last_id = 4 row 2 id of the last row, over the rows of asked; null if no row counts",
+            "skipped = 0",
+        ],
+    );
+    let none = explain("2026-01-01T10:00:00Z").unwrap_err();
+    assert_has(
+        &none,
+        &["no match of `a` around", "there are 2026-01-01T09:00:00Z"],
     );
 }
 

@@ -16,6 +16,7 @@ use tidegate_operators::parcel::{Arrived, Content, Ids, Place, owner_of};
 use tidegate_schemas::fact::{FactBlock, Head, Seen};
 use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::names::{KeyHash, code_of};
+use tidegate_schemas::time::Span;
 
 use super::*;
 use crate::expressions::Planner;
@@ -176,6 +177,7 @@ fn plan(schema: &SchemaRef, dedupe: Option<OnConflict>, seen: Option<Seen>) -> F
         dedupe,
         seen,
         named: 0,
+        lasting: Span::ZERO,
         filters: FILTERS.iter().enumerate().map(filter).collect(),
         words: words.into_iter().map(word).collect(),
         stride: STRIDE,
@@ -404,6 +406,7 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
         dedupe: None,
         seen: None,
         named: 0,
+        lasting: Span::ZERO,
         filters: Vec::new(),
         words: vec![Word {
             expression: Planner::new().plan(sql, &schema).unwrap(),
@@ -456,6 +459,7 @@ fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
             dedupe: None,
             seen: None,
             named: 0,
+            lasting: Span::ZERO,
             filters: Vec::new(),
             words: vec![Word {
                 expression: Planner::new().plan(sql, &schema).unwrap(),

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tidegate_operators::parcel::Content;
+use tidegate_schemas::time::Span;
 
 use super::super::*;
 use crate::expressions::Planner;
@@ -27,6 +28,7 @@ fn plan(schema: &Arc<Schema>) -> FactsPlan {
         dedupe: None,
         seen: None,
         named: 0,
+        lasting: Span::ZERO,
         filters: (filters.iter().zip(0..))
             .map(|(sql, bit)| Filter {
                 expression: expression(sql),

@@ -383,6 +383,15 @@ fn columns_are_of_the_rows_of_their_step() {
 }
 
 #[test]
+fn a_match_is_explained_by_the_step_that_took_each_row() {
+    let logic = Pattern::new(pattern([step(b'a'), step(b'b'), step(b'c')]));
+    let facts = facts("0:a 1:x 2:a 3:b 4:b 5:c 6:c");
+    let taken = logic.taken(facts.iter().map(Owned::fact));
+    assert_eq!(taken, [Some(0), None, Some(0), Some(1), Some(1), Some(2)]);
+    assert_eq!(logic.taken([]), []);
+}
+
+#[test]
 fn timers_come_for_what_waits_and_for_the_last_to_fail() {
     let mut stepper = run(&pattern([step(b'a'), step(b'b')]), &facts("0:a 4:a"));
     let mut timers = Vec::new();

@@ -15,6 +15,7 @@ pub(in crate::job) fn setting(section: &str) -> Option<Setting> {
     match section {
         "features" => Some(Setting::Features),
         "sessions" => Some(Setting::Sessions),
+        "pattern" => Some(Setting::Patterns),
         _ => None,
     }
 }
@@ -112,7 +113,7 @@ impl<'a> Check<'a> {
         self.job.entity(named).map(|(_, entity)| entity)
     }
 
-    /// The sources of features or sessions: each has rows, and the entity's key.
+    /// The sources of features, sessions or a pattern: each has rows, and the entity's key.
     pub(super) fn rows_of(&mut self, from: &'a [Text], entity: Option<&'a Entity>) {
         self.twice(from, "source");
         for name in from {
@@ -139,7 +140,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn take_aggregates(&mut self, taken: &mut Taken, add: &[Aggregate]) {
+    pub(super) fn take_aggregates(&mut self, taken: &mut Taken, add: &[Aggregate]) {
         for aggregate in add {
             let name = &aggregate.name;
             for column in aggregate.columns() {
@@ -149,7 +150,7 @@ impl<'a> Check<'a> {
     }
 
     /// Gives a column to what is called `owner`; tells when something has it already.
-    fn take(&mut self, taken: &mut Taken, column: &str, owner: &Text) {
+    pub(super) fn take(&mut self, taken: &mut Taken, column: &str, owner: &Text) {
         if let Some(other) = taken.0.get(column) {
             let shown = if owner.is_from_environment() {
                 owner.written()
@@ -168,10 +169,10 @@ impl<'a> Check<'a> {
 
 /// The columns of an output so far, and whose they are.
 #[derive(Default)]
-struct Taken(BTreeMap<String, String>);
+pub(super) struct Taken(BTreeMap<String, String>);
 
 impl Taken {
-    fn reserve(&mut self, column: &str, what: &str) {
+    pub(super) fn reserve(&mut self, column: &str, what: &str) {
         self.0.insert(column.to_owned(), what.to_owned());
     }
 }

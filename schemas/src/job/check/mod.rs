@@ -4,6 +4,7 @@ mod features;
 mod inputs;
 mod journeys;
 mod outputs;
+mod patterns;
 mod references;
 mod triggers;
 
@@ -75,6 +76,7 @@ pub(super) fn check(
     check.shared_names();
     check.features();
     check.sessions();
+    check.patterns();
     check.triggers();
     check.drift();
     check.journeys();
@@ -266,6 +268,7 @@ fn section_of(kind: OutputKind) -> &'static str {
     match kind {
         OutputKind::Features | OutputKind::Current => "features",
         OutputKind::Sessions => "sessions",
+        OutputKind::Pattern => "pattern",
         OutputKind::Trigger => "trigger",
         OutputKind::Drift | OutputKind::Alerts => "drift",
         OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => "journey",

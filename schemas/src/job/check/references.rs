@@ -21,11 +21,13 @@ enum Target {
 }
 
 /// The keys that refer to other sections.
-const REFERENCES: [(&str, &str, Target); 10] = [
+const REFERENCES: [(&str, &str, Target); 12] = [
     ("features", "from", Target::Events),
     ("features", "entity", Target::Entity),
     ("sessions", "from", Target::Events),
     ("sessions", "entity", Target::Entity),
+    ("pattern", "from", Target::Events),
+    ("pattern", "entity", Target::Entity),
     ("drift", "from", Target::Events),
     ("journey", "from", Target::Events),
     ("journey", "entity", Target::Entity),
@@ -102,7 +104,11 @@ impl Look<'_> {
                     return None;
                 }
                 let message = format!("there are no features, sessions or table `{shown}`");
-                (message, suggest::help(name, "there are", names))
+                let help = match self.declared.has("pattern", name) {
+                    true => Some("it is a pattern, and triggers look at none".to_owned()),
+                    false => suggest::help(name, "there are", names),
+                };
+                (message, help)
             }
             Target::Output => {
                 let output: Output = name.parse().ok()?;

@@ -60,10 +60,12 @@ fn references_to_what_is_not_there() {
             ("from = \"events\"\nbounds", "from = «\"events\"\nbounds"),
             ("from = \"events\"\nat", "from = «\"events\"\nat"),
             ("from = \"events\"\ngap", "from = «\"events\"\ngap"),
+            ("from = \"events\"\nwithin", "from = «\"events\"\nwithin"),
             ("from = \"events\"\nkind", "from = «\"events\"\nkind"),
             ("[{ customer_id =", "[{ «customer_id ="),
         ],
         &[
+            "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
             "source `events` has no column `customer`, the key of the entity",
@@ -257,6 +259,7 @@ fn features_need_to_know_their_entity() {
                 "[features.training]\nentity = \"customer\"",
             ),
             ("[sessions.visit]", "[sessions.visit]\nentity = \"agent\""),
+            ("[pattern.stuck]", "[pattern.«stuck]"),
             ("[journey.path]", "[journey.«path]"),
             (
                 "on = [\"contact\", \"visit\", \"limits\"]",
@@ -265,6 +268,7 @@ fn features_need_to_know_their_entity() {
         ],
         &[
             "`features.contact` needs the key `entity`",
+            "`pattern.stuck` needs the key `entity`",
             "`journey.path` needs the key `entity`",
             "`visit` is kept for `agent`, but `training` for `customer`",
         ],

@@ -49,10 +49,10 @@ fn unknown_sections() {
     expect(
         &[(
             END,
-            "[«pattern.stuck]\nfrom = \"events\"\n[«retrain.model]\n[«featuers.a]\n\n[[test]]",
+            "[«model.stuck]\nfrom = \"events\"\n[«retrain.model]\n[«featuers.a]\n\n[[test]]",
         )],
         &[
-            "unknown section `pattern`",
+            "unknown section `model`",
             "unknown section `retrain`",
             "unknown section `featuers`",
         ],
@@ -62,8 +62,8 @@ fn unknown_sections() {
         "did you mean `features`?"
     );
     assert_eq!(
-        help_of(END, "[pattern.a]\n[[test]]"),
-        "the sections are: drift, entity, features, job, journey, sessions, sink, source, table, test, trigger"
+        help_of(END, "[model.a]\n[[test]]"),
+        "the sections are: drift, entity, features, job, journey, pattern, sessions, sink, source, table, test, trigger"
     );
 }
 

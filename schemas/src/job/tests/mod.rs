@@ -7,6 +7,7 @@ mod mistakes;
 mod mutations;
 mod ops;
 mod outside;
+mod patterns;
 
 use super::*;
 
@@ -100,6 +101,10 @@ fn columns_are_named_by_aggregate_and_window() {
         "customer_id start end rows path contacts escalated closed cut"
     );
     assert_eq!(
+        columns("pattern.stuck"),
+        "customer_id start_id start end how errors look worst skipped"
+    );
+    assert_eq!(
         columns("trigger.rescue"),
         "customer_id event_id fired_at closed_at state segment arm action contacts_24h same_topic_max_7d limits_contacts_24h"
     );
@@ -120,7 +125,7 @@ fn columns_are_named_by_aggregate_and_window() {
         "k counted journeys prefixes right accuracy"
     );
     assert_eq!(job.output_columns(&"late.events".parse().unwrap()), None);
-    assert_eq!(job.outputs().len(), 14);
+    assert_eq!(job.outputs().len(), 15);
 }
 
 #[test]
@@ -203,10 +208,10 @@ fn the_schema_has_every_section_and_a_description_for_each() {
     let schema = json_schema();
     let sections = schema["properties"].as_object().unwrap();
     for section in [
-        "job", "source", "entity", "features", "sessions", "table", "trigger", "drift", "journey",
-        "sink", "test",
+        "job", "source", "entity", "features", "sessions", "pattern", "table", "trigger", "drift",
+        "journey", "sink", "test",
     ] {
         assert!(sections[section]["description"].is_string(), "{section}");
     }
-    assert_eq!(sections.len(), 11);
+    assert_eq!(sections.len(), 12);
 }
