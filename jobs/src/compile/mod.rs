@@ -145,8 +145,8 @@ pub struct StagePlan {
     pub tables: Vec<(usize, usize)>,
     /// The journeys.
     pub journeys: JourneysPlan,
-    /// Drift, each with its output.
-    pub drift: Vec<(DriftSpec, usize)>,
+    /// Drift.
+    pub drift: Vec<DriftPlan>,
     /// Detectors.
     pub detectors: Vec<DetectionPlan>,
     /// The outputs, first those of the entity's logic, then those of drift, of detectors, and of what is
@@ -154,6 +154,16 @@ pub struct StagePlan {
     pub outputs: Vec<OutputSchema>,
     /// How many of the outputs are the logic's.
     pub logic_outputs: usize,
+}
+
+/// A drift and its outputs.
+pub struct DriftPlan {
+    /// What it does.
+    pub spec: DriftSpec,
+    /// The output of its rows, if somebody reads it.
+    pub rows: Option<usize>,
+    /// That of its alerts.
+    pub alerts: Option<usize>,
 }
 
 /// A detector over the rows of a stage.

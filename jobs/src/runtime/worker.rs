@@ -211,9 +211,13 @@ fn build(
             _ => None,
         })
     };
-    for (spec, output) in &stage.plan.drift {
-        let rows = drift(facts(), watermarks.clone(), Ledger::new(spec.clone()));
-        counts.push((*output, rows));
+    for plan in &stage.plan.drift {
+        let ledger = Ledger::new(plan.spec.clone());
+        let names = Arc::clone(&shared.names);
+        let drift = drift(facts(), watermarks.clone(), ledger, names);
+        let outputs = [(plan.rows, drift.rows), (plan.alerts, drift.alerts)];
+        let wanted = outputs.into_iter();
+        counts.extend(wanted.filter_map(|(output, rows)| Some((output?, rows))));
     }
     for (plan, unheard) in stage.plan.detectors.iter().zip(&stage.unheard) {
         let book = Book::new(plan.spec.clone(), Arc::clone(unheard));

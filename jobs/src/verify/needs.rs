@@ -303,8 +303,8 @@ pub(super) fn faults(job: &Job, plan: &Plan, ledger: &mut Ledger) -> Result<(), 
         }
     }
     for (name, drift) in &job.drift {
-        if makes(&["drift"], name) {
-            for of in drift.of.iter() {
+        if makes(&["drift", "alerts"], name) {
+            for of in drift.of.iter().chain(&drift.by) {
                 let (sql, _) = of.split_alias();
                 ledger.may_fault(&texts(std::slice::from_ref(&drift.from)), sql, None)?;
             }

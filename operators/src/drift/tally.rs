@@ -1,47 +1,74 @@
-//! The hot path: facts in, counts per (monitor, window, category) out.
+//! The hot path: facts in, counts per page and step out.
 //!
-//! The facts of a batch fall into few windows and have few categories. So time is cut into *cells*
-//! (a window's part inside the reference, or its part outside), the cell of the previous fact is
-//! tried first, and each pair of cell and monitor has a small open-addressed table of counts.
+//! The facts of a batch fall into few steps. So time is cut into *cells* (a step's part inside the
+//! reference, or its part outside), and the cell of the previous fact is tried first. What a fact
+//! costs then is one addition for each monitor, and in a page whose edges are fixed a second one:
+//!
+//! - Categories, and numbers whose bins are not known, are counted in a small open-addressed table by
+//!   segment and word; what all facts come to is added up when counts leave.
+//! - Numbers whose bins are known are counted in a plain array by segment and bin.
 
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
-use tidegate_schemas::fact::{FactBlock, NULL};
+use tidegate_schemas::fact::{FactBlock, Head, NULL};
 use tidegate_schemas::time::EventTime;
 
-use super::spec::{DriftSpec, Monitor, Nulls, Reference, Windows};
+use super::cuts::Cuts;
+use super::ledger::{Delta, Fixed, Form, PageKey};
+use super::segments::Segments;
+use super::spec::{DriftSpec, Monitor, Reference, Steps, Values};
+use super::table::Table;
 
-/// So many rows more, or fewer, of a category.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delta {
-    /// Which monitor, by its place in the spec.
-    pub monitor: u32,
-    /// Whether the rows belong to a [`Reference::Stretch`] too.
-    pub in_reference: bool,
-    /// The window's number.
-    pub window: i64,
-    /// The category: the word of the monitored column.
-    pub category: i64,
-    /// How many rows; less than none when rows were taken back.
-    pub count: i64,
-}
+/// The number of the segment that all facts are in.
+const ALL: u32 = 0;
 
 /// Counts facts until they are drained.
 ///
 /// # State
-/// One table per (window that was touched since the last drain, monitor), empty after it. The
-/// tables are kept for reuse, cut back to what the last drain needed.
+/// The segments there have been, and the edges of their bins. One table per (step that was touched
+/// since the last drain, monitor), empty after it. The tables are kept for reuse, cut back to what the
+/// last drain needed.
 #[derive(Debug)]
 pub struct Tally {
-    monitors: Vec<Monitor>,
-    windows: Windows,
+    monitors: Vec<Watched>,
+    steps: Steps,
     reference: Reference,
+    segments: Segments,
     cells: Vec<Cell>,
-    by_window: HashMap<(i64, bool), usize>,
-    /// `monitors.len()` tables per cell, and those that wait for reuse behind them.
-    tables: Vec<Table>,
+    by_step: HashMap<(i64, bool), usize>,
+    /// `monitors.len()` for each cell, and those that wait for reuse behind them.
+    counters: Vec<Counter>,
     /// The cell of the previous fact.
     latest: usize,
+    overall: Table,
+}
+
+/// A monitor, and the edges of its pages as far as they are known.
+#[derive(Debug)]
+struct Watched {
+    monitor: Monitor,
+    /// Those that are declared: they hold in every segment.
+    declared: Option<Cuts>,
+    /// By number of the segment.
+    slots: Vec<Option<Slot>>,
+    /// How long the array of counts by bin is.
+    bins: usize,
+}
+
+/// Where the counts of a page's bins are, from `first` on.
+#[derive(Clone, Debug)]
+struct Slot {
+    cuts: Cuts,
+    first: usize,
+}
+
+/// The counts of one monitor in one cell.
+#[derive(Debug, Default)]
+struct Counter {
+    words: Table,
+    /// By bin of each slot.
+    bins: Vec<i64>,
+    /// By number of the segment.
+    missing: Vec<i64>,
 }
 
 /// A stretch of time whose facts are counted together.
@@ -49,7 +76,7 @@ pub struct Tally {
 struct Cell {
     from: EventTime,
     until: EventTime,
-    window: i64,
+    step: i64,
     in_reference: bool,
 }
 
@@ -64,22 +91,44 @@ impl Tally {
     /// Nothing counted yet.
     #[must_use]
     pub fn new(spec: &DriftSpec) -> Tally {
+        let watched = |monitor: &Monitor| Watched {
+            declared: match &monitor.values {
+                Values::Numbers(number, bins) => bins.known(*number),
+                Values::Categories(_) => None,
+            },
+            monitor: monitor.clone(),
+            slots: Vec::new(),
+            bins: 0,
+        };
         Tally {
-            monitors: spec.monitors.clone(),
-            windows: spec.windows,
+            monitors: spec.monitors.iter().map(watched).collect(),
+            steps: spec.steps,
             reference: spec.reference,
+            segments: Segments::new(spec.by),
             cells: Vec::new(),
-            by_window: HashMap::new(),
-            tables: Vec::new(),
+            by_step: HashMap::new(),
+            counters: Vec::new(),
             latest: 0,
+            overall: Table::default(),
         }
+    }
+
+    /// Learns the edges of a page: from now on its numbers are counted by bin. To be called when all
+    /// counts are drained.
+    pub fn learn(&mut self, fixed: Fixed) {
+        let segment = self.segments.number(fixed.page.segment);
+        self.monitors[fixed.page.monitor as usize].place(segment, fixed.cuts);
     }
 
     /// Counts the facts of a block, each with its difference.
     ///
     /// # Panics
-    /// When a monitor's column lies beyond the words of a fact.
+    /// When the column of a monitor or of the segment lies beyond the words of a fact.
     pub fn add(&mut self, block: &FactBlock) {
+        self.segments.of(block);
+        for watched in &mut self.monitors {
+            watched.know(self.segments.len());
+        }
         let mut row = 0;
         while let Some(head) = block.heads.get(row) {
             let cell = match self.cells.get(self.latest) {
@@ -90,20 +139,22 @@ impl Tally {
             let rest = block.heads[row..].iter();
             let run = row..row + rest.take_while(|head| cell.holds(head.at)).count();
             let first = self.latest * self.monitors.len();
-            let tables = &mut self.tables[first..first + self.monitors.len()];
-            for (monitor, table) in self.monitors.iter().zip(tables) {
-                for row in run.clone() {
+            let counters = &mut self.counters[first..first + self.monitors.len()];
+            for (watched, counter) in self.monitors.iter().zip(counters) {
+                counter.fit(watched, self.segments.len());
+                let rows = run.clone().filter_map(|row| {
                     let head = &block.heads[row];
-                    let passes = monitor.filter.is_none_or(|bit| head.bits >> bit & 1 == 1);
-                    if head.diff == 0 || !passes {
-                        continue;
-                    }
-                    match block.words(row)[monitor.column] {
-                        NULL if monitor.nulls == Nulls::Category => {
-                            table.nulls += i64::from(head.diff);
-                        }
-                        NULL => {}
-                        word => table.add(word, i64::from(head.diff)),
+                    let word = block.words(row)[watched.monitor.column];
+                    passes(&watched.monitor, head).then_some((row, word, head.diff))
+                });
+                match watched.slots.is_empty() && self.segments.rows().is_empty() {
+                    true => rows.for_each(|(_, word, diff)| counter.word(ALL, word, diff)),
+                    false => {
+                        let numbers = self.segments.rows();
+                        rows.for_each(|(row, word, diff)| {
+                            let segment = numbers.get(row).copied().unwrap_or(ALL);
+                            counter.add(watched, segment, word, diff);
+                        });
                     }
                 }
             }
@@ -115,20 +166,19 @@ impl Tally {
     pub fn drain(&mut self, mut give: impl FnMut(Delta)) {
         let many = self.monitors.len();
         for (number, cell) in self.cells.drain(..).enumerate() {
-            let tables = &mut self.tables[number * many..(number + 1) * many];
-            for (monitor, table) in tables.iter_mut().enumerate() {
-                table.drain(|category, count| {
-                    give(Delta {
-                        monitor: monitor as u32,
-                        in_reference: cell.in_reference,
-                        window: cell.window,
-                        category,
-                        count,
-                    });
-                });
+            let counters = &mut self.counters[number * many..(number + 1) * many];
+            let monitors = self.monitors.iter().zip(counters);
+            for (monitor, (watched, counter)) in (0..).zip(monitors) {
+                let mut out = Out {
+                    monitor,
+                    cell,
+                    segments: &self.segments,
+                    give: &mut give,
+                };
+                counter.drain(watched, &mut self.overall, &mut out);
             }
         }
-        self.by_window.clear();
+        self.by_step.clear();
     }
 
     /// Goes to the cell that holds `at`, which is made if there is none.
@@ -137,14 +187,14 @@ impl Tally {
         let cell = self.cell(at);
         let next = self.cells.len();
         let found = *self
-            .by_window
-            .entry((cell.window, cell.in_reference))
+            .by_step
+            .entry((cell.step, cell.in_reference))
             .or_insert(next);
         if found == next {
             self.cells.push(cell);
             let needed = self.cells.len() * self.monitors.len();
-            if self.tables.len() < needed {
-                self.tables.resize_with(needed, Table::default);
+            if self.counters.len() < needed {
+                self.counters.resize_with(needed, Counter::default);
             }
         }
         self.latest = found;
@@ -152,91 +202,177 @@ impl Tally {
     }
 
     fn cell(&self, at: EventTime) -> Cell {
-        let window = self.windows.index(at);
-        let whole = (self.windows.start(window), self.windows.end(window));
+        let step = self.steps.index(at);
+        let whole = (self.steps.start(step), self.steps.end(step));
         let (in_reference, from, until) = self.reference.part(at, whole);
         Cell {
             from,
             until,
-            window,
+            step,
             in_reference,
         }
     }
 }
 
-/// Counts by category: open addressing, linear probing, at most a quarter full and far less with few
-/// categories, so that a category is mostly where it is looked for first.
-#[derive(Clone, Debug)]
-struct Table {
-    /// (category, count); [`NULL`] marks a free place. The length is a power of two.
-    places: Vec<(i64, i64)>,
-    used: usize,
-    nulls: i64,
+#[inline]
+fn passes(monitor: &Monitor, head: &Head) -> bool {
+    head.diff != 0 && monitor.filter.is_none_or(|bit| head.bits >> bit & 1 == 1)
 }
 
-const FREE: (i64, i64) = (NULL, 0);
-const FEWEST_PLACES: usize = 512;
-
-impl Default for Table {
-    fn default() -> Table {
-        Table {
-            places: vec![FREE; FEWEST_PLACES],
-            used: 0,
-            nulls: 0,
-        }
-    }
-}
-
-impl Table {
-    #[inline]
-    fn add(&mut self, category: i64, count: i64) {
-        let place = self.place(category);
-        let here = &mut self.places[place];
-        here.1 += count;
-        if here.0 == NULL {
-            here.0 = category;
-            self.used += 1;
-            if self.used * 4 > self.places.len() {
-                self.resize(self.places.len() * 2);
+impl Watched {
+    /// Has a place for every segment; where edges are declared, they are known.
+    fn know(&mut self, segments: usize) {
+        if let Some(cuts) = &self.declared {
+            let cuts = cuts.clone();
+            for segment in self.slots.len()..segments {
+                self.place(segment as u32, cuts.clone());
             }
+        } else if !self.slots.is_empty() && self.slots.len() < segments {
+            self.slots.resize(segments, None);
         }
     }
 
-    /// Where a category is, or the free place where it would be. There always is a free one.
+    fn place(&mut self, segment: u32, cuts: Cuts) {
+        let segment = segment as usize;
+        if self.slots.len() <= segment {
+            self.slots.resize(segment + 1, None);
+        }
+        if self.slots[segment].is_none() {
+            let first = self.bins;
+            self.bins += cuts.bins();
+            self.slots[segment] = Some(Slot { cuts, first });
+        }
+    }
+
     #[inline]
-    fn place(&self, category: i64) -> usize {
-        let mask = self.places.len() - 1;
-        // Fibonacci hashing: whole numbers in a row spread, codes (hashes already) stay spread.
-        let hash = (category as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let mut place = hash as usize & mask;
-        while self.places[place].0 != category && self.places[place].0 != NULL {
-            place = (place + 1) & mask;
-        }
-        place
+    fn slot(&self, segment: u32) -> Option<&Slot> {
+        self.slots.get(segment as usize)?.as_ref()
     }
+}
 
-    fn resize(&mut self, places: usize) {
-        let old = std::mem::replace(&mut self.places, vec![FREE; places]);
-        for entry in old.into_iter().filter(|entry| entry.0 != NULL) {
-            let place = self.place(entry.0);
-            self.places[place] = entry;
+impl Counter {
+    fn fit(&mut self, watched: &Watched, segments: usize) {
+        if self.bins.len() < watched.bins {
+            self.bins.resize(watched.bins, 0);
+        }
+        if self.missing.len() < segments {
+            self.missing.resize(segments, 0);
         }
     }
 
-    fn drain(&mut self, mut give: impl FnMut(i64, i64)) {
-        if self.nulls != 0 {
-            give(NULL, std::mem::take(&mut self.nulls));
+    /// Counts by category or value.
+    #[inline]
+    fn word(&mut self, segment: u32, word: i64, diff: i32) {
+        match word {
+            NULL => self.missing[segment as usize] += i64::from(diff),
+            word => self.words.add(segment, word, diff),
         }
-        for (category, count) in self.places.iter().filter(|(_, count)| *count != 0) {
-            give(*category, *count);
+    }
+
+    /// Counts by bin where bins are known, in the segment and among all; else by word, once: what all
+    /// facts come to is added up when counts leave.
+    #[inline]
+    fn add(&mut self, watched: &Watched, segment: u32, word: i64, diff: i32) {
+        if word == NULL {
+            self.missing[segment as usize] += i64::from(diff);
+            return;
         }
-        let needed = (self.used * 4).next_power_of_two().max(FEWEST_PLACES);
-        if needed * 2 < self.places.len() {
-            self.places = vec![FREE; needed];
+        let all = watched.slot(ALL);
+        if let Some(slot) = all {
+            self.bins[slot.first + slot.cuts.bin(word)] += i64::from(diff);
+        }
+        if segment == ALL {
+            if all.is_none() {
+                self.words.add(ALL, word, diff);
+            }
+            return;
+        }
+        match (watched.slot(segment), all) {
+            (Some(slot), all) => {
+                self.bins[slot.first + slot.cuts.bin(word)] += i64::from(diff);
+                if all.is_none() {
+                    self.words.add(ALL, word, diff);
+                }
+            }
+            (None, _) => self.words.add(segment, word, diff),
+        }
+    }
+
+    fn drain(
+        &mut self,
+        watched: &Watched,
+        overall: &mut Table,
+        out: &mut Out<'_, impl FnMut(Delta)>,
+    ) {
+        let all_missing: i64 = self.missing.iter().sum();
+        let all_by_bin = watched.slot(ALL).is_some();
+        let has_segments = self.missing.len() > 1;
+        if !has_segments {
+            let mut counts = Vec::new();
+            self.words
+                .drain(|_, word, count| counts.push((word, count)));
+            out.give(ALL, Form::Values, counts, 0);
         } else {
-            self.places.fill(FREE);
+            let mut by_segment: Vec<(u32, (i64, i64))> = Vec::new();
+            self.words.drain(|segment, word, count| {
+                by_segment.push((segment, (word, count)));
+            });
+            by_segment.sort_unstable();
+            for group in by_segment.chunk_by(|a, b| a.0 == b.0) {
+                let counts = group.iter().map(|(_, count)| *count);
+                if group[0].0 != ALL {
+                    out.give(group[0].0, Form::Values, counts.clone().collect(), 0);
+                }
+                if !all_by_bin {
+                    counts.for_each(|(word, count)| overall.add(ALL, word, count as i32));
+                }
+            }
+            let mut counts = Vec::new();
+            overall.drain(|_, word, count| counts.push((word, count)));
+            out.give(ALL, Form::Values, counts, 0);
         }
-        self.used = 0;
+        for (segment, slot) in (0..).zip(&watched.slots) {
+            let Some(slot) = slot else { continue };
+            let Some(bins) = self.bins.get_mut(slot.first..slot.first + slot.cuts.bins()) else {
+                continue;
+            };
+            let counts = (0..).zip(bins.iter().copied());
+            let counts: Vec<(i64, i64)> = counts.filter(|(_, count)| *count != 0).collect();
+            bins.fill(0);
+            out.give(segment, Form::Bins, counts, 0);
+        }
+        out.give(ALL, Form::Values, Vec::new(), all_missing);
+        for (segment, missing) in (0..).zip(&mut self.missing).skip(1) {
+            out.give(segment, Form::Values, Vec::new(), std::mem::take(missing));
+        }
+        self.missing.fill(0);
+    }
+}
+
+/// Where counts leave.
+struct Out<'a, G> {
+    monitor: u32,
+    cell: Cell,
+    segments: &'a Segments,
+    give: &'a mut G,
+}
+
+impl<G: FnMut(Delta)> Out<'_, G> {
+    fn give(&mut self, segment: u32, form: Form, counts: Vec<(i64, i64)>, missing: i64) {
+        if counts.is_empty() && missing == 0 {
+            return;
+        }
+        (self.give)(Delta {
+            page: PageKey {
+                monitor: self.monitor,
+                segment: self.segments.word(segment),
+            },
+            in_reference: self.cell.in_reference,
+            step: self.cell.step,
+            form,
+            counts,
+            missing,
+        });
     }
 }
 
@@ -247,29 +383,30 @@ mod tests {
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
     use tidegate_schemas::fact::Head;
+    use tidegate_schemas::rows::Kind;
     use tidegate_schemas::time::Span;
 
     use super::*;
-    use crate::drift::spec::Firing;
+    use crate::drift::measures::Measure;
+    use crate::drift::spec::{Firing, Layout};
     use crate::statistics::Smoothing;
     use crate::statistics::divergence::Direction;
 
     fn spec() -> DriftSpec {
-        let monitor = |column, filter, nulls| Monitor {
+        let monitor = |column, filter| Monitor {
             name: column as i64,
             column,
             filter,
-            nulls,
+            values: Values::Categories(Kind::Int),
         };
         DriftSpec {
-            monitors: vec![
-                monitor(0, None, Nulls::Skip),
-                monitor(1, Some(3), Nulls::Category),
-            ],
-            windows: Windows {
+            monitors: vec![monitor(0, None), monitor(1, Some(3))],
+            by: None,
+            steps: Steps {
                 origin: EventTime(5),
                 every: Span(10),
             },
+            lengths: vec![1],
             // Begins and ends in mid-window, and once both in the same one.
             reference: Reference::Stretch {
                 from: EventTime(17),
@@ -277,7 +414,10 @@ mod tests {
             },
             smoothing: Smoothing::Floor(0.0),
             direction: Direction::CurrentFromReference,
+            measures: vec![Measure::Psi, Measure::Kl],
             min_rows: 1,
+            layout: Layout::Plain,
+            alert: None,
             firing: Firing::Final,
         }
     }
@@ -296,8 +436,12 @@ mod tests {
     fn drained(tally: &mut Tally) -> BTreeMap<(u32, bool, i64, i64), i64> {
         let mut all = BTreeMap::new();
         tally.drain(|d| {
-            let known = all.insert((d.monitor, d.in_reference, d.window, d.category), d.count);
-            assert_eq!(known, None, "one delta per count");
+            assert_eq!((d.page.segment, d.form), (NULL, Form::Values));
+            let missing = (d.missing != 0).then_some((NULL, d.missing));
+            for (word, count) in d.counts.into_iter().chain(missing) {
+                let known = all.insert((d.page.monitor, d.in_reference, d.step, word), count);
+                assert_eq!(known, None, "one delta per count");
+            }
         });
         all
     }
@@ -334,6 +478,7 @@ mod tests {
         push(&mut block, 0, 0b1000, -1, [5, 4]);
         tally.add(&block);
         let expected = [
+            ((0, false, -1, NULL), 1),
             ((0, false, -1, 3), 2),
             ((1, false, -1, NULL), 1),
             ((1, false, -1, 4), 1),
@@ -362,10 +507,7 @@ mod tests {
                     });
                     push(&mut block, at, bits, diff, words);
                     let (window, inside) = ((at - 5).div_euclid(10), (17..42).contains(&at));
-                    if words[0] != NULL {
-                        *expected.entry((0, inside, window, words[0])).or_default() +=
-                            i64::from(diff);
-                    }
+                    *expected.entry((0, inside, window, words[0])).or_default() += i64::from(diff);
                     if bits & 8 != 0 {
                         *expected.entry((1, inside, window, words[1])).or_default() +=
                             i64::from(diff);

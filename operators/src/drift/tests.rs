@@ -7,18 +7,24 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tidegate_schemas::fact::{FactBlock, Head, NULL};
-use tidegate_schemas::rows::Rows;
-use tidegate_schemas::time::{EventTime, Span};
+use tidegate_schemas::fact::{FactBlock, Head, NULL, float_word};
+use tidegate_schemas::names::Names;
+use tidegate_schemas::rows::{Kind, Rows};
+use tidegate_schemas::time::{EventTime, Span, TimeUnit};
+use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::capture::{Capture, Event};
-use timely::dataflow::operators::vec::Input;
+use timely::dataflow::operators::vec::{Input, Map};
 
-use self::oracle::Oracle;
+use self::oracle::{LIMITS, Oracle};
+use super::alerts::Alert;
+use super::cuts::{Bins, Number};
 use super::drift;
-use super::ledger::Ledger;
-use super::spec::{DriftSpec, Firing, Monitor, Nulls, Reference, Windows};
+use super::ledger::{Ledger, PageKey};
+use super::measures::Measure;
+use super::spec::{DriftSpec, Firing, Layout, Monitor, Reference, Steps, Values};
 use super::tally::Tally;
 use crate::codec::{Reader, Writer};
+use crate::program::{Comparison, Expr, Program};
 use crate::statistics::Smoothing;
 use crate::statistics::divergence::Direction;
 
@@ -30,7 +36,8 @@ const LATENESS: i64 = 40;
 struct Given {
     at: i64,
     bits: u64,
-    words: [i64; 2],
+    /// Two categories, a float, a segment.
+    words: [i64; 4],
     diff: i32,
 }
 
@@ -41,27 +48,69 @@ struct Tick {
     watermark: EventTime,
 }
 
-/// A row as words, `[start, index, monitor, psi, kl, rows, reference rows, categories]`.
-type Row = [i64; 8];
+/// A row as words; the list at its end may be longer or shorter.
+type Row = Vec<i64>;
+
+/// What changed in a tick: of rows, and of alerts.
+type Change = [BTreeMap<Row, i64>; 2];
+
+const ALL: [Measure; 11] = [
+    Measure::Psi,
+    Measure::Kl,
+    Measure::Js,
+    Measure::Hellinger,
+    Measure::TotalVariation,
+    Measure::Largest,
+    Measure::ChiSquare,
+    Measure::Kolmogorov,
+    Measure::Wasserstein,
+    Measure::Missing,
+    Measure::New,
+];
+
+fn one<T: Clone>(rng: &mut SmallRng, of: &[T]) -> T {
+    of[rng.random_range(0..of.len())].clone()
+}
 
 fn spec(rng: &mut SmallRng, firing: Firing) -> DriftSpec {
     let from = rng.random_range(-30..100);
     let every = rng.random_range(1..60);
-    let monitor = |name, column, filter, nulls| Monitor {
+    let rules = [
+        Bins::Deciles,
+        Bins::Even(5),
+        Bins::Sturges,
+        Bins::Doane,
+        Bins::Edges(vec![-4.0, 0.5, 2.0]),
+    ];
+    let monitor = |name, column, filter, values| Monitor {
         name,
         column,
         filter,
-        nulls,
+        values,
     };
-    DriftSpec {
+    let categories = || Values::Categories(Kind::Int);
+    let layout = one(rng, &[Layout::Plain, Layout::Wide, Layout::Wide]);
+    let wide = layout == Layout::Wide;
+    let mut spec = DriftSpec {
         monitors: vec![
-            monitor(70, 0, None, Nulls::Skip),
-            monitor(71, 1, None, Nulls::Category),
-            monitor(72, 1, Some(1), Nulls::Skip),
+            monitor(70, 0, None, categories()),
+            monitor(
+                71,
+                1,
+                Some(1),
+                Values::Numbers(Number::Whole, one(rng, &rules)),
+            ),
+            monitor(72, 1, Some(1), categories()),
+            monitor(73, 2, None, Values::Numbers(Number::Real, one(rng, &rules))),
         ],
-        windows: Windows {
+        by: (wide && rng.random_bool(0.6)).then_some(3),
+        steps: Steps {
             origin: EventTime(rng.random_range(-50..50)),
             every: Span(every),
+        },
+        lengths: match wide {
+            true => one(rng, &[vec![1], vec![3], vec![1, 4], vec![5, 2]]),
+            false => vec![1],
         },
         reference: match rng.random_bool(0.5) {
             true => Reference::First(Span(every * rng.random_range(1..4))),
@@ -70,16 +119,42 @@ fn spec(rng: &mut SmallRng, firing: Firing) -> DriftSpec {
                 until: EventTime(from + rng.random_range(1..200)),
             },
         },
-        smoothing: match rng.random_bool(0.5) {
-            true => Smoothing::AddToCounts(0.5),
-            false => Smoothing::Floor(1e-4),
-        },
+        smoothing: one(rng, &[Smoothing::AddToCounts(0.5), Smoothing::Floor(1e-4)]),
         direction: match rng.random_bool(0.5) {
             true => Direction::CurrentFromReference,
             false => Direction::ReferenceFromCurrent,
         },
+        measures: match wide && rng.random_bool(0.7) {
+            true => ALL[..rng.random_range(1..=ALL.len())].to_vec(),
+            false => vec![Measure::Psi, Measure::Kl],
+        },
         min_rows: rng.random_range(0..4),
+        layout,
+        alert: None,
         firing,
+    };
+    if wide && rng.random_bool(0.5) {
+        spec.alert = Some(alert(rng, &spec));
+    }
+    spec
+}
+
+fn alert(rng: &mut SmallRng, spec: &DriftSpec) -> Alert {
+    let columns = spec.registers(TimeUnit::Second, Kind::Int);
+    let psi = columns.iter().position(|column| column.name == "psi");
+    let psi = psi.expect("it is measured");
+    let kinds: Vec<Kind> = columns.into_iter().map(|column| column.kind).collect();
+    let compared = |how, limit| {
+        let (psi, limit) = (Box::new(Expr::Register(psi)), Box::new(Expr::Float(limit)));
+        Program::compile(&Expr::Compare(how, psi, limit), &kinds).expect("a condition")
+    };
+    Alert {
+        when: compared(Comparison::Greater, LIMITS.0),
+        windows: rng.random_range(1..4),
+        clear_when: rng
+            .random_bool(0.5)
+            .then(|| compared(Comparison::Less, LIMITS.1)),
+        cooldown: Span(rng.random_range(0..3) * spec.steps.every.0 * 2),
     }
 }
 
@@ -88,11 +163,17 @@ fn facts(rng: &mut SmallRng) -> Vec<Given> {
         0 => NULL,
         n => (n - 3) << 40,
     };
+    let distinct = one(rng, &[8, 1_000]);
+    let number = |rng: &mut SmallRng| match rng.random_range(0..9) {
+        0 => NULL,
+        1 => float_word(f64::INFINITY),
+        _ => float_word(f64::from(rng.random_range(-distinct..distinct)) / 7.0),
+    };
     (0..rng.random_range(0..400))
         .map(|_| Given {
             at: rng.random_range(0..400),
             bits: rng.random_range(0..4),
-            words: [word(rng, 5), word(rng, 30)],
+            words: [word(rng, 5), word(rng, 30), number(rng), word(rng, 4)],
             diff: 1,
         })
         .collect()
@@ -138,7 +219,7 @@ fn arrive(rng: &mut SmallRng, facts: &[Given], keep: Option<i64>) -> Vec<Tick> {
 }
 
 fn block<'a>(given: impl Iterator<Item = &'a Given>) -> FactBlock {
-    let mut block = FactBlock::new(2);
+    let mut block = FactBlock::new(4);
     for (id, fact) in given.enumerate() {
         let head = Head {
             key: 0,
@@ -163,12 +244,12 @@ fn share(given: &[Given], worker: usize, workers: usize, seed: u64) -> Vec<Given
 
 /// Runs the dataflow; each fact of a tick is given to a worker by chance, and each worker but the
 /// last knows of a later watermark than the one after it. Answers the changes by tick.
-fn run(spec: &DriftSpec, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BTreeMap<Row, i64>> {
+fn run(spec: &DriftSpec, ticks: &[Tick], workers: usize, seed: u64) -> Vec<Change> {
     run_from(Ledger::new(spec.clone()), ticks, workers, seed)
 }
 
 /// The same, from a ledger.
-fn run_from(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BTreeMap<Row, i64>> {
+fn run_from(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<Change> {
     let (send, receive) = mpsc::channel();
     let send = Arc::new(Mutex::new(send));
     let script = Arc::new(ticks.to_vec());
@@ -177,7 +258,11 @@ fn run_from(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BT
         let (mut facts, mut watermarks) = worker.dataflow(|scope| {
             let (facts_in, facts) = scope.new_input();
             let (watermarks_in, watermarks) = scope.new_input();
-            drift::<Rc<FactBlock>>(facts, watermarks, ledger.clone()).capture_into(send);
+            let names = Arc::default();
+            let drift = drift::<Rc<FactBlock>>(facts, watermarks, ledger.clone(), names);
+            let alerts = drift.alerts.map(|rows| (1, rows));
+            let all = drift.rows.map(|rows| (0, rows)).concat(alerts);
+            all.capture_into(send);
             (facts_in, watermarks_in)
         });
         let ahead = (workers - 1 - worker.index()) as i64;
@@ -205,11 +290,13 @@ fn run_from(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BT
     for worker in guards.expect("workers start").join() {
         worker.expect("no worker panics");
     }
-    let mut changes = vec![BTreeMap::new(); ticks.len()];
+    let mut changes = vec![Change::default(); ticks.len()];
     for event in receive {
         if let Event::Messages(stamp, all) = event {
             let tick = *stamp.least().expect("rows leave at a tick") as usize;
-            all.iter().for_each(|rows| add(&mut changes[tick], rows));
+            for (which, rows) in all {
+                add(&mut changes[tick][which], &rows);
+            }
         }
     }
     changes
@@ -217,34 +304,37 @@ fn run_from(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<BT
 
 fn add(to: &mut BTreeMap<Row, i64>, rows: &Rows) {
     for row in 0..rows.len() {
-        let words = std::array::from_fn(|column| rows.columns[column].row(row)[0]);
-        assert_eq!(rows.heads[row].at.0, words[0], "a row speaks of its window");
-        *to.entry(words).or_default() += i64::from(rows.heads[row].diff);
+        let columns = rows.columns.iter();
+        let words = columns.flat_map(|column| column.row(row)).copied();
+        *to.entry(words.collect()).or_default() += i64::from(rows.heads[row].diff);
     }
 }
 
-/// Checks the rows that stand after every tick.
-fn check(spec: &DriftSpec, ticks: &[Tick], changes: &[BTreeMap<Row, i64>], case: &str) {
-    let (mut given, mut standing) = (Vec::new(), BTreeMap::<Row, i64>::new());
+/// Checks the rows and the alerts that stand after every tick.
+fn check(spec: &DriftSpec, ticks: &[Tick], changes: &[Change], case: &str) {
+    let (mut given, mut standing) = (Vec::new(), Change::default());
     let mut oracle = Oracle::new(spec);
     for (number, (tick, changes)) in ticks.iter().zip(changes).enumerate() {
         given.extend(&tick.given);
-        for (row, diff) in changes {
-            assert!(*diff != 0, "{case}, tick {number}: {row:?} came and went");
-            *standing.entry(*row).or_default() += diff;
+        for (standing, changes) in standing.iter_mut().zip(changes) {
+            for (row, diff) in changes {
+                assert!(*diff != 0, "{case}, tick {number}: {row:?} came and went");
+                *standing.entry(row.clone()).or_default() += diff;
+            }
+            standing.retain(|_, count| *count != 0);
         }
-        standing.retain(|_, count| *count != 0);
-        oracle.freeze(&given, tick.watermark);
+        oracle.freeze(&given, tick.watermark.0);
         // Counting anew after each of many ticks would take most of the test's time.
-        if ticks.len() > 60 && number % 8 != 0 && number + 1 < ticks.len() {
+        if ticks.len() > 30 && number % 16 != 0 && number + 1 < ticks.len() {
             continue;
         }
-        let expected: BTreeMap<Row, i64> = oracle
-            .rows(&given, tick.watermark)
-            .into_iter()
-            .map(|row| (row, 1))
-            .collect();
-        assert_eq!(standing, expected, "{case}, tick {number}, {spec:?}");
+        let (rows, alerts) = oracle.rows(&given, tick.watermark.0);
+        for (standing, expected) in standing.iter().zip([rows, alerts]) {
+            let expected: BTreeMap<Row, i64> = expected.into_iter().map(|row| (row, 1)).collect();
+            let missing = expected.iter().find(|it| standing.get(it.0) != Some(it.1));
+            let wrong = standing.iter().find(|it| expected.get(it.0) != Some(it.1));
+            assert_eq!(wrong, missing, "{case}, tick {number}, {spec:?}");
+        }
     }
 }
 
@@ -264,7 +354,8 @@ fn final_rows_are_those_of_counting_everything_at_the_end() {
         for workers in 1..=4 {
             let ticks = arrive(&mut rng, &facts, None);
             let changes = run(&spec, &ticks, workers, seed);
-            assert!(changes.iter().flat_map(BTreeMap::values).all(|d| *d == 1));
+            let mut all = changes.iter().flatten().flat_map(BTreeMap::values);
+            assert!(all.all(|diff| *diff == 1));
             let case = format!("seed {seed}, {workers} workers");
             check(&spec, &ticks, &changes, &case);
         }
@@ -286,22 +377,28 @@ fn changing_rows_follow_every_correction_at_every_tick() {
     }
 }
 
-/// Steps a ledger through the ticks; `between` may replace it after each. Answers the changes, too.
+/// Steps a ledger through the ticks; `between` may replace it after each. The edges come back to who
+/// counts some time later. Answers the changes, too.
 fn step(
     spec: &DriftSpec,
     ticks: &[Tick],
     between: impl Fn(Ledger) -> Ledger,
-) -> (Ledger, Vec<BTreeMap<Row, i64>>) {
+) -> (Ledger, Vec<Change>) {
     let (mut tally, mut ledger) = (Tally::new(spec), Ledger::new(spec.clone()));
-    let mut changes = Vec::new();
-    for tick in ticks {
+    let (mut changes, mut back) = (Vec::new(), Vec::new());
+    let names = Names::default();
+    for (number, tick) in ticks.iter().enumerate() {
         tally.add(&block(tick.given.iter()));
-        tally.drain(|delta| ledger.apply(delta));
-        let mut rows = Rows::new(8);
-        ledger.close(tick.watermark, &mut rows);
-        let mut change = BTreeMap::new();
-        add(&mut change, &rows);
+        tally.drain(|delta| ledger.apply(&delta));
+        let told = ledger.close(tick.watermark, &names);
+        let mut change = Change::default();
+        add(&mut change[0], &told.rows);
+        add(&mut change[1], &told.alerts);
         changes.push(change);
+        back.extend(told.fixed);
+        if number % 3 == 0 {
+            back.drain(..).for_each(|fixed| tally.learn(fixed));
+        }
         ledger = between(ledger);
     }
     check(spec, ticks, &changes, "stepped by hand");
@@ -324,7 +421,7 @@ fn through_parts(ledger: &Ledger, workers: usize) -> Ledger {
     let mut whole = Ledger::new(ledger.spec().clone());
     for worker in 0..workers {
         let mut part = ledger.clone();
-        part.retain(|monitor| monitor % workers == worker);
+        part.retain(|page: PageKey| page.route() % workers as u64 == worker as u64);
         whole.join(back(&part));
     }
     whole
@@ -380,11 +477,13 @@ fn damaged_bytes_are_no_ledger() {
         let cut = &to.bytes[..length];
         assert!(Ledger::decode(spec.clone(), &mut Reader::new(cut)).is_err());
     }
-    let fewer = DriftSpec {
-        monitors: vec![],
-        ..spec
-    };
-    assert!(Ledger::decode(fewer, &mut Reader::new(&to.bytes)).is_err());
+    if ledger.steps_kept() > 0 {
+        let fewer = DriftSpec {
+            monitors: vec![],
+            ..spec
+        };
+        assert!(Ledger::decode(fewer, &mut Reader::new(&to.bytes)).is_err());
+    }
 }
 
 #[test]
@@ -399,6 +498,6 @@ fn once_time_is_over_only_the_reference_is_kept() {
             watermark: EventTime::MAX,
         });
         let (ledger, _) = step(&spec, &ticks, |ledger| ledger);
-        assert_eq!(ledger.windows_kept(), 0);
+        assert_eq!(ledger.steps_kept(), 0);
     }
 }

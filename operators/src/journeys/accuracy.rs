@@ -161,14 +161,14 @@ impl Predictor {
         let mut scores = vec![Score::default(); self.order];
         for step in self.waiting.drain(..passed) {
             let mut last = None;
-            self.contexts.predict(&step.before, 1, |length, predicted| {
-                scores[length - 1].count(predicted, step.to);
+            let Step { before, to, .. } = &step;
+            self.contexts.learn(before, 1, *to, |length, predicted| {
+                scores[length - 1].count(predicted, *to);
                 last = predicted;
             });
-            for score in &mut scores[step.before.len()..] {
-                score.count(last, step.to);
+            for score in &mut scores[before.len()..] {
+                score.count(last, *to);
             }
-            self.contexts.count(&step.before, 1, step.to);
         }
         (passed > 0).then_some(scores)
     }

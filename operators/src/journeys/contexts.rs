@@ -115,16 +115,27 @@ impl Contexts {
         }
     }
 
-    /// The kind followed contexts with the newest kinds of `before`, from `shortest` kinds to all.
-    pub(super) fn count(&mut self, before: &[i64], shortest: usize, kind: i64) {
+    /// As [`Contexts::predict`], and then counts the kind that has followed, in one look at each context.
+    pub(super) fn learn(
+        &mut self,
+        before: &[i64],
+        shortest: usize,
+        kind: i64,
+        mut each: impl FnMut(usize, Option<Prediction>),
+    ) {
+        let mut prediction = None;
         for length in shortest..=before.len() {
             let context = &before[..length];
             match self.followers.get_mut(context) {
-                Some(followers) => followers.add(kind, &self.names),
+                Some(followers) => {
+                    prediction = Some(followers.prediction());
+                    followers.add(kind, &self.names);
+                }
                 None => {
                     self.followers.insert(context.into(), Followers::of(kind));
                 }
             }
+            each(length, prediction);
         }
     }
 

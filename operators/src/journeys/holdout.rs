@@ -105,7 +105,7 @@ impl HoldOut {
         let (counted, tested) = paths.split_at(self.split.of(paths.len()));
         let mut contexts = Contexts::new(Arc::clone(&self.names));
         for (before, kind) in counted.iter().flat_map(|path| path.prefixes(self.order)) {
-            contexts.count(&before, 0, kind);
+            contexts.learn(&before, 0, kind, |_, _| {});
         }
         let mut prefixes = 0;
         let mut right = vec![0; self.order + 1];

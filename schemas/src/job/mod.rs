@@ -40,7 +40,7 @@ use crate::time::Span;
 
 pub use aggregate::{Aggregate, Empty, Nulls, Op, OpName, Order, Spread, Window};
 pub use detector::Detector;
-pub use drift::{Drift, Reference, Until};
+pub use drift::{BinRule, Bins, Drift, DriftAlert, GivenBins, Measure, Reference, Until};
 pub use features::{AtGap, Bounds, Entity, Features, Sessions};
 pub use journey::{Fraction, Journey, JourneyHoldout};
 pub use load::load;

@@ -36,18 +36,6 @@ pub(super) const MATCH: [&str; 4] = ["start_id", "start", "end", "how"];
 /// The last column of a pattern's output.
 pub(super) const SKIPPED: &str = "skipped";
 
-/// The columns of a drift's output.
-const MEASURED: [&str; 8] = [
-    "start",
-    "window",
-    "column",
-    "psi",
-    "kl",
-    "rows",
-    "reference_rows",
-    "categories",
-];
-
 /// The columns of the transitions of a journey.
 const TRANSITIONS: [&str; 5] = ["from", "to", "count", "share", "mean_seconds"];
 
@@ -133,6 +121,10 @@ impl Job {
             .chain(of(OutputKind::Trigger, &self.triggers))
             .chain(of(OutputKind::Drift, &self.drift))
             .chain(of(OutputKind::Detector, &self.detectors))
+            .chain(of(OutputKind::Alerts, &self.drift).filter(|it| {
+                let drift = self.drift.get(&it.name);
+                drift.is_some_and(|drift| drift.alert.is_some())
+            }))
             .chain(of(OutputKind::Transitions, &self.journeys))
             .chain(of(OutputKind::Accuracy, &self.journeys))
             .chain(of(OutputKind::Holdout, &held_out))
@@ -180,7 +172,15 @@ impl Job {
                 columns.extend(trigger.explain.iter().map(Sql::column_name));
                 Some(columns)
             }
-            OutputKind::Drift => self.drift.get(&output.name).map(|_| owned(&MEASURED)),
+            OutputKind::Drift => {
+                let drift = self.drift.get(&output.name)?;
+                Some(owned(&drift.columns()))
+            }
+            OutputKind::Alerts => {
+                let drift = self.drift.get(&output.name)?;
+                drift.alert.as_ref()?;
+                Some(owned(&drift.alert_columns()))
+            }
             OutputKind::Detector => self.detectors.get(&output.name).map(Detector::columns),
             OutputKind::Transitions => self.journeys.get(&output.name).map(|_| owned(&TRANSITIONS)),
             OutputKind::Accuracy => self.journeys.get(&output.name).map(|_| owned(&ACCURACY)),

@@ -13,7 +13,7 @@ use super::text::{Sql, Text};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sink {
-    /// The output: features.NAME, current.NAME, sessions.NAME, pattern.NAME, trigger.NAME, drift.NAME, transitions.NAME, accuracy.NAME, holdout.NAME, late.SOURCE or rejects.SOURCE.
+    /// The output: features.NAME, current.NAME, sessions.NAME, pattern.NAME, trigger.NAME, drift.NAME, alerts.NAME, transitions.NAME, accuracy.NAME, holdout.NAME, late.SOURCE or rejects.SOURCE.
     pub from: OutputName,
     /// How the rows are written.
     pub format: SinkFormat,
@@ -118,6 +118,8 @@ pub enum OutputKind {
     Drift,
     /// Where detectors fire.
     Detector,
+    /// Alerts of drift.
+    Alerts,
     /// How often kinds follow each other in a journey.
     Transitions,
     /// How well the next step of a journey is predicted.
@@ -132,7 +134,7 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// Every kind by the word that sinks use.
-    pub const ALL: [(&'static str, OutputKind); 12] = [
+    pub const ALL: [(&'static str, OutputKind); 13] = [
         ("features", OutputKind::Features),
         ("current", OutputKind::Current),
         ("sessions", OutputKind::Sessions),
@@ -140,6 +142,7 @@ impl OutputKind {
         ("trigger", OutputKind::Trigger),
         ("drift", OutputKind::Drift),
         ("detector", OutputKind::Detector),
+        ("alerts", OutputKind::Alerts),
         ("transitions", OutputKind::Transitions),
         ("accuracy", OutputKind::Accuracy),
         ("holdout", OutputKind::Holdout),
@@ -158,6 +161,7 @@ impl OutputKind {
             OutputKind::Trigger => "trigger",
             OutputKind::Drift => "drift",
             OutputKind::Detector => "detector",
+            OutputKind::Alerts => "alerts",
             OutputKind::Transitions => "transitions",
             OutputKind::Accuracy => "accuracy",
             OutputKind::Holdout => "holdout",

@@ -275,5 +275,5 @@ fn every_job_of_the_catalogue_is_well_and_passes_its_tests() {
             found += 1;
         }
     }
-    assert_eq!(found, 6);
+    assert_eq!(found, 7);
 }

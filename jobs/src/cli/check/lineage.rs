@@ -37,7 +37,7 @@ impl<'a> Lineage<'a> {
             OutputKind::Sessions => self.sessions(name),
             OutputKind::Pattern => self.pattern(name),
             OutputKind::Trigger => self.trigger(name),
-            OutputKind::Drift => self.drift(name),
+            OutputKind::Drift | OutputKind::Alerts => self.drift(name),
             OutputKind::Detector => self.detector(name),
             OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => {
                 self.journey(name, output)
@@ -226,13 +226,18 @@ impl<'a> Lineage<'a> {
             .iter()
             .map(|sql| sql.split_alias().0)
             .chain(drift.filter.iter().map(|sql| sql.as_str()))
+            .chain(drift.by.iter().map(|sql| sql.split_alias().0))
             .flat_map(|sql| self.columns_of(&from, sql))
             .collect();
         let mut columns = BTreeMap::new();
-        for column in ["psi", "kl", "rows", "reference_rows", "categories"] {
+        for column in drift.computed() {
             columns.insert(column.to_owned(), counted.clone());
         }
-        for column in ["start", "window"] {
+        if let Some(by) = &drift.by {
+            let origins = self.columns_of(&from, by.split_alias().0);
+            columns.insert("segment".to_owned(), origins.into_iter().collect());
+        }
+        for column in ["start", "end", "window", "opened_at", "closed_at"] {
             columns.insert(column.to_owned(), self.times(&from));
         }
         columns

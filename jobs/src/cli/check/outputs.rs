@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use tidegate_schemas::job::{
-    Aggregate, Job, Mode, Output, OutputKind, Pattern, Sink, SinkFormat, Until, Window,
+    Aggregate, Drift, Job, Mode, Output, OutputKind, Pattern, Sink, SinkFormat, Window,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -92,42 +92,9 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
             .triggers
             .get(name)
             .map(|trigger| semantics::of_trigger(job, trigger)),
-        OutputKind::Drift => job.drift.get(name).map(|drift| {
-            let begin = match drift.reference.from {
-                Some(Until::At(from)) => format!("window 0 begins at {from}"),
-                _ => format!(
-                    "windows begin at whole multiples of {} since 1970",
-                    drift.every
-                ),
-            };
-            let of: Vec<&str> = drift.of.iter().map(|sql| sql.written()).collect();
-            vec![
-                format!(
-                    "one row for each {} and each of {}",
-                    drift.every,
-                    of.join(", ")
-                ),
-                format!("{begin}; those without rows have no line"),
-                format!(
-                    "{} is added to the count of every category",
-                    drift.smoothing
-                ),
-            ]
-        }),
-        OutputKind::Detector => job.detectors.get(name).map(|detector| {
-            let streams = match &detector.by {
-                Some(by) => format!("one stream for each value of {}", by.written()),
-                None => "one stream".to_owned(),
-            };
-            let forget = match detector.forget {
-                Some(forget) => format!("a stream silent for {forget} begins anew"),
-                None => "streams are never forgotten".to_owned(),
-            };
-            vec![
-                format!("one row for each drift, and for each beginning of a warning, of {}", detector.method.written()),
-                format!("{streams}, in the order of event time, when the watermark has passed it; {forget}"),
-            ]
-        }),
+        OutputKind::Drift => job.drift.get(name).map(semantics::of_drift),
+        OutputKind::Alerts => job.drift.get(name).and_then(semantics::of_alerts),
+        OutputKind::Detector => job.detectors.get(name).map(semantics::of_detector),
         OutputKind::Transitions => job.journeys.get(name).map(semantics::of_transitions),
         OutputKind::Accuracy => job.journeys.get(name).map(semantics::of_accuracy),
         OutputKind::Holdout => job.journeys.get(name).map(semantics::of_holdout),
@@ -223,15 +190,10 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
                 tell(&sql.column_name(), "reason");
             }
         }
-        OutputKind::Drift => {
-            tell("start", "beginning of the window");
-            tell("window", "number of the window");
-            tell("column", "name of what is counted");
-            tell("psi", "population stability index");
-            tell("kl", "divergence from the reference, in nats");
-            tell("rows", "rows in the window");
-            tell("reference_rows", "rows in the reference");
-            tell("categories", "different values");
+        OutputKind::Drift | OutputKind::Alerts => {
+            if let Some(drift) = job.drift.get(&output.name) {
+                meanings_of_drift(drift, tell);
+            }
         }
         OutputKind::Detector => {
             tell("at", "event time of the value");
@@ -270,6 +232,37 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
         OutputKind::Late | OutputKind::Rejects => {}
     }
     meanings
+}
+
+fn meanings_of_drift(drift: &Drift, mut tell: impl FnMut(&str, &str)) {
+    tell("start", "beginning of the window");
+    tell("end", "its end");
+    tell("column", "name of what is counted");
+    tell("opened_at", "end of the window that opened the episode");
+    let closed_at = "end of the one that closed it; null while it is open";
+    tell("closed_at", closed_at);
+    tell("state", "opened or closed");
+    tell("rows", "rows with a value in the window");
+    tell("reference_rows", "rows with a value in the reference");
+    tell("categories", "different values, or bins");
+    let limit = "what psi stays below in 95 of 100 windows without drift";
+    tell("no_drift_95", limit);
+    tell("moved", "what adds most to psi; + where its share rose");
+    match &drift.by {
+        Some(by) => tell(
+            "segment",
+            &format!("value of {}; null: all rows", by.written()),
+        ),
+        None => tell("segment", "always null: all rows"),
+    }
+    let window = match drift.is_wide() {
+        true => "length of the window",
+        false => "number of the window",
+    };
+    tell("window", window);
+    for (name, meaning) in drift.measured().iter().flat_map(|it| it.columns()) {
+        tell(name, meaning);
+    }
 }
 
 /// What the columns of a pattern's output say.

@@ -1,8 +1,8 @@
 //! The choices by which systems differ, as this job has made them.
 
 use tidegate_schemas::job::{
-    AtGap, Bounds, ColumnKind, ColumnType, EvaluateAt, Features, Format, Job, Journey, Pattern,
-    PatternStep, Sessions, Text, Trigger,
+    AtGap, BinRule, Bins, Bounds, ColumnKind, ColumnType, Detector, Drift, EvaluateAt, Features,
+    Format, GivenBins, Job, Journey, Measure, Pattern, PatternStep, Sessions, Text, Trigger, Until,
 };
 use tidegate_schemas::time::Span;
 
@@ -216,6 +216,103 @@ fn names(texts: &[Text]) -> String {
     names.join(", ")
 }
 
+/// What the rows of a drift are of.
+pub(super) fn of_drift(drift: &Drift) -> Vec<String> {
+    let of: Vec<&str> = drift.of.iter().map(|sql| sql.written()).collect();
+    let of = of.join(", ");
+    let every = drift.every;
+    let by = match &drift.by {
+        Some(by) => format!(" for all rows and for each {}", by.written()),
+        None => String::new(),
+    };
+    let mut lines = vec![match drift.window.is_empty() {
+        true => format!("one row for each {every} and each of {of}{by}"),
+        false => {
+            let window: Vec<String> = drift.window.iter().map(ToString::to_string).collect();
+            let window = window.join(" and of ");
+            format!(
+                "one row every {every} for the window of {window} that ends there, and each of {of}{by}"
+            )
+        }
+    }];
+    lines.push(match drift.reference.from {
+        Some(Until::At(from)) => {
+            let begin = if drift.is_wide() { "a window" } else { "window 0" };
+            format!("{begin} begins at {from}; those without rows have no line")
+        }
+        _ => format!(
+            "windows begin at whole multiples of {every} since 1970; those without rows have no line"
+        ),
+    });
+    if let Some(rows) = drift.min_rows {
+        lines.push(format!("nor have those with fewer than {rows} rows"));
+    }
+    lines.push(match (drift.fill, drift.smoothing) {
+        (Some(least), _) => format!(
+            "a share that psi and kl take is at least {least}; shares are not scaled back to one"
+        ),
+        (None, smoothing) => format!(
+            "{} is added to the count of every category",
+            smoothing.unwrap_or(0.5)
+        ),
+    });
+    let given = drift.bins.is_some();
+    if drift.is_wide() || given {
+        let mark = if given { "" } else { " (default)" };
+        lines.push(format!(
+            "numbers are in {}{mark}; the first and the last bin are open",
+            bins(drift.bins.as_ref())
+        ));
+    }
+    if drift.measured().contains(&Measure::Kl) && drift.is_wide() {
+        lines
+            .push("kl is that of the window from the reference; logarithms are natural".to_owned());
+    }
+    lines
+}
+
+fn bins(bins: Option<&Bins>) -> String {
+    match bins {
+        None | Some(Bins::Rule(BinRule::Deciles)) => "deciles of the reference".to_owned(),
+        Some(Bins::Rule(BinRule::Sturges)) => {
+            "even bins by Sturges' rule of the reference".to_owned()
+        }
+        Some(Bins::Rule(BinRule::Doane)) => "even bins by Doane's rule of the reference".to_owned(),
+        Some(Bins::Given(GivenBins { even, edges })) => match (even, edges) {
+            (_, Some(edges)) => format!("bins parted at {edges:?}"),
+            (even, None) => format!(
+                "{} even bins from the least to the greatest of the reference",
+                even.unwrap_or_default()
+            ),
+        },
+    }
+}
+
+/// What the alerts of a drift are.
+pub(super) fn of_alerts(drift: &Drift) -> Option<Vec<String>> {
+    let alert = drift.alert.as_ref()?;
+    let windows = alert.windows.unwrap_or(1);
+    let in_a_row = match windows {
+        1 => String::new(),
+        windows => format!(" of {windows} windows in a row"),
+    };
+    Some(vec![
+        "one row for each episode of a column, a segment and a length of windows".to_owned(),
+        format!(
+            "opens when {}{in_a_row}; null counts as false",
+            alert.when.written().trim()
+        ),
+        match &alert.clear_when {
+            Some(clear) => format!("ends when {}", clear.written().trim()),
+            None => "ends when that holds no longer (default)".to_owned(),
+        },
+        match alert.cooldown {
+            Span::ZERO => "no cooldown (default)".to_owned(),
+            cooldown => format!("opens again {cooldown} after it opened at the earliest"),
+        },
+    ])
+}
+
 /// What the transitions of a journey mean.
 pub(super) fn of_transitions(journey: &Journey) -> Vec<String> {
     vec![
@@ -263,4 +360,23 @@ fn of_journeys(journey: &Journey) -> String {
         ),
         None => "a journey ends with the input (default)".to_owned(),
     }
+}
+
+/// What the rows of a detector mean.
+pub(super) fn of_detector(detector: &Detector) -> Vec<String> {
+    let streams = match &detector.by {
+        Some(by) => format!("one stream for each value of {}", by.written()),
+        None => "one stream".to_owned(),
+    };
+    let forget = match detector.forget {
+        Some(forget) => format!("a stream silent for {forget} begins anew"),
+        None => "streams are never forgotten (default)".to_owned(),
+    };
+    let method = detector.method.written();
+    vec![
+        format!("one row for each drift, and for each beginning of a warning, of {method}"),
+        format!(
+            "{streams}, in the order of event time, when the watermark has passed it; {forget}"
+        ),
+    ]
 }

@@ -46,9 +46,17 @@ pub(super) fn section(job: &Job) -> String {
         lines.extend(of_entity(job, entity));
     }
     for (name, drift) in &job.drift {
+        let longest = drift.window.iter().max().copied().unwrap_or(drift.every);
+        let segments = if drift.by.is_some() {
+            ", of each segment"
+        } else {
+            ""
+        };
         lines.push(format!(
-            "drift.{name}: 16 bytes for each value in each {} of the last {} and in the reference",
-            drift.every, job.job.lateness
+            "drift.{name}: 16 bytes for each category or bin in each {} of the last {} and in the reference{segments}; \
+             for each distinct number until the reference is over",
+            drift.every,
+            Span(job.job.lateness.0.saturating_add(longest.0)),
         ));
     }
     for name in job.detectors.keys() {

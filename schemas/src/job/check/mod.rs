@@ -271,7 +271,7 @@ fn section_of(kind: OutputKind) -> &'static str {
         OutputKind::Sessions => "sessions",
         OutputKind::Pattern => "pattern",
         OutputKind::Trigger => "trigger",
-        OutputKind::Drift => "drift",
+        OutputKind::Drift | OutputKind::Alerts => "drift",
         OutputKind::Detector => "detector",
         OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => "journey",
         OutputKind::Late | OutputKind::Rejects => "source",

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use crate::job::drift::{Drift, Until};
+use crate::job::drift::{Bins, Drift, GivenBins, Until};
 use crate::job::sink::{Output, OutputKind};
 use crate::job::text::Sql;
 use crate::job::trigger::{EvaluateAt, Trigger};
 use crate::time::Span;
+
+/// A window is made of no more steps than this.
+const MOST_STEPS: i64 = 10_000;
 
 impl Check<'_> {
     pub(super) fn triggers(&mut self) {
@@ -139,6 +142,71 @@ impl Check<'_> {
                 );
             }
             self.reference(name, drift);
+            self.drift_windows(name, drift);
+            self.drift_measures(name, drift);
+        }
+    }
+
+    fn drift_windows(&mut self, name: &str, drift: &Drift) {
+        let every = drift.every;
+        let mut seen = BTreeSet::new();
+        for span in drift.window.iter() {
+            let path = ["drift", name, "window"];
+            if *span <= Span::ZERO || every > Span::ZERO && span.0 % every.0 != 0 {
+                let message = format!("a window of {span} is not a whole multiple of `every`");
+                let help =
+                    format!("`every` is {every}: windows are as long, or twice as long, and so on");
+                self.tell_key(&path, message, &help);
+            } else if every > Span::ZERO && span.0 / every.0 > MOST_STEPS {
+                let message = format!("a window of {span} is {} times `every`", span.0 / every.0);
+                let help = format!("at most {MOST_STEPS} times: choose a longer `every`");
+                self.tell_key(&path, message, &help);
+            }
+            if !seen.insert(*span) {
+                let message = format!("two windows are {span} long");
+                self.tell_key(&path, message, "write each length once");
+            }
+        }
+    }
+
+    fn drift_measures(&mut self, name: &str, drift: &Drift) {
+        let mut seen = BTreeSet::new();
+        if !drift.measures.iter().all(|measure| seen.insert(*measure)) {
+            let path = ["drift", name, "measures"];
+            self.tell_key(&path, "a measure is asked for twice", "write each once");
+        }
+        if drift.fill.is_some() && drift.smoothing.is_some() {
+            let path = ["drift", name, "fill"];
+            let help = "`fill` is a least share, `smoothing` is added to counts: choose one";
+            self.tell_key(&path, "shares are either filled or smoothed", help);
+        }
+        let path = ["drift", name, "bins"];
+        match &drift.bins {
+            Some(Bins::Given(given)) if given.even.is_some() == given.edges.is_some() => {
+                let help = "write { even = 10 } or { edges = [0, 10, 100] }";
+                self.tell_key(&path, "bins are either even or have given edges", help);
+            }
+            Some(Bins::Given(GivenBins {
+                edges: Some(edges), ..
+            })) => {
+                let rising = edges.windows(2).all(|pair| pair[0] < pair[1]);
+                if edges.is_empty() || !rising || edges.iter().any(|edge| !edge.is_finite()) {
+                    let help =
+                        "for example [0, 10, 100]: the first bin is below 0, the last from 100 on";
+                    self.tell_key(&path, "the edges of bins are ascending numbers", help);
+                }
+            }
+            _ => {}
+        }
+        if let Some(alert) = &drift.alert
+            && alert.cooldown < Span::ZERO
+        {
+            let path = ["drift", name, "alert", "cooldown"];
+            self.tell_key(
+                &path,
+                "a cooldown is not less than nothing",
+                "for example 24h",
+            );
         }
     }
 

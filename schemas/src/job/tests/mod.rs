@@ -63,7 +63,7 @@ fn the_example_is_read() {
         }
     );
     assert_eq!(job.triggers["rescue"].at, EvaluateAt::Changes);
-    assert_eq!(job.drift["topic"].smoothing, 0.5);
+    assert_eq!(job.drift["topic"].smoothing, None);
     assert_eq!(
         job.drift["topic"].reference.until,
         Until::After(Span::days(7))
