@@ -48,6 +48,7 @@
 //! discoveries over the rows of a tick would be one more column between [`measures`] and [`alerts`].
 
 use std::borrow::Borrow;
+use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -58,10 +59,11 @@ use tidegate_schemas::time::{EventTime, Tick};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::vec::{Broadcast, Map};
+use timely::dataflow::operators::vec::{Broadcast, Map, ToStream};
 use timely::dataflow::operators::{ConnectLoop, Feedback};
 
 use self::ledger::{Delta, Fixed, Ledger, Told};
+use self::spec::{Monitor, Values};
 use self::tally::Tally;
 use crate::ticks;
 
@@ -134,7 +136,15 @@ where
 {
     let scope = watermarks.scope();
     let (worker, workers) = (scope.index() as u64, scope.peers() as u64);
-    let (back, fixed) = scope.feedback::<Vec<Fixed>>(1);
+    // A loop costs every tick another round of all workers, so there is one only if something goes through it.
+    let learns = |monitor: &Monitor| matches!(monitor.values, Values::Numbers(..));
+    let (back, fixed) = match ledger.spec().monitors.iter().any(learns) {
+        true => {
+            let (back, fixed) = scope.feedback::<Vec<Fixed>>(1);
+            (Some(back), fixed)
+        }
+        false => (None, iter::empty().to_stream(scope)),
+    };
     let deltas = count(facts, fixed, &ledger);
     ledger.retain(|page| page.route() % workers == worker);
     let owner = |delta: &Delta| delta.page.route();
@@ -145,8 +155,10 @@ where
     });
     let rows = |told: Rc<Told>| (!told.rows.is_empty()).then(|| told.rows.clone());
     let alerts = |told: Rc<Told>| (!told.alerts.is_empty()).then(|| told.alerts.clone());
-    let fixed = told.clone().flat_map(|told| told.fixed.clone());
-    fixed.broadcast().connect_loop(back);
+    if let Some(back) = back {
+        let fixed = told.clone().flat_map(|told| told.fixed.clone());
+        fixed.broadcast().connect_loop(back);
+    }
     Drift {
         rows: told.clone().flat_map(rows),
         alerts: told.flat_map(alerts),
