@@ -3,6 +3,8 @@
 //! Operators know time and keys. They know neither files nor what a customer is.
 
 pub mod aggregate;
+#[cfg(test)]
+mod bed;
 pub mod codec;
 pub mod dedup;
 pub mod detection;

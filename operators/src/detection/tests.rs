@@ -3,42 +3,29 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tidegate_schemas::fact::{FactBlock, Head, NULL, float_word, word_float};
+use tidegate_schemas::fact::{FactBlock, NULL, float_word, word_float};
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::{EventTime, Span};
-use timely::dataflow::operators::capture::{Capture, Event};
-use timely::dataflow::operators::vec::Input;
 
 use super::book::{Book, Unheard};
 use super::{DetectionSpec, Number, detection, items};
+use crate::bed::play::{self, Counts};
+use crate::bed::{crews, facts, seeds};
 use crate::codec::{Reader, Writer};
 use crate::detectors::{Detector, Settings, Signal, takes};
 
-const LATENESS: i64 = 40;
 const DRIFT: i64 = 7;
 const WARNING: i64 = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Given {
-    at: i64,
-    id: u64,
-    diff: i32,
-    bits: u64,
-    words: [i64; 2],
-}
+type Given = facts::Given<2>;
+type Tick = facts::Tick<2>;
 
-#[derive(Clone, Debug)]
-struct Tick {
-    given: Vec<Given>,
-    watermark: EventTime,
-}
-
-/// A row as words, `[at, row, value, signal, stream]`.
-type Row = [i64; 5];
+/// A row as words: at, row, value, signal, and stream if there is more than one.
+type Row = Vec<i64>;
 
 fn spec(rng: &mut SmallRng) -> DetectionSpec {
     let named = |name, parameters: &[(&'static str, &'static str)]| {
@@ -73,7 +60,7 @@ fn spec(rng: &mut SmallRng) -> DetectionSpec {
     }
 }
 
-fn facts(rng: &mut SmallRng, number: Number) -> Vec<Given> {
+fn some_facts(rng: &mut SmallRng, number: Number) -> Vec<Given> {
     let value = |rng: &mut SmallRng, at: i64| match (number, rng.random_range(0..40)) {
         (_, 0) => NULL,
         (Number::Float, 1) => float_word(1e200),
@@ -90,6 +77,7 @@ fn facts(rng: &mut SmallRng, number: Number) -> Vec<Given> {
                 at
             };
             Given {
+                key: 0,
                 at,
                 id,
                 diff: 1,
@@ -100,36 +88,22 @@ fn facts(rng: &mut SmallRng, number: Number) -> Vec<Given> {
         .collect()
 }
 
-/// Lets the facts arrive out of order within lateness, in batches, and takes some back.
+/// Lets the facts arrive, and takes some back.
 fn arrive(rng: &mut SmallRng, facts: &[Given]) -> Vec<Tick> {
-    let mut order: Vec<(i64, Given)> = facts
-        .iter()
-        .map(|fact| (fact.at + rng.random_range(0..=LATENESS), *fact))
-        .collect();
-    order.sort_by_key(|(arrival, _)| *arrival);
-    let largest = [1, 7, 60][rng.random_range(0..3)];
-    let (mut ticks, mut there, mut newest): (Vec<Tick>, Vec<Given>, i64) = (vec![], vec![], -1_000);
-    let mut rest = order.into_iter().map(|(_, fact)| fact).peekable();
-    while rest.peek().is_some() {
-        let mut given: Vec<Given> = rest.by_ref().take(rng.random_range(1..=largest)).collect();
-        newest = given
-            .iter()
-            .fold(newest, |newest, fact| newest.max(fact.at));
-        there.extend(&given);
+    let mut ticks = facts::arrive(rng, facts, |rng, standing, _| {
+        let mut back = Vec::new();
         if rng.random_bool(0.3) {
-            let fact = there.swap_remove(rng.random_range(0..there.len()));
-            given.push(Given { diff: -1, ..fact });
+            let fact = standing.swap_remove(rng.random_range(0..standing.len()));
+            back.push(fact.back());
         }
-        let watermark = EventTime(newest - LATENESS);
-        ticks.push(Tick { given, watermark });
-    }
-    let (given, watermark) = (vec![], EventTime::MAX);
-    ticks.push(Tick { given, watermark });
+        back
+    });
+    ticks.push(Tick::over());
     ticks
 }
 
 /// Each detector given its values in order, those left out that were taken back while they waited.
-fn expected(spec: &DetectionSpec, ticks: &[Tick]) -> BTreeMap<Row, i64> {
+fn expected(spec: &DetectionSpec, ticks: &[Tick]) -> Counts<Row> {
     let mut streams: BTreeMap<i64, BTreeMap<(i64, u64), f64>> = BTreeMap::new();
     let mut watermark = EventTime::MIN;
     for tick in ticks {
@@ -169,10 +143,9 @@ fn expected(spec: &DetectionSpec, ticks: &[Tick]) -> BTreeMap<Row, i64> {
                 Signal::Quiet => None,
             };
             if let Some(said) = said {
-                let name = spec.by.map_or(0, |_| name);
-                *rows
-                    .entry([at, row, float_word(value), said, name])
-                    .or_default() += 1;
+                let mut words = vec![at, row, float_word(value), said];
+                words.extend(spec.by.map(|_| name));
+                *rows.entry(words).or_default() += 1;
             }
             (row, last, before) = (row + 1, at, signal);
         }
@@ -180,94 +153,32 @@ fn expected(spec: &DetectionSpec, ticks: &[Tick]) -> BTreeMap<Row, i64> {
     rows
 }
 
-fn block<'a>(given: impl Iterator<Item = &'a Given>) -> FactBlock {
-    let mut block = FactBlock::new(2);
-    for fact in given {
-        let head = Head {
-            key: 0,
-            diff: fact.diff,
-            at: EventTime(fact.at),
-            id: fact.id,
-            bits: fact.bits,
-        };
-        block.push(head, &fact.words);
-    }
-    block
+fn new_book(spec: &DetectionSpec) -> Book {
+    Book::new(spec.clone(), Arc::default())
 }
 
-fn add(to: &mut BTreeMap<Row, i64>, rows: &Rows) {
-    for row in 0..rows.len() {
-        let word = |column: usize| {
-            rows.columns
-                .get(column)
-                .map_or(0, |words| words.row(row)[0])
-        };
-        *to.entry(std::array::from_fn(word)).or_default() += i64::from(rows.heads[row].diff);
-    }
-}
-
-/// Runs the dataflow from a book; each fact of a tick is given to a worker by its id.
-fn run(book: Book, ticks: &[Tick], workers: usize, seed: u64) -> BTreeMap<Row, i64> {
-    let (send, receive) = mpsc::channel();
-    let send = Arc::new(Mutex::new(send));
-    let script = Arc::new(ticks.to_vec());
-    let guards = timely::execute(timely::Config::process(workers), move |worker| {
-        let send = send.lock().expect("no sender panicked").clone();
-        let (mut facts, mut watermarks) = worker.dataflow(|scope| {
-            let (facts_in, facts) = scope.new_input();
-            let (watermarks_in, watermarks) = scope.new_input();
-            detection::<Rc<FactBlock>>(facts, watermarks, book.clone()).capture_into(send);
-            (facts_in, watermarks_in)
-        });
-        let mut rng = SmallRng::seed_from_u64(seed ^ (worker.index() as u64) << 32);
-        for (number, tick) in script.iter().enumerate() {
-            let mine = |fact: &&Given| (fact.id ^ seed) as usize % workers == worker.index();
-            let mine: Vec<&Given> = tick.given.iter().filter(mine).collect();
-            for part in mine.chunks(rng.random_range(1..20)) {
-                facts.send(Rc::new(block(part.iter().copied())));
-            }
-            watermarks.send(tick.watermark);
-            facts.advance_to(number as u64 + 1);
-            watermarks.advance_to(number as u64 + 1);
-            if rng.random_bool(0.5) {
-                worker.step();
-            }
-        }
+/// Runs the dataflow from a book.
+fn run(book: Book, ticks: &[Tick], workers: usize, seed: u64) -> Counts<Row> {
+    let rows = play::run_ticks(ticks, workers, seed, move |facts, watermarks| {
+        detection::<Rc<FactBlock>>(facts, watermarks, book.clone())
     });
-    for worker in guards.expect("workers start").join() {
-        worker.expect("no worker panics");
-    }
-    let mut found = BTreeMap::new();
-    for event in receive {
-        if let Event::Messages(_, all) = event {
-            all.iter().for_each(|rows| add(&mut found, rows));
-        }
+    let mut found = Counts::new();
+    for rows in rows.iter().flatten() {
+        play::add(&mut found, rows, play::flat);
     }
     found
-}
-
-/// How many random cases to try: a few by default, more when `TIDEGATE_CASES` says so.
-fn cases() -> u64 {
-    std::env::var("TIDEGATE_CASES").map_or(12, |cases| {
-        cases.parse().expect("TIDEGATE_CASES is a number")
-    })
 }
 
 #[test]
 fn rows_are_those_of_each_detector_and_its_values_in_order() {
     let mut some = 0;
-    for seed in 0..cases() {
+    for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let spec = spec(&mut rng);
-        let facts = facts(&mut rng, spec.number);
-        for workers in 1..=4 {
+        let facts = some_facts(&mut rng, spec.number);
+        for workers in crews(seed) {
             let ticks = arrive(&mut rng, &facts);
-            let found = run(
-                Book::new(spec.clone(), Arc::default()),
-                &ticks,
-                workers,
-                seed,
-            );
+            let found = run(new_book(&spec), &ticks, workers, seed);
             assert_eq!(
                 found,
                 expected(&spec, &ticks),
@@ -280,12 +191,12 @@ fn rows_are_those_of_each_detector_and_its_values_in_order() {
 }
 
 /// Steps a book through ticks.
-fn step(book: &mut Book, ticks: &[Tick], found: &mut BTreeMap<Row, i64>) {
+fn step(book: &mut Book, ticks: &[Tick], found: &mut Counts<Row>) {
     for tick in ticks {
         let mut rows = Rows::new(4 + usize::from(book.spec().by.is_some()));
-        let items = items(book.spec(), &block(tick.given.iter()));
+        let items = items(book.spec(), &tick.block(&[]));
         book.close(items, tick.watermark, &mut rows);
-        add(found, &rows);
+        play::add(found, &rows, play::flat);
     }
 }
 
@@ -305,18 +216,15 @@ fn back(book: &Book) -> Book {
 
 #[test]
 fn any_number_of_workers_goes_on_from_what_others_saved() {
-    for seed in 0..cases() {
+    for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let spec = spec(&mut rng);
-        let facts = facts(&mut rng, spec.number);
+        let facts = some_facts(&mut rng, spec.number);
         let ticks = arrive(&mut rng, &facts);
         let middle = rng.random_range(0..=ticks.len());
-        let (mut book, mut found) = (Book::new(spec.clone(), Arc::default()), BTreeMap::new());
+        let (mut book, mut found) = (new_book(&spec), Counts::new());
         step(&mut book, &ticks[..middle], &mut found);
-        let (mut saved, parts) = (
-            Book::new(spec.clone(), Arc::default()),
-            rng.random_range(1..4),
-        );
+        let (mut saved, parts) = (new_book(&spec), rng.random_range(1..4));
         for part in 0..parts {
             let mut mine = book.clone();
             mine.retain(|stream| stream.rem_euclid(parts) == part);
@@ -347,6 +255,7 @@ fn a_silent_stream_leaves_nothing_behind_and_begins_anew() {
         signals: [DRIFT, WARNING],
     };
     let given = |at, id, value| Given {
+        key: 0,
         at,
         id,
         diff: 1,
@@ -358,7 +267,7 @@ fn a_silent_stream_leaves_nothing_behind_and_begins_anew() {
         watermark: EventTime(watermark),
     };
     let unheard = Arc::new(Unheard::default());
-    let (mut book, mut found) = (Book::new(spec, Arc::clone(&unheard)), BTreeMap::new());
+    let (mut book, mut found) = (Book::new(spec, Arc::clone(&unheard)), Counts::new());
     step(
         &mut book,
         &[tick(vec![given(0, 1, 0), given(1, 2, 0)], 5)],
@@ -374,13 +283,7 @@ fn a_silent_stream_leaves_nothing_behind_and_begins_anew() {
         &mut found,
     );
     assert_eq!(found.keys().map(|row| row[1]).collect::<Vec<_>>(), [1]);
-    let late = vec![
-        given(11, 5, 1),
-        Given {
-            diff: -1,
-            ..given(11, 3, 9)
-        },
-    ];
+    let late = vec![given(11, 5, 1), given(11, 3, 9).back()];
     step(&mut book, &[tick(late, 13)], &mut found);
     assert_eq!((unheard.too_late(), found.len()), (2, 1));
 }
@@ -389,9 +292,9 @@ fn a_silent_stream_leaves_nothing_behind_and_begins_anew() {
 fn damaged_bytes_are_no_book() {
     let mut rng = SmallRng::seed_from_u64(3);
     let spec = spec(&mut rng);
-    let facts = facts(&mut rng, spec.number);
+    let facts = some_facts(&mut rng, spec.number);
     let ticks = arrive(&mut rng, &facts);
-    let (mut book, mut found) = (Book::new(spec.clone(), Arc::default()), BTreeMap::new());
+    let (mut book, mut found) = (new_book(&spec), Counts::new());
     step(&mut book, &ticks[..ticks.len() / 2], &mut found);
     let mut to = Writer::default();
     book.encode(&mut to);

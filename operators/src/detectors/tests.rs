@@ -4,6 +4,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::bed::seeds;
 
 mod oracles;
 
@@ -174,7 +175,7 @@ fn fhddm_sees_the_share_of_ones_fall_and_not_rise() {
 
 #[test]
 fn both_directions_are_each_by_itself_up_to_the_first_drift() {
-    for seed in 0..cases() {
+    for seed in seeds(100) {
         let values = random_values(&mut SmallRng::seed_from_u64(seed), 400);
         for name in [
             "page_hinkley threshold=5",
@@ -248,7 +249,7 @@ fn settings_that_make_no_sense_are_not_taken() {
 
 #[test]
 fn a_state_goes_on_where_it_was_saved() {
-    for seed in 0..cases() {
+    for seed in seeds(100) {
         let random = &mut SmallRng::seed_from_u64(seed);
         for settings in random_settings(random) {
             let values = random_values(random, 600);
@@ -273,7 +274,7 @@ fn a_state_goes_on_where_it_was_saved() {
 
 #[test]
 fn damaged_states_are_errors_and_never_panics() {
-    for seed in 0..cases() {
+    for seed in seeds(100) {
         let random = &mut SmallRng::seed_from_u64(seed);
         for settings in random_settings(random) {
             let mut detector = Detector::new(&settings);
@@ -302,14 +303,6 @@ fn encoded(detector: &Detector) -> Vec<u8> {
     let mut to = Writer::default();
     detector.encode(&mut to);
     to.bytes
-}
-
-/// How many seeds are tried.
-fn cases() -> u64 {
-    let cases = std::env::var("TIDEGATE_CASES").ok();
-    cases.map_or(100, |cases| {
-        cases.parse().expect("TIDEGATE_CASES is a number")
-    })
 }
 
 /// Bits, coarse or fine numbers, between changes of their level.

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tidegate_schemas::fact::{FactBlock, Head, NULL, float_word};
+use tidegate_schemas::fact::{FactBlock, NULL, float_word};
 use tidegate_schemas::names::Names;
 use tidegate_schemas::rows::{Kind, Rows};
 use tidegate_schemas::time::{EventTime, Span, TimeUnit};
 use timely::dataflow::operators::Concat;
-use timely::dataflow::operators::capture::{Capture, Event};
-use timely::dataflow::operators::vec::{Input, Map};
+use timely::dataflow::operators::vec::Map;
 
 use self::oracle::{LIMITS, Oracle};
 use super::alerts::Alert;
@@ -23,6 +22,9 @@ use super::ledger::{Ledger, PageKey};
 use super::measures::Measure;
 use super::spec::{DriftSpec, Firing, Layout, Monitor, Reference, Steps, Values};
 use super::tally::Tally;
+use crate::bed::facts::{self, one};
+use crate::bed::play::{self, Counts};
+use crate::bed::{crews, seeds};
 use crate::codec::{Reader, Writer};
 use crate::program::{Comparison, Expr, Program};
 use crate::statistics::Smoothing;
@@ -30,29 +32,15 @@ use crate::statistics::divergence::Direction;
 
 mod oracle;
 
-const LATENESS: i64 = 40;
-
-#[derive(Clone, Copy, Debug)]
-struct Given {
-    at: i64,
-    bits: u64,
-    /// Two categories, a float, a segment.
-    words: [i64; 4],
-    diff: i32,
-}
-
-/// What comes in one tick, and the watermark after it.
-#[derive(Clone, Debug)]
-struct Tick {
-    given: Vec<Given>,
-    watermark: EventTime,
-}
+/// Two categories, a float, a segment.
+type Given = facts::Given<4>;
+type Tick = facts::Tick<4>;
 
 /// A row as words; the list at its end may be longer or shorter.
 type Row = Vec<i64>;
 
 /// What changed in a tick: of rows, and of alerts.
-type Change = [BTreeMap<Row, i64>; 2];
+type Change = [Counts<Row>; 2];
 
 const ALL: [Measure; 11] = [
     Measure::Psi,
@@ -67,10 +55,6 @@ const ALL: [Measure; 11] = [
     Measure::Missing,
     Measure::New,
 ];
-
-fn one<T: Clone>(rng: &mut SmallRng, of: &[T]) -> T {
-    of[rng.random_range(0..of.len())].clone()
-}
 
 fn spec(rng: &mut SmallRng, firing: Firing) -> DriftSpec {
     let from = rng.random_range(-30..100);
@@ -158,7 +142,7 @@ fn alert(rng: &mut SmallRng, spec: &DriftSpec) -> Alert {
     }
 }
 
-fn facts(rng: &mut SmallRng) -> Vec<Given> {
+fn some_facts(rng: &mut SmallRng) -> Vec<Given> {
     let word = |rng: &mut SmallRng, categories| match rng.random_range(0..categories) {
         0 => NULL,
         n => (n - 3) << 40,
@@ -170,7 +154,9 @@ fn facts(rng: &mut SmallRng) -> Vec<Given> {
         _ => float_word(f64::from(rng.random_range(-distinct..distinct)) / 7.0),
     };
     (0..rng.random_range(0..400))
-        .map(|_| Given {
+        .map(|id| Given {
+            key: 0,
+            id,
             at: rng.random_range(0..400),
             bits: rng.random_range(0..4),
             words: [word(rng, 5), word(rng, 30), number(rng), word(rng, 4)],
@@ -179,135 +165,42 @@ fn facts(rng: &mut SmallRng) -> Vec<Given> {
         .collect()
 }
 
-/// Lets the facts arrive out of order within lateness, in batches; with `keep`, takes some back
-/// while that is allowed.
+/// Lets the facts arrive; with `keep`, takes some back while that is allowed.
 fn arrive(rng: &mut SmallRng, facts: &[Given], keep: Option<i64>) -> Vec<Tick> {
-    let mut order: Vec<(i64, Given)> = facts
-        .iter()
-        .map(|fact| (fact.at + rng.random_range(0..=LATENESS), *fact))
-        .collect();
-    order.sort_by_key(|(arrival, _)| *arrival);
-    let largest = [1, 7, 60][rng.random_range(0..3)];
-    let (mut ticks, mut there, mut newest): (Vec<Tick>, Vec<Given>, i64) = (vec![], vec![], -1_000);
-    let mut rest = order.into_iter().map(|(_, fact)| fact).peekable();
-    while rest.peek().is_some() {
-        let mut given: Vec<Given> = rest.by_ref().take(rng.random_range(1..=largest)).collect();
-        newest = given
-            .iter()
-            .fold(newest, |newest, fact| newest.max(fact.at));
-        let before = ticks.last().map_or(EventTime::MIN, |tick| tick.watermark);
-        there.extend(&given);
+    let mut ticks = facts::arrive(rng, facts, |rng, standing, before| {
+        let mut back = Vec::new();
         for _ in 0..keep.map_or(0, |_| rng.random_range(0..3)) {
-            let fact = there.swap_remove(rng.random_range(0..there.len().max(1)));
-            if before == EventTime::MIN || fact.at >= before.0 - keep.unwrap_or(0) {
-                given.push(Given { diff: -1, ..fact });
-            }
-            if there.is_empty() {
+            if standing.is_empty() {
                 break;
             }
+            let fact = standing.swap_remove(rng.random_range(0..standing.len()));
+            if before == EventTime::MIN || fact.at >= before.0 - keep.unwrap_or(0) {
+                back.push(fact.back());
+            }
         }
-        let watermark = EventTime(newest - LATENESS);
-        ticks.push(Tick { given, watermark });
-    }
+        back
+    });
     if rng.random_bool(0.8) {
-        ticks.push(Tick {
-            given: vec![],
-            watermark: EventTime::MAX,
-        });
+        ticks.push(Tick::over());
     }
     ticks
 }
 
-fn block<'a>(given: impl Iterator<Item = &'a Given>) -> FactBlock {
-    let mut block = FactBlock::new(4);
-    for (id, fact) in given.enumerate() {
-        let head = Head {
-            key: 0,
-            diff: fact.diff,
-            at: EventTime(fact.at),
-            id: id as u64,
-            bits: fact.bits,
-        };
-        block.push(head, &fact.words);
-    }
-    block
-}
-
-/// Those facts of a tick that chance gives to a worker; the same chance on every worker.
-fn share(given: &[Given], worker: usize, workers: usize, seed: u64) -> Vec<Given> {
-    let mut rng = SmallRng::seed_from_u64(seed);
-    let mine = given
-        .iter()
-        .filter(|_| rng.random_range(0..workers) == worker);
-    mine.copied().collect()
-}
-
-/// Runs the dataflow; each fact of a tick is given to a worker by chance, and each worker but the
-/// last knows of a later watermark than the one after it. Answers the changes by tick.
-fn run(spec: &DriftSpec, ticks: &[Tick], workers: usize, seed: u64) -> Vec<Change> {
-    run_from(Ledger::new(spec.clone()), ticks, workers, seed)
-}
-
-/// The same, from a ledger.
-fn run_from(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<Change> {
-    let (send, receive) = mpsc::channel();
-    let send = Arc::new(Mutex::new(send));
-    let script = Arc::new(ticks.to_vec());
-    let guards = timely::execute(timely::Config::process(workers), move |worker| {
-        let send = send.lock().expect("no sender panicked").clone();
-        let (mut facts, mut watermarks) = worker.dataflow(|scope| {
-            let (facts_in, facts) = scope.new_input();
-            let (watermarks_in, watermarks) = scope.new_input();
-            let names = Arc::default();
-            let drift = drift::<Rc<FactBlock>>(facts, watermarks, ledger.clone(), names);
-            let alerts = drift.alerts.map(|rows| (1, rows));
-            let all = drift.rows.map(|rows| (0, rows)).concat(alerts);
-            all.capture_into(send);
-            (facts_in, watermarks_in)
-        });
-        let ahead = (workers - 1 - worker.index()) as i64;
-        let mut rng = SmallRng::seed_from_u64(seed ^ (worker.index() as u64) << 32);
-        // Either input may be many ticks ahead of the other.
-        let (mut facts_at, mut watermarks_at) = (0, 0);
-        while facts_at < script.len() || watermarks_at < script.len() {
-            if facts_at < script.len() && (watermarks_at == script.len() || rng.random_bool(0.5)) {
-                let mine = share(&script[facts_at].given, worker.index(), workers, seed);
-                for part in mine.chunks(rng.random_range(1..20)) {
-                    facts.send(Rc::new(block(part.iter())));
-                }
-                facts_at += 1;
-                facts.advance_to(facts_at as u64);
-            } else {
-                watermarks.send(script[watermarks_at].watermark.plus(Span(ahead * 9)));
-                watermarks_at += 1;
-                watermarks.advance_to(watermarks_at as u64);
-            }
-            if rng.random_bool(0.5) {
-                worker.step();
-            }
-        }
+/// Runs the dataflow from a ledger; answers the changes by tick.
+fn run(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<Change> {
+    let found = play::run_ticks(ticks, workers, seed, move |facts, watermarks| {
+        let drift = drift::<Rc<FactBlock>>(facts, watermarks, ledger.clone(), Arc::default());
+        let alerts = drift.alerts.map(|rows| (1, rows));
+        drift.rows.map(|rows| (0, rows)).concat(alerts)
     });
-    for worker in guards.expect("workers start").join() {
-        worker.expect("no worker panics");
-    }
-    let mut changes = vec![Change::default(); ticks.len()];
-    for event in receive {
-        if let Event::Messages(stamp, all) = event {
-            let tick = *stamp.least().expect("rows leave at a tick") as usize;
-            for (which, rows) in all {
-                add(&mut changes[tick][which], &rows);
-            }
+    let of_tick = |all: Vec<(usize, Rows)>| {
+        let mut change = Change::default();
+        for (which, rows) in all {
+            play::add(&mut change[which], &rows, play::flat);
         }
-    }
-    changes
-}
-
-fn add(to: &mut BTreeMap<Row, i64>, rows: &Rows) {
-    for row in 0..rows.len() {
-        let columns = rows.columns.iter();
-        let words = columns.flat_map(|column| column.row(row)).copied();
-        *to.entry(words.collect()).or_default() += i64::from(rows.heads[row].diff);
-    }
+        change
+    };
+    found.into_iter().map(of_tick).collect()
 }
 
 /// Checks the rows and the alerts that stand after every tick.
@@ -317,11 +210,7 @@ fn check(spec: &DriftSpec, ticks: &[Tick], changes: &[Change], case: &str) {
     for (number, (tick, changes)) in ticks.iter().zip(changes).enumerate() {
         given.extend(&tick.given);
         for (standing, changes) in standing.iter_mut().zip(changes) {
-            for (row, diff) in changes {
-                assert!(*diff != 0, "{case}, tick {number}: {row:?} came and went");
-                *standing.entry(row.clone()).or_default() += diff;
-            }
-            standing.retain(|_, count| *count != 0);
+            play::follow(standing, changes, &format!("{case}, tick {number}"));
         }
         oracle.freeze(&given, tick.watermark.0);
         // Counting anew after each of many ticks would take most of the test's time.
@@ -330,7 +219,7 @@ fn check(spec: &DriftSpec, ticks: &[Tick], changes: &[Change], case: &str) {
         }
         let (rows, alerts) = oracle.rows(&given, tick.watermark.0);
         for (standing, expected) in standing.iter().zip([rows, alerts]) {
-            let expected: BTreeMap<Row, i64> = expected.into_iter().map(|row| (row, 1)).collect();
+            let expected: Counts<Row> = expected.into_iter().map(|row| (row, 1)).collect();
             let missing = expected.iter().find(|it| standing.get(it.0) != Some(it.1));
             let wrong = standing.iter().find(|it| expected.get(it.0) != Some(it.1));
             assert_eq!(wrong, missing, "{case}, tick {number}, {spec:?}");
@@ -338,22 +227,15 @@ fn check(spec: &DriftSpec, ticks: &[Tick], changes: &[Change], case: &str) {
     }
 }
 
-/// How many random cases to try: a few by default, more when `TIDEGATE_CASES` says so.
-fn cases() -> u64 {
-    std::env::var("TIDEGATE_CASES").map_or(12, |cases| {
-        cases.parse().expect("TIDEGATE_CASES is a number")
-    })
-}
-
 #[test]
 fn final_rows_are_those_of_counting_everything_at_the_end() {
-    for seed in 0..cases() {
+    for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let spec = spec(&mut rng, Firing::Final);
-        let facts = facts(&mut rng);
-        for workers in 1..=4 {
+        let facts = some_facts(&mut rng);
+        for workers in crews(seed) {
             let ticks = arrive(&mut rng, &facts, None);
-            let changes = run(&spec, &ticks, workers, seed);
+            let changes = run(Ledger::new(spec.clone()), &ticks, workers, seed);
             let mut all = changes.iter().flatten().flat_map(BTreeMap::values);
             assert!(all.all(|diff| *diff == 1));
             let case = format!("seed {seed}, {workers} workers");
@@ -364,15 +246,20 @@ fn final_rows_are_those_of_counting_everything_at_the_end() {
 
 #[test]
 fn changing_rows_follow_every_correction_at_every_tick() {
-    for seed in 0..cases() {
+    for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let keep = [0, 50, i64::MAX / 2][rng.random_range(0..3)];
         let spec = spec(&mut rng, Firing::Changes { keep: Span(keep) });
-        let facts = facts(&mut rng);
-        for workers in 1..=4 {
+        let facts = some_facts(&mut rng);
+        for workers in crews(seed) {
             let ticks = arrive(&mut rng, &facts, Some(keep));
             let case = format!("seed {seed}, {workers} workers");
-            check(&spec, &ticks, &run(&spec, &ticks, workers, seed), &case);
+            check(
+                &spec,
+                &ticks,
+                &run(Ledger::new(spec.clone()), &ticks, workers, seed),
+                &case,
+            );
         }
     }
 }
@@ -388,12 +275,12 @@ fn step(
     let (mut changes, mut back) = (Vec::new(), Vec::new());
     let names = Names::default();
     for (number, tick) in ticks.iter().enumerate() {
-        tally.add(&block(tick.given.iter()));
+        tally.add(&tick.block(&[]));
         tally.drain(|delta| ledger.apply(&delta));
         let told = ledger.close(tick.watermark, &names);
         let mut change = Change::default();
-        add(&mut change[0], &told.rows);
-        add(&mut change[1], &told.alerts);
+        play::add(&mut change[0], &told.rows, play::flat);
+        play::add(&mut change[1], &told.alerts, play::flat);
         changes.push(change);
         back.extend(told.fixed);
         if number % 3 == 0 {
@@ -429,20 +316,20 @@ fn through_parts(ledger: &Ledger, workers: usize) -> Ledger {
 
 #[test]
 fn any_number_of_workers_goes_on_from_what_others_saved() {
-    for seed in 0..cases() {
+    for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
         for (firing, keep) in [
             (Firing::Final, None),
             (Firing::Changes { keep: Span(60) }, Some(60)),
         ] {
             let spec = spec(&mut rng, firing);
-            let facts = facts(&mut rng);
+            let facts = some_facts(&mut rng);
             let ticks = arrive(&mut rng, &facts, keep);
             let middle = rng.random_range(0..=ticks.len());
             let (ledger, mut changes) = step(&spec, &ticks[..middle], |ledger| ledger);
             let saved = through_parts(&ledger, rng.random_range(1..4));
             let workers = rng.random_range(1..4);
-            changes.extend(run_from(saved, &ticks[middle..], workers, seed));
+            changes.extend(run(saved, &ticks[middle..], workers, seed));
             let case = format!("seed {seed}, from tick {middle} with {workers} workers");
             check(&spec, &ticks, &changes, &case);
         }
@@ -451,14 +338,14 @@ fn any_number_of_workers_goes_on_from_what_others_saved() {
 
 #[test]
 fn a_ledger_saved_and_read_back_between_any_ticks_goes_on_as_before() {
-    for seed in 0..cases() {
+    for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
         for (firing, keep) in [
             (Firing::Final, None),
             (Firing::Changes { keep: Span(60) }, Some(60)),
         ] {
             let spec = spec(&mut rng, firing);
-            let facts = facts(&mut rng);
+            let facts = some_facts(&mut rng);
             let ticks = arrive(&mut rng, &facts, keep);
             step(&spec, &ticks, |ledger| back(&ledger));
         }
@@ -469,7 +356,7 @@ fn a_ledger_saved_and_read_back_between_any_ticks_goes_on_as_before() {
 fn damaged_bytes_are_no_ledger() {
     let mut rng = SmallRng::seed_from_u64(1);
     let spec = spec(&mut rng, Firing::Changes { keep: Span(1_000) });
-    let facts = facts(&mut rng);
+    let facts = some_facts(&mut rng);
     let (ledger, _) = step(&spec, &arrive(&mut rng, &facts, None), |ledger| ledger);
     let mut to = Writer::default();
     ledger.encode(&mut to);
@@ -491,12 +378,9 @@ fn once_time_is_over_only_the_reference_is_kept() {
     let mut rng = SmallRng::seed_from_u64(2);
     for firing in [Firing::Final, Firing::Changes { keep: Span(5) }] {
         let spec = spec(&mut rng, firing);
-        let facts = facts(&mut rng);
+        let facts = some_facts(&mut rng);
         let mut ticks = arrive(&mut rng, &facts, None);
-        ticks.push(Tick {
-            given: vec![],
-            watermark: EventTime::MAX,
-        });
+        ticks.push(Tick::over());
         let (ledger, _) = step(&spec, &ticks, |ledger| ledger);
         assert_eq!(ledger.steps_kept(), 0);
     }

@@ -16,9 +16,11 @@ use tidegate_schemas::fact::{Fact, FactBlock, Head};
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::{EventTime, Span};
-use timely::dataflow::operators::{Input, Inspect, Probe};
+use timely::dataflow::operators::capture::Capture;
+use timely::dataflow::operators::{Input, Inspect};
 
 use super::{Arrivals, Driver, Firing, Gauge, Keyed, Settings};
+use crate::bed::{by_build, play, seeds};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::{Content, Known, Parcel, Pending, owner_of};
@@ -252,12 +254,7 @@ fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, 
 
 #[test]
 fn any_order_and_any_batches_give_the_rows_of_a_plain_loop() {
-    let cases = if cfg!(debug_assertions) {
-        1_000
-    } else {
-        10_000
-    };
-    for seed in 0..cases {
+    for seed in seeds(by_build(1_000, 10_000)) {
         let mut random = StdRng::seed_from_u64(seed);
         let events = random_events(&mut random);
         let ticks = ticks(&events, &mut random);
@@ -277,26 +274,15 @@ fn run_workers(
     firing: Firing,
     workers: usize,
 ) -> (Collection, Collection) {
-    let found = Arc::new(Mutex::new((Collection::new(), Collection::new())));
-    let ticks = ticks.to_vec();
-    let shared = Arc::clone(&found);
-    timely::execute(timely::Config::process(workers), move |worker| {
+    let script = ticks.to_vec();
+    let found = play::run(workers, ticks.len(), move |worker, out| {
         let (index, peers) = (worker.index(), worker.peers());
-        let shared = Arc::clone(&shared);
-        let (mut input, probe) = worker.dataflow::<u64, _, _>(|scope| {
+        let mut input = worker.dataflow::<u64, _, _>(|scope| {
             let (input, stream) = scope.new_input::<Vec<Parcel>>();
-            let (probe, _) = stream
-                .keyed(Toy, settings(firing))
-                .0
-                .inspect(move |emission| {
-                    let mut found = shared.lock().unwrap();
-                    add(&mut found.0, &emission.live);
-                    add(&mut found.1, &emission.settled);
-                })
-                .probe();
-            (input, probe)
+            stream.keyed(Toy, settings(firing)).0.capture_into(out);
+            input
         });
-        for (tick, (events, watermark)) in ticks.iter().enumerate() {
+        for (tick, (events, watermark)) in script.iter().enumerate() {
             if tick % peers == index {
                 for to in 0..peers {
                     let owned: Vec<Event> = events
@@ -317,14 +303,13 @@ fn run_workers(
             input.advance_to(tick as u64 + 1);
             worker.step();
         }
-        input.close();
-        while !probe.done() {
-            worker.step();
-        }
-    })
-    .unwrap();
-    let found = found.lock().unwrap();
-    found.clone()
+    });
+    let (mut live, mut settled) = (Collection::new(), Collection::new());
+    for emission in found.iter().flatten() {
+        add(&mut live, &emission.live);
+        add(&mut settled, &emission.settled);
+    }
+    (live, settled)
 }
 
 #[test]

@@ -15,6 +15,7 @@ use tidegate_schemas::time::{EventTime, Span};
 use super::super::{Arrivals, Driver, Firing, Gauge, Settings};
 use super::{Event, LATENESS, block, random_events, ticks};
 use crate::aggregate::window::Bounds;
+use crate::bed::{by_build, seeds};
 use crate::entity::{Entity, State, track_what_is_read};
 use crate::features::Features;
 use crate::features::spec::{FeatureSpec, FeaturesSpec, Measure, Nulls, Op};
@@ -415,12 +416,7 @@ fn play(parts: &Parts, steps: &[Step], firing: Firing) -> (Collection, Collectio
 
 #[test]
 fn whatever_comes_when_an_entity_says_the_same() {
-    let cases = if cfg!(debug_assertions) {
-        1_500
-    } else {
-        10_000
-    };
-    for seed in 0..cases {
+    for seed in seeds(by_build(1_500, 10_000)) {
         let mut random = StdRng::seed_from_u64(seed);
         let parts = Parts::some(&mut random);
         let mut steps = steps(&mut random);

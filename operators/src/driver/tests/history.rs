@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
@@ -13,16 +13,18 @@ use tidegate_schemas::fact::{Fact, FactBlock, Head};
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::time::{EventTime, Span, Tick};
 use timely::dataflow::StreamVec;
+use timely::dataflow::operators::capture::Capture;
 use timely::dataflow::operators::{Input, Inspect, Probe};
 
 use super::super::{Emission, Firing, Gauge, Keyed, Settings};
+use crate::bed::facts::{self, LATENESS, Owned};
+use crate::bed::{play, seeds};
 use crate::dedup::tests::Undecided;
 use crate::dedup::{self, Deduplicate, OnConflict, Tally};
 use crate::logic::Logic;
 use crate::parcel::{Content, Parcel, owner_of};
 use crate::sessions::oracle::{SessionRow, standing};
 
-const LATENESS: i64 = 40;
 const KEYS: [&str; 3] = ["a", "b", "c"];
 
 /// What is run through the driver: a logic, and the plain computation of the same.
@@ -47,35 +49,6 @@ pub(crate) trait Subject: Clone + Send + Sync + 'static {
 
     /// The rows of one key, each with its output, when event time has reached `clock`.
     fn rows(&self, facts: &[Fact<'_>], clock: EventTime) -> Vec<(usize, SessionRow)>;
-}
-
-/// A fact that owns its words.
-#[derive(Clone, Debug)]
-pub(crate) struct Owned {
-    pub(crate) at: i64,
-    pub(crate) id: u64,
-    pub(crate) bits: u64,
-    pub(crate) words: Vec<i64>,
-}
-
-impl Owned {
-    pub(crate) fn new(at: i64, id: u64) -> Owned {
-        Owned {
-            at,
-            id,
-            bits: 0,
-            words: Vec::new(),
-        }
-    }
-
-    pub(crate) fn fact(&self) -> Fact<'_> {
-        Fact {
-            at: EventTime(self.at),
-            id: self.id,
-            bits: self.bits,
-            words: &self.words,
-        }
-    }
 }
 
 /// One version of an event, or its end.
@@ -233,14 +206,9 @@ fn assert_same(found: &Standing, expected: &Standing, context: &str) {
 
 /// A block of versions, each with its difference.
 fn block<'a>(versions: impl IntoIterator<Item = (&'a Version, i32)>) -> FactBlock {
-    let mut block = FactBlock::new(2);
-    for key in KEYS {
-        block.own_keys().push(KeyHash::of(key), key);
-    }
-    for (version, diff) in versions {
-        block.push(head(version, diff), &version.fact.words);
-    }
-    block
+    let versions = versions.into_iter();
+    let row = |(version, diff): (&'a Version, i32)| (head(version, diff), &*version.fact.words);
+    facts::block(&KEYS, 2, versions.map(row))
 }
 
 fn head(version: &Version, diff: i32) -> Head {
@@ -384,18 +352,12 @@ impl<S: Subject> Plan<S> {
             EventTime::MAX,
             [EventTime::MAX; KEYS.len()],
         );
-        let found = Arc::new(Mutex::new((Standing::new(), Standing::new())));
-        let (plan, shared) = (self.clone(), Arc::clone(&found));
-        let guards = timely::execute(timely::Config::process(workers), move |worker| {
-            let rows = Arc::clone(&shared);
-            let (mut input, probe) = worker.dataflow::<Tick, _, _>(|scope| {
+        let plan = self.clone();
+        let found = play::run(workers, self.batches.len(), move |worker, out| {
+            let mut input = worker.dataflow::<Tick, _, _>(|scope| {
                 let (input, stream) = scope.new_input::<Vec<Parcel>>();
-                let emissions = plan.rows(stream).inspect(move |emission: &Emission| {
-                    let mut found = rows.lock().expect("no worker panics");
-                    add(&mut found.0, &emission.live);
-                    add(&mut found.1, &emission.settled);
-                });
-                (input, emissions.probe().0)
+                plan.rows(stream).capture_into(out);
+                input
             });
             let mut facts = Facts::new();
             for (tick, batch) in plan.batches.iter().enumerate() {
@@ -407,15 +369,16 @@ impl<S: Subject> Plan<S> {
                 input.advance_to(tick as Tick + 1);
                 worker.step();
             }
-            input.close();
-            worker.step_while(|| !probe.done());
         });
-        drop(guards.expect("the workers start"));
-        let (live, settled) = &*found.lock().expect("no worker panics");
+        let (mut live, mut settled) = (Standing::new(), Standing::new());
+        for emission in found.iter().flatten() {
+            add(&mut live, &emission.live);
+            add(&mut settled, &emission.settled);
+        }
         let context = format!("{workers} workers, {context}");
-        assert_same(settled, &expected, &format!("settled, {context}"));
+        assert_same(&settled, &expected, &format!("settled, {context}"));
         if self.firing == Firing::OnArrival {
-            assert_same(live, &expected, &format!("live, {context}"));
+            assert_same(&live, &expected, &format!("live, {context}"));
         }
     }
 }
@@ -440,8 +403,8 @@ const WAYS: [(Corrections, Firing); 4] = [
 ];
 
 /// At every tick the rows are those of the facts so far.
-pub(crate) fn check_every_tick<S: Subject>(cases: u64) {
-    for seed in 0..cases {
+pub(crate) fn check_every_tick<S: Subject>(usual: u64) {
+    for seed in seeds(usual) {
         for (corrections, firing) in WAYS {
             let plan = random_plan::<S>(seed, corrections, firing);
             plan.check_every_tick(&format!("seed {seed}"));

@@ -9,6 +9,7 @@ use tidegate_schemas::names::KeyHash;
 use super::super::{Arrivals, Driver, Firing, Gauge, Saved, Settings};
 use super::entity::{Collection, Parts, Step, add, bits, steps, words};
 use super::{Event, block};
+use crate::bed::{by_build, seeds};
 use crate::entity::Entity;
 use crate::parcel::owner_of;
 
@@ -85,12 +86,7 @@ impl Crew {
 
 #[test]
 fn saved_and_loaded_in_the_middle_by_any_number_of_workers_says_the_same() {
-    let cases = if cfg!(debug_assertions) {
-        1_000
-    } else {
-        10_000
-    };
-    for seed in 0..cases {
+    for seed in seeds(by_build(1_000, 10_000)) {
         let mut random = StdRng::seed_from_u64(seed);
         let parts = Parts::some(&mut random);
         let steps = steps(&mut random);

@@ -1,20 +1,14 @@
 //! Random columns over random facts, against the oracle.
-//!
-//! `TIDEGATE_CASES` says how many cases are tried (default 300), `TIDEGATE_SEED` where they begin.
 
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::bed::seeds;
 use crate::features::oracle::{self, Sees};
 
 const TEXTS: [&str; 5] = ["chat", "email", "voice", "web", "app"];
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    let given = std::env::var(name).ok();
-    given.map_or(otherwise, |text| text.parse().unwrap())
-}
 
 fn order(dice: &mut SmallRng) -> Order {
     *[Order::NewestFirst, Order::OldestFirst]
@@ -295,11 +289,9 @@ fn damaged_case(seed: u64) {
 }
 
 /// Runs a case for each seed, and says which one failed.
-fn try_seeds(share: u64, case: fn(u64)) {
-    let first = number("TIDEGATE_SEED", 1);
-    for seed in first..first + number("TIDEGATE_CASES", 300).div_ceil(share) {
-        let result = std::panic::catch_unwind(|| case(seed));
-        if let Err(panic) = result {
+fn each(seeds: impl Iterator<Item = u64>, case: fn(u64)) {
+    for seed in seeds {
+        if let Err(panic) = std::panic::catch_unwind(|| case(seed)) {
             eprintln!("failed with TIDEGATE_SEED={seed} TIDEGATE_CASES=1");
             std::panic::resume_unwind(panic);
         }
@@ -308,23 +300,23 @@ fn try_seeds(share: u64, case: fn(u64)) {
 
 #[test]
 fn features_equal_their_definition() {
-    try_seeds(1, case);
+    each(seeds(300), case);
 }
 
 #[test]
 fn features_of_busy_keys_equal_their_definition() {
-    try_seeds(30, busy_case);
+    each(seeds(300).step_by(30), busy_case);
 }
 
 #[test]
 fn damaged_states_are_errors_and_never_panics() {
-    try_seeds(1, damaged_case);
+    each(seeds(300), damaged_case);
 }
 
 #[test]
 fn facts_that_are_not_seen_change_no_answer() {
     let mut left_out = 0;
-    for seed in 1..=number("TIDEGATE_CASES", 300) {
+    for seed in seeds(300) {
         let mut dice = SmallRng::seed_from_u64(seed);
         let names = Arc::new(Names::default());
         let spec = random_spec(&mut dice);

@@ -12,6 +12,7 @@ use super::holdout::{HoldOut, Path};
 use super::spec::{Firing, JourneySpec, MOVES, PATHS, STEPS, Split, end, name_marks, start};
 use super::transitions::{Count, Delta, Transitions};
 use super::{JourneyState, Journeys};
+use crate::bed::play::words;
 use crate::codec::{Reader, Writer};
 use crate::logic::{Logic, Outputs, Wake};
 
@@ -31,10 +32,6 @@ fn journeys(gap: Option<i64>, order: usize) -> Journeys {
 
 fn outputs() -> Outputs {
     Outputs::new(&[MOVES.len(), STEPS.len(), PATHS.len()])
-}
-
-fn words(rows: &Rows, row: usize) -> Vec<Vec<i64>> {
-    rows.columns.iter().map(|c| c.row(row).to_vec()).collect()
 }
 
 /// All rows of an output.

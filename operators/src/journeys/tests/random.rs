@@ -1,44 +1,32 @@
 //! The promise as a whole: after every tick the rows are those of the plain computation over what has
 //! arrived, whatever the arrival within lateness, the batches, the workers, and what is taken back.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::Arc;
 
 use rand::rngs::SmallRng;
-use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use tidegate_schemas::fact::{Fact, FactBlock, Head, NULL};
+use tidegate_schemas::fact::{Fact, NULL};
 use tidegate_schemas::names::{KeyHash, Names, code_of};
 use tidegate_schemas::rows::Rows;
-use tidegate_schemas::time::{EventTime, Span, Tick};
+use tidegate_schemas::time::{EventTime, Span};
 use timely::dataflow::StreamVec;
-use timely::dataflow::operators::Input;
-use timely::dataflow::operators::capture::{Capture, Event};
+use timely::dataflow::operators::capture::Capture;
 use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concatenate, Input};
 
 use super::super::dataflow;
 use super::super::oracle::{self, Journey, Row};
 use super::*;
+use crate::bed::play::{self, Counts};
+use crate::bed::{facts, seeds};
 use crate::driver::{Emission, Firing as Fires, Gauge, Keyed, Settings};
 use crate::parcel::{Content, Parcel, owner_of};
 
-const LATENESS: i64 = 40;
 pub(super) const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Given {
-    pub(super) key: usize,
-    pub(super) at: i64,
-    pub(super) id: u64,
-    pub(super) kind: i64,
-}
-
-/// What comes in one tick, and the watermark after it.
-#[derive(Clone, Debug)]
-pub(super) struct Batch {
-    pub(super) given: Vec<(Given, i32)>,
-    watermark: EventTime,
-}
+/// Its word is the kind.
+pub(super) type Given = facts::Given<1>;
+type Tick = facts::Tick<1>;
 
 /// Everything that is asked, and what comes.
 #[derive(Clone, Debug)]
@@ -48,7 +36,7 @@ pub(super) struct Case {
     pub(super) split: Split,
     firing: Fires,
     pub(super) names: Arc<Names>,
-    pub(super) batches: Vec<Batch>,
+    pub(super) ticks: Vec<Tick>,
 }
 
 /// Facts in an order of arrival within lateness, some of them taken back, or replaced by others.
@@ -56,62 +44,27 @@ pub(super) fn case(rng: &mut SmallRng) -> Case {
     let (names, _) = named(["k0", "k1", "k2", "k3", "k4"]);
     let kinds = rng.random_range(1..6);
     let span = rng.random_range(1..400);
-    let mut facts: Vec<(i64, Given)> = (0..rng.random_range(0..120))
-        .map(|id| {
-            let at = rng.random_range(0..span);
-            let kind = match rng.random_range(0..8) {
-                0 => NULL,
-                _ => code_of(["k0", "k1", "k2", "k3", "k4"][rng.random_range(0..kinds)]),
-            };
-            let key = rng.random_range(0..KEYS.len());
-            let given = Given { key, at, id, kind };
-            (at + rng.random_range(0..=LATENESS), given)
+    let kind = |rng: &mut SmallRng| match rng.random_range(0..8) {
+        0 => NULL,
+        _ => code_of(["k0", "k1", "k2", "k3", "k4"][rng.random_range(0..kinds)]),
+    };
+    let facts: Vec<Given> = (0..rng.random_range(0..120))
+        .map(|id| Given {
+            key: rng.random_range(0..KEYS.len() as u32),
+            at: rng.random_range(0..span),
+            id,
+            diff: 1,
+            bits: 0,
+            words: [kind(rng)],
         })
         .collect();
-    facts.shuffle(rng);
-    facts.sort_by_key(|(arrival, _)| *arrival);
-    let mut rest = facts.into_iter().map(|(_, fact)| fact).peekable();
-    let largest = [1, 7, 60][rng.random_range(0..3)];
     let corrected = rng.random_bool(0.5);
-    let (mut batches, mut standing, mut newest) =
-        (Vec::<Batch>::new(), Vec::<Given>::new(), -1_000);
-    while rest.peek().is_some() {
-        let before = batches.last().map_or(i64::MIN, |batch| batch.watermark.0);
-        let mut given: Vec<(Given, i32)> = Vec::new();
-        for fact in rest.by_ref().take(rng.random_range(1..=largest)) {
-            newest = newest.max(fact.at);
-            given.push((fact, 1));
-            standing.push(fact);
-        }
-        for _ in 0..if corrected { rng.random_range(0..3) } else { 0 } {
-            let place = rng.random_range(0..standing.len());
-            if standing[place].at < before {
-                continue;
-            }
-            let old = standing.swap_remove(place);
-            given.push((old, -1));
-            if rng.random_bool(0.5) {
-                let new = Given {
-                    kind: code_of("k4"),
-                    at: old.at.max(before) + rng.random_range(0..3),
-                    ..old
-                };
-                newest = newest.max(new.at);
-                given.push((new, 1));
-                standing.push(new);
-            }
-            if standing.is_empty() {
-                break;
-            }
-        }
-        let watermark = EventTime(newest - LATENESS);
-        batches.push(Batch { given, watermark });
-    }
+    let mut ticks = facts::arrive(rng, &facts, |rng, standing, before| match corrected {
+        true => corrections(rng, standing, before),
+        false => vec![],
+    });
     if rng.random_bool(0.8) {
-        batches.push(Batch {
-            given: vec![],
-            watermark: EventTime::MAX,
-        });
+        ticks.push(Tick::over());
     }
     let of = rng.random_range(1..5);
     Case {
@@ -126,20 +79,40 @@ pub(super) fn case(rng: &mut SmallRng) -> Case {
             false => Fires::OnWatermark,
         },
         names,
-        batches,
+        ticks,
     }
 }
 
-/// What is put out, by output and tick.
-type Found = Vec<Vec<BTreeMap<Row, i64>>>;
+/// Takes facts back whose time has not passed, and puts others in the place of some.
+fn corrections(rng: &mut SmallRng, standing: &mut Vec<Given>, before: EventTime) -> Vec<Given> {
+    let mut given = Vec::new();
+    for _ in 0..rng.random_range(0..3) {
+        if standing.is_empty() {
+            break;
+        }
+        let place = rng.random_range(0..standing.len());
+        if standing[place].at < before.0 {
+            continue;
+        }
+        let old = standing.swap_remove(place);
+        given.push(old.back());
+        if rng.random_bool(0.5) {
+            let new = Given {
+                words: [code_of("k4")],
+                at: old.at.max(before.0) + rng.random_range(0..3),
+                ..old
+            };
+            given.push(new);
+            standing.push(new);
+        }
+    }
+    given
+}
+
+/// What is put out, by tick and output.
+type Found = Vec<Vec<Counts<Row>>>;
 
 const OUTPUTS: usize = 5;
-
-fn add(to: &mut BTreeMap<Row, i64>, rows: &Rows) {
-    for row in 0..rows.len() {
-        *to.entry(words(rows, row)).or_default() += i64::from(rows.heads[row].diff);
-    }
-}
 
 impl Case {
     pub(super) fn logic(&self) -> Journeys {
@@ -147,38 +120,25 @@ impl Case {
     }
 
     fn parcels(&self, tick: usize, workers: usize) -> Vec<Parcel> {
-        let batch = &self.batches[tick];
-        let mut parcels = Vec::new();
-        for to in 0..workers {
-            let mut block = FactBlock::new(1);
-            for key in KEYS {
-                block.own_keys().push(KeyHash::of(key), key);
-            }
-            for (given, diff) in &batch.given {
-                if owner_of(KeyHash::of(KEYS[given.key]).hash, workers) == to {
-                    let head = Head {
-                        key: given.key as u32,
-                        diff: *diff,
-                        at: EventTime(given.at),
-                        id: given.id,
-                        bits: 0,
-                    };
-                    block.push(head, &[given.kind]);
-                }
-            }
-            let content = Content::Facts(Arc::new(block));
-            parcels.push(Parcel { to, content });
-            let content = Content::Watermark(batch.watermark);
-            parcels.push(Parcel { to, content });
-        }
-        parcels
+        let Tick { given, watermark } = &self.ticks[tick];
+        let parcels = (0..workers).flat_map(|to| {
+            let owner = |key: u32| owner_of(KeyHash::of(KEYS[key as usize]).hash, workers);
+            let own = given.iter().filter(|given| owner(given.key) == to);
+            let block = facts::block(&KEYS, 1, own.map(Given::row));
+            let contents = [
+                Content::Facts(Arc::new(block)),
+                Content::Watermark(*watermark),
+            ];
+            contents.map(|content| Parcel { to, content })
+        });
+        parcels.collect()
     }
 
     /// The streams of all five outputs.
     fn build<'scope>(
         &self,
-        parcels: StreamVec<'scope, Tick, Parcel>,
-    ) -> [StreamVec<'scope, Tick, Rows>; OUTPUTS] {
+        parcels: StreamVec<'scope, u64, Parcel>,
+    ) -> [StreamVec<'scope, u64, Rows>; OUTPUTS] {
         let settings = Settings {
             firing: self.firing,
             columns: vec![1, MOVES.len(), STEPS.len(), PATHS.len()],
@@ -234,40 +194,31 @@ impl Case {
     }
 
     fn run(&self, workers: usize, seed: u64) -> Found {
-        let (sends, receives): (Vec<_>, Vec<_>) = (0..OUTPUTS).map(|_| mpsc::channel()).unzip();
-        let sends = Arc::new(Mutex::new(sends));
         let case = self.clone();
-        let guards = timely::execute(timely::Config::process(workers), move |worker| {
-            let sends = sends.lock().expect("no sender panicked").clone();
+        let rows = play::run(workers, self.ticks.len(), move |worker, out| {
             let mut input = worker.dataflow(|scope| {
                 let (input, parcels) = scope.new_input();
-                for (rows, send) in case.build(parcels).into_iter().zip(sends) {
-                    rows.capture_into(send);
-                }
+                let outputs = (0..).zip(case.build(parcels));
+                let outputs = outputs.map(|(output, rows)| rows.map(move |rows| (output, rows)));
+                scope.concatenate(outputs).capture_into(out);
                 input
             });
             let mut rng = SmallRng::seed_from_u64(seed ^ (worker.index() as u64) << 32);
-            for tick in 0..case.batches.len() {
+            for tick in 0..case.ticks.len() {
                 if tick % worker.peers() == worker.index() {
                     let parcels = case.parcels(tick, worker.peers());
                     parcels.into_iter().for_each(|parcel| input.send(parcel));
                 }
-                input.advance_to(tick as Tick + 1);
+                input.advance_to(tick as u64 + 1);
                 if rng.random_bool(0.5) {
                     worker.step();
                 }
             }
         });
-        for worker in guards.expect("workers start").join() {
-            worker.expect("no worker panics");
-        }
-        let mut found = vec![vec![BTreeMap::new(); self.batches.len()]; OUTPUTS];
-        for (found, receive) in found.iter_mut().zip(receives) {
-            for event in receive {
-                if let Event::Messages(stamp, all) = event {
-                    let tick = *stamp.least().expect("rows leave at a tick") as usize;
-                    all.iter().for_each(|rows| add(&mut found[tick], rows));
-                }
+        let mut found = vec![vec![Counts::new(); OUTPUTS]; rows.len()];
+        for (found, rows) in found.iter_mut().zip(rows) {
+            for (output, rows) in rows {
+                play::add(&mut found[output], &rows, play::words);
             }
         }
         found
@@ -276,16 +227,14 @@ impl Case {
     /// The journeys of all keys, of facts before `before`, each key with its clock.
     fn journeys(&self, given: &[Given], before: EventTime, clock: [EventTime; 4]) -> Vec<Journey> {
         let of_key = |key: usize| {
-            let words: Vec<[i64; 1]> = given.iter().map(|given| [given.kind]).collect();
             let facts: Vec<Fact<'_>> = given
                 .iter()
-                .zip(&words)
-                .filter(|(given, _)| given.key == key && EventTime(given.at) < before)
-                .map(|(given, words)| Fact {
+                .filter(|given| given.key as usize == key && EventTime(given.at) < before)
+                .map(|given| Fact {
                     at: EventTime(given.at),
                     id: given.id,
                     bits: 0,
-                    words,
+                    words: &given.words,
                 })
                 .collect();
             oracle::journeys(0, self.gap, &facts, clock[key])
@@ -296,25 +245,22 @@ impl Case {
     /// Checks the rows that stand after every tick.
     fn check(&self, found: &Found, name: &str) {
         let (mut given, mut newest) = (Vec::<Given>::new(), [EventTime::MIN; KEYS.len()]);
-        let mut standing: Vec<BTreeMap<Row, i64>> = vec![BTreeMap::new(); OUTPUTS];
-        for (tick, batch) in self.batches.iter().enumerate() {
-            for (fact, diff) in &batch.given {
-                match diff {
+        let mut standing: Vec<Counts<Row>> = vec![Counts::new(); OUTPUTS];
+        for (tick, (come, found)) in self.ticks.iter().zip(found).enumerate() {
+            for fact in &come.given {
+                match fact.diff {
                     1 => given.push(*fact),
-                    _ => given.retain(|other| other != fact),
+                    _ => given.retain(|other| other.back() != *fact),
                 }
             }
             for fact in &given {
-                newest[fact.key] = newest[fact.key].max(EventTime(fact.at));
+                let newest = &mut newest[fact.key as usize];
+                *newest = EventTime(fact.at).max(*newest);
             }
             for (standing, found) in standing.iter_mut().zip(found) {
-                for (row, diff) in &found[tick] {
-                    assert_ne!(*diff, 0, "{name}, tick {tick}: {row:?} came and went");
-                    *standing.entry(row.clone()).or_default() += diff;
-                }
-                standing.retain(|_, count| *count != 0);
+                play::follow(standing, found, &format!("{name}, tick {tick}"));
             }
-            let watermark = batch.watermark;
+            let watermark = come.watermark;
             let over = watermark == EventTime::MAX;
             let settled = self.journeys(&given, watermark, [watermark; KEYS.len()]);
             let live = match self.firing {
@@ -335,8 +281,7 @@ impl Case {
                 finished(holdout),
             ];
             for (output, (standing, expected)) in standing.iter().zip(expected).enumerate() {
-                let expected: BTreeMap<Row, i64> =
-                    expected.into_iter().map(|row| (row, 1)).collect();
+                let expected: Counts<Row> = expected.into_iter().map(|row| (row, 1)).collect();
                 assert_eq!(
                     *standing, expected,
                     "{name}, tick {tick}, output {output}, {self:?}"
@@ -350,16 +295,9 @@ fn journeys_of(gap: Option<Span>, order: usize) -> Journeys {
     journeys(gap.map(|gap| gap.0), order)
 }
 
-/// How many random cases to try: a few by default, more when `TIDEGATE_CASES` says so.
-pub(super) fn cases() -> u64 {
-    std::env::var("TIDEGATE_CASES").map_or(40, |cases| {
-        cases.parse().expect("TIDEGATE_CASES is a number")
-    })
-}
-
 #[test]
 fn every_row_at_every_tick_is_that_of_the_plain_computation() {
-    for seed in 0..cases() {
+    for seed in seeds(40) {
         let case = case(&mut SmallRng::seed_from_u64(seed));
         let workers = 1 + seed as usize % 4;
         let found = case.run(workers, seed);
@@ -369,7 +307,7 @@ fn every_row_at_every_tick_is_that_of_the_plain_computation() {
 
 #[test]
 fn the_number_of_workers_changes_no_row_of_no_tick() {
-    for seed in 0..cases() / 4 {
+    for seed in seeds(40).step_by(4) {
         let case = case(&mut SmallRng::seed_from_u64(seed));
         let found = case.run(1, seed);
         for workers in 2..=4 {

@@ -8,12 +8,10 @@ use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::{Span, TimeUnit};
 
 use super::*;
-use crate::driver::tests::history::Owned;
+use crate::bed::facts::Owned;
+use crate::bed::stepper::Stepper;
 use crate::features::spec::Measure;
-use crate::sessions::oracle::{SessionRow, standing};
 use crate::sessions::{Empty, SessionColumn, SessionOp};
-
-const KEY: &str = "k";
 
 /// What facts satisfy: steps are letters, and so are facts that satisfy them.
 fn letter(letter: u8) -> u8 {
@@ -64,71 +62,13 @@ fn facts(written: &str) -> Vec<Owned> {
     written.split_whitespace().zip(0..).map(fact).collect()
 }
 
-/// What the driver does for one key, kept so plain that it cannot be wrong.
-struct Stepper {
-    logic: Pattern,
-    state: PatternState,
-    out: Outputs,
+fn stepper(spec: &PatternSpec) -> Stepper<Pattern> {
+    Stepper::new(Pattern::new(spec.clone()), &[spec.width()])
 }
 
-impl Stepper {
-    fn new(spec: &PatternSpec) -> Stepper {
-        let mut out = Outputs::new(&[spec.width()]);
-        out.set_key(KEY);
-        Stepper {
-            logic: Pattern::new(spec.clone()),
-            state: PatternState::default(),
-            out,
-        }
-    }
-
-    /// Event time reaches `clock`: everything earlier is given.
-    fn advance(&mut self, clock: EventTime) {
-        while let Wake::At(at) = self.logic.wake(&self.state) {
-            if at > clock {
-                return;
-            }
-            self.logic.on_timer(&mut self.state, at, &mut self.out);
-        }
-        assert_eq!(
-            self.state,
-            PatternState::default(),
-            "a forgotten key leaves nothing behind"
-        );
-    }
-
-    fn fact(&mut self, fact: Fact<'_>) {
-        self.advance(fact.at);
-        self.logic.on_fact(&mut self.state, &fact, &mut self.out);
-        self.logic
-            .on_instant(&mut self.state, fact.at, &mut self.out);
-    }
-
-    fn save_and_restore(&mut self) {
-        let mut to = Writer::default();
-        self.logic.encode(&self.state, &mut to);
-        let mut from = Reader::new(&to.bytes);
-        let restored = self.logic.decode(&mut from).expect("reads back");
-        assert!(from.is_empty());
-        assert_eq!(restored, self.state);
-        self.state = restored;
-    }
-
-    /// What stands of the output; every row must be there exactly once.
-    fn rows(&self) -> Vec<SessionRow> {
-        let rows = standing(&self.out.rows[0], KEY);
-        for (row, count) in &rows {
-            assert_eq!(*count, 1, "{row:?}");
-        }
-        rows.into_iter().map(|(row, _)| row).collect()
-    }
-}
-
-fn run(spec: &PatternSpec, facts: &[Owned]) -> Stepper {
-    let mut stepper = Stepper::new(spec);
-    for fact in facts {
-        stepper.fact(fact.fact());
-    }
+fn run(spec: &PatternSpec, facts: &[Owned]) -> Stepper<Pattern> {
+    let mut stepper = stepper(spec);
+    stepper.facts(facts);
     stepper
 }
 
@@ -140,7 +80,7 @@ fn found(spec: &PatternSpec, written: &str) -> Vec<(i64, i64, Vec<i64>)> {
         true => TIMED_OUT,
         false => COMPLETED,
     };
-    let rows = stepper.rows().into_iter().map(|row| {
+    let rows = stepper.rows(0).into_iter().map(|row| {
         let words = row.columns.concat();
         assert_eq!(words[PatternSpec::HOW], code_of(how));
         assert_eq!(words[PatternSpec::END], row.at.0);
@@ -153,7 +93,7 @@ fn found(spec: &PatternSpec, written: &str) -> Vec<(i64, i64, Vec<i64>)> {
 #[test]
 fn no_fact_is_no_match() {
     let stepper = run(&pattern([step(b'a')]), &[]);
-    assert!(stepper.rows().is_empty());
+    assert!(stepper.rows(0).is_empty());
     assert_eq!(stepper.logic.wake(&stepper.state), Wake::Forget);
 }
 
@@ -290,9 +230,9 @@ fn what_must_be_absent_at_the_end_lets_time_make_the_match() {
     let spec = pattern([step(b'a'), b]);
     let mut stepper = run(&spec, &facts("0:a 4:b"));
     stepper.advance(EventTime(9));
-    assert!(stepper.rows().is_empty());
+    assert!(stepper.rows(0).is_empty());
     stepper.advance(EventTime(10));
-    assert_eq!(stepper.rows()[0].at, EventTime(10));
+    assert_eq!(stepper.rows(0)[0].at, EventTime(10));
     assert_eq!(stepper.logic.wake(&stepper.state), Wake::Forget);
     assert_eq!(found(&spec, "0:a 4:b 6:b 12:x"), [(0, 10, vec![1, 2, 0])]);
     assert_eq!(found(&spec, "0:a 4:b 6:x"), []);
@@ -376,7 +316,7 @@ fn columns_are_of_the_rows_of_their_step() {
     let row = (0, 4, vec![3, 1, 3, 4, 4, NULL, 0]);
     assert_eq!(found(&spec, "0:a 1:a 2:x 3:a 4:b 5:b"), [row]);
     let mut stepper = run(&spec, &facts("0:a 3:az 4:b"));
-    assert_eq!(stepper.rows()[0].columns.concat()[9], 1);
+    assert_eq!(stepper.rows(0)[0].columns.concat()[9], 1);
     stepper.advance(EventTime::MAX);
     let kinds = spec.kinds(Kind::Id { shown: u64::MAX }, TimeUnit::Second);
     assert_eq!(kinds.len(), spec.width());

@@ -6,6 +6,7 @@ use tidegate_schemas::fact::{NULL, float_word, word_float};
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::{EventTime, TimeUnit};
 
+use crate::bed::{by_build, seeds};
 use crate::program::*;
 
 /// A value of the naive interpreter. Truths are numbers here, as codes and times are.
@@ -330,12 +331,7 @@ impl Trees<'_> {
 
 #[test]
 fn programs_mean_what_their_trees_mean() {
-    let seeds = if cfg!(debug_assertions) {
-        3_000
-    } else {
-        100_000
-    };
-    for seed in 0..seeds {
+    for seed in seeds(by_build(3_000, 100_000)) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let all = [Type::Int, Type::Float, Type::Bool, Type::Text, Type::Time];
         let kind = all[rng.random_range(0..5)];

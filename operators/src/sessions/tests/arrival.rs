@@ -3,9 +3,11 @@
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use super::super::oracle::{closed, sessions};
-use super::random::{random_spec, random_words};
+use super::super::oracle::{SessionRow, closed, sessions};
+use super::random::random_spec;
 use super::*;
+use crate::bed::by_build;
+use crate::bed::facts::word;
 use crate::driver::tests::history::{Subject, check_every_tick, check_workers};
 
 impl Subject for SessionsSpec {
@@ -20,7 +22,7 @@ impl Subject for SessionsSpec {
     }
 
     fn words(random: &mut SmallRng) -> Vec<i64> {
-        random_words(random)
+        vec![word(random), word(random)]
     }
 
     fn logic(&self) -> Sessions {
@@ -40,7 +42,7 @@ impl Subject for SessionsSpec {
 
 #[test]
 fn at_every_tick_the_rows_are_those_of_the_facts_so_far() {
-    check_every_tick::<SessionsSpec>(if cfg!(debug_assertions) { 200 } else { 10_000 });
+    check_every_tick::<SessionsSpec>(by_build(200, 10_000));
 }
 
 #[test]

@@ -5,13 +5,11 @@ mod random;
 
 use tidegate_schemas::fact::word_float;
 
-use super::oracle::{SessionRow, standing};
 use super::*;
-use crate::driver::tests::history::Owned;
+use crate::bed::facts::Owned;
+use crate::bed::stepper::Stepper;
 use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::TimeUnit;
-
-const KEY: &str = "k";
 
 /// Both outputs, gap of 10, no columns.
 fn plain(at_gap: AtGap) -> SessionsSpec {
@@ -45,94 +43,21 @@ fn int(word: usize) -> Measure {
     }
 }
 
-/// What the driver does for one key, kept so plain that it cannot be wrong.
-struct Stepper {
-    logic: Sessions,
-    state: SessionState,
-    out: Outputs,
-    instant: Option<EventTime>,
+fn stepper(spec: &SessionsSpec) -> Stepper<Sessions> {
+    Stepper::new(Sessions::new(spec.clone()), &[spec.width(); 2])
 }
 
-impl Stepper {
-    fn new(spec: &SessionsSpec) -> Stepper {
-        let mut out = Outputs::new(&[spec.width(), spec.width()]);
-        out.set_key(KEY);
-        Stepper {
-            logic: Sessions::new(spec.clone()),
-            state: SessionState::default(),
-            out,
-            instant: None,
-        }
-    }
-
-    fn end_instant(&mut self) {
-        if let Some(at) = self.instant.take() {
-            self.logic.on_instant(&mut self.state, at, &mut self.out);
-        }
-    }
-
-    /// Event time reaches `clock`: everything earlier is given.
-    fn advance(&mut self, clock: EventTime) {
-        if self.instant.is_some_and(|at| at < clock) {
-            self.end_instant();
-        }
-        while let Wake::At(at) = self.logic.wake(&self.state) {
-            if at > clock {
-                return;
-            }
-            self.logic.on_timer(&mut self.state, at, &mut self.out);
-        }
-        self.forget();
-    }
-
-    fn fact(&mut self, fact: Fact<'_>) {
-        self.advance(fact.at);
-        self.logic.on_fact(&mut self.state, &fact, &mut self.out);
-        self.instant = Some(fact.at);
-    }
-
-    fn forget(&self) {
-        if self.logic.wake(&self.state) == Wake::Forget {
-            assert_eq!(
-                self.state,
-                SessionState::default(),
-                "a forgotten key leaves nothing behind"
-            );
-        }
-    }
-
-    fn save_and_restore(&mut self) {
-        let mut to = Writer::default();
-        self.logic.encode(&self.state, &mut to);
-        let mut from = Reader::new(&to.bytes);
-        let restored = self.logic.decode(&mut from).expect("reads back");
-        assert!(from.is_empty());
-        assert_eq!(restored, self.state);
-        self.state = restored;
-    }
-
-    /// What stands of an output; every row must be there exactly once.
-    fn rows(&self, output: usize) -> Vec<SessionRow> {
-        let rows = standing(&self.out.rows[output], KEY);
-        for (row, count) in &rows {
-            assert_eq!(*count, 1, "{row:?}");
-        }
-        rows.into_iter().map(|(row, _)| row).collect()
-    }
-
-    fn values(&self, at: i64) -> Vec<i64> {
-        let mut into = Vec::new();
-        self.logic.values(&self.state, EventTime(at), &mut into);
-        into
-    }
+fn values(stepper: &Stepper<Sessions>, at: i64) -> Vec<i64> {
+    let mut into = Vec::new();
+    stepper
+        .logic
+        .values(&stepper.state, EventTime(at), &mut into);
+    into
 }
 
-fn run(spec: &SessionsSpec, facts: &[Owned]) -> Stepper {
-    let mut stepper = Stepper::new(spec);
-    for fact in facts {
-        stepper.fact(fact.fact());
-    }
-    stepper.end_instant();
+fn run(spec: &SessionsSpec, facts: &[Owned]) -> Stepper<Sessions> {
+    let mut stepper = stepper(spec);
+    stepper.facts(facts);
     stepper
 }
 
@@ -163,15 +88,15 @@ fn a_lone_fact_is_a_session() {
     let mut stepper = run(&plain(AtGap::New), &[Owned::new(5, 1)]);
     assert!(stepper.rows(0).is_empty(), "open sessions are not final");
     assert_eq!(stepper.rows(1)[0].columns.concat(), [5, 5, 1, 0]);
-    assert_eq!(stepper.values(14), [5, 5, 1, 0]);
-    assert_eq!(stepper.values(15), [NULL; 4]);
+    assert_eq!(values(&stepper, 14), [5, 5, 1, 0]);
+    assert_eq!(values(&stepper, 15), [NULL; 4]);
     stepper.advance(EventTime(14));
     assert!(stepper.rows(0).is_empty());
     stepper.advance(EventTime(15));
     assert_eq!(stepper.rows(0)[0].at, EventTime(15));
     assert_eq!(stepper.rows(0)[0].columns.concat(), [5, 5, 1, 1]);
     assert_eq!(stepper.rows(1), stepper.rows(0));
-    assert_eq!(stepper.values(15), [NULL; 4]);
+    assert_eq!(values(&stepper, 15), [NULL; 4]);
     assert_eq!(stepper.logic.wake(&stepper.state), Wake::Forget);
 }
 

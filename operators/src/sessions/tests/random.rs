@@ -5,6 +5,8 @@ use rand::{Rng, SeedableRng};
 
 use super::super::oracle::{closed, sessions};
 use super::*;
+use crate::bed::facts::word;
+use crate::bed::{by_build, seeds};
 
 fn random_op(random: &mut SmallRng) -> SessionOp {
     let of = Measure {
@@ -50,16 +52,6 @@ pub(super) fn random_spec(random: &mut SmallRng) -> SessionsSpec {
     }
 }
 
-pub(super) fn random_words(random: &mut SmallRng) -> Vec<i64> {
-    let word = |random: &mut SmallRng| match random.random_range(0..10) {
-        0 | 1 => NULL,
-        2 => i64::MAX,
-        3 => i64::MIN + 1,
-        _ => random.random_range(-3..4),
-    };
-    vec![word(random), word(random)]
-}
-
 fn random_facts(random: &mut SmallRng) -> Vec<Owned> {
     let mut at = random.random_range(-50..50);
     (0..random.random_range(0..30))
@@ -70,7 +62,7 @@ fn random_facts(random: &mut SmallRng) -> Vec<Owned> {
                 at,
                 id,
                 bits: random.random_range(0..4),
-                words: random_words(random),
+                words: vec![word(random), word(random)],
             }
         })
         .collect()
@@ -80,16 +72,11 @@ fn random_facts(random: &mut SmallRng) -> Vec<Owned> {
 /// open session are what the oracle makes of the facts so far.
 #[test]
 fn every_prefix_equals_the_oracle() {
-    let cases = if cfg!(debug_assertions) {
-        1_000
-    } else {
-        10_000
-    };
-    for seed in 0..cases {
+    for seed in seeds(by_build(1_000, 10_000)) {
         let mut random = SmallRng::seed_from_u64(seed);
         let spec = random_spec(&mut random);
         let facts = random_facts(&mut random);
-        let mut stepper = Stepper::new(&spec);
+        let mut stepper = stepper(&spec);
         for (i, fact) in facts.iter().enumerate() {
             stepper.fact(fact.fact());
             if random.random_bool(0.2) {
@@ -115,7 +102,13 @@ fn every_prefix_equals_the_oracle() {
     }
 }
 
-fn check(seed: u64, spec: &SessionsSpec, stepper: &Stepper, facts: &[Owned], clock: EventTime) {
+fn check(
+    seed: u64,
+    spec: &SessionsSpec,
+    stepper: &Stepper<Sessions>,
+    facts: &[Owned],
+    clock: EventTime,
+) {
     let facts: Vec<Fact<'_>> = facts.iter().map(Owned::fact).collect();
     let mut expected = sessions(spec, &facts, clock);
     let over = closed(spec, &expected);
@@ -125,7 +118,7 @@ fn check(seed: u64, spec: &SessionsSpec, stepper: &Stepper, facts: &[Owned], clo
     let mut over = over;
     over.sort();
     assert_eq!(stepper.rows(0), over, "seed {seed}, closed at {clock:?}");
-    let values = match open {
+    let expected = match open {
         None => vec![NULL; spec.width()],
         Some(row) => (row.columns.iter().zip(spec.kinds(TimeUnit::Second)))
             .map(|(words, kind)| match kind {
@@ -135,8 +128,8 @@ fn check(seed: u64, spec: &SessionsSpec, stepper: &Stepper, facts: &[Owned], clo
             .collect(),
     };
     assert_eq!(
-        stepper.values(clock.0),
-        values,
+        values(stepper, clock.0),
+        expected,
         "seed {seed}, values at {clock:?}"
     );
 }
