@@ -119,16 +119,12 @@ impl fmt::Display for Closing {
             write!(f, "\n  {skipped} more rows lie outside --from and --to")?;
         }
         for (name, unheard) in &self.detectors {
-            let Unheard {
-                too_late,
-                too_large,
-            } = unheard;
-            if too_late + too_large > 0 {
-                let (late, large) = (grouped(*too_late), grouped(*too_large));
-                write!(
-                    f,
-                    "\n  detector.{name}: {late} values or corrections came too late, {large} are too large"
-                )?;
+            let told = [
+                (unheard.too_late, "values or corrections came too late"),
+                (unheard.too_large, "values are too large for a detector"),
+            ];
+            for (many, what) in told.into_iter().filter(|(many, _)| *many > 0) {
+                write!(f, "\n  detector.{name}: {} {what}", grouped(many))?;
             }
         }
         let width = self.sinks.keys().map(String::len).max().unwrap_or(0);

@@ -151,7 +151,8 @@ impl Meter {
             let limit = filled.as_ref().map(|_| self.limit(counts.len(), n, m));
             row.words.push(limit.map_or(NULL, float_word));
             if let Some(shares) = &filled {
-                row.moved = moved(shares, &labels, words, names);
+                let new = |place: usize| counts[place].reference == 0;
+                row.moved = moved(shares, &labels, new, words, names);
             }
         }
         Some(row)
@@ -255,9 +256,14 @@ fn beside(
 }
 
 /// The names of what adds most to PSI, `+` before those whose share rose.
+///
+/// The dictionary keeps names for good, so they are bounded by what is kept for good as well: bins, texts
+/// (which are in the dictionary already), and the numbers and times of a reference. Those that are `new`
+/// may be as many as rows, and are all called so.
 fn moved(
     shares: &[Share],
     labels: &[i64],
+    new: impl Fn(usize) -> bool,
     words: &Words<'_>,
     names: &Names,
 ) -> SmallVec<[i64; MOST_MOVED]> {
@@ -270,7 +276,10 @@ fn moved(
         } else {
             '-'
         };
-        let label = label(labels[place], words, names);
+        let label = match words {
+            Words::Categories(kind) if **kind != Kind::Text && new(place) => "new".to_owned(),
+            _ => label(labels[place], words, names),
+        };
         // Two names with one code, odds of one in 10^9: then it is not named.
         names.code(&format!("{sign}{label}")).unwrap_or(NULL)
     })

@@ -19,7 +19,8 @@ use crate::time::{EventTime, Span};
 /// divergence: sum of p ln(p / q)), `rows`, `reference_rows`, `categories`; p is the window and q the reference.
 /// With `by`, `window`, `measures` or `alert`: `start`, `end`, `window` (its length), `column`, `segment` (null: all rows),
 /// the measures, `rows`, `reference_rows`, `categories`, `no_drift_95` (what psi stays below in 95 of 100 windows without
-/// drift), `moved` (what adds most to psi, `+` where its share rose).
+/// drift), `moved` (what adds most to psi, `+` where its share rose; `new`: a number or time that the reference
+/// does not have).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drift {

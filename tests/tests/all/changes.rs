@@ -66,3 +66,47 @@ fn changes_are_found_as_the_catalogue_says() {
         );
     }
 }
+
+#[test]
+fn values_that_a_detector_cannot_take_are_told() {
+    let place = Place::new();
+    let rows = (0..1_000).map(|row| {
+        let level = if (7..10).contains(&row) { 1e300 } else { 1.0 };
+        format!("{{\"at\": {row}, \"level\": {level:e}}}\n")
+    });
+    place.file("levels.jsonl", rows.collect::<String>());
+    place.file("job.toml", LEVELS);
+    let ended = place
+        .tidegate(["replay", "job.toml", "--account", "account.json"])
+        .run();
+    ended.code(0).says(&[
+        "1000 rows in = 1000 accepted",
+        "detector.level: 3 values are too large for a detector",
+    ]);
+    let account: serde_json::Value =
+        serde_json::from_str(&place.read("account.json")).expect("it is JSON");
+    let level = serde_json::json!({ "too_late": 0, "too_large": 3 });
+    assert_eq!(account["detectors"]["level"], level);
+}
+
+const LEVELS: &str = r#"
+[job]
+name = "levels"
+event_time = "at"
+lateness = "0s"
+
+[source.readings]
+format = "jsonl"
+path = "levels.jsonl"
+columns = { at = "timestamp_s", level = "f64" }
+
+[detector.level]
+from = "readings"
+of = "level"
+method = "page_hinkley"
+
+[sink.changes]
+from = "detector.level"
+format = "csv"
+path = "out/changes.csv"
+"#;

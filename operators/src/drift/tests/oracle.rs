@@ -339,7 +339,7 @@ impl<'a> Page<'a> {
             let limit = psi_limit(0.95, words.len(), n as u64, m as u64);
             row.push(if has { float_word(limit) } else { NULL });
             if has {
-                row.extend(self.moved(&filled, &words));
+                row.extend(self.moved(&filled, &counts, &words));
             }
         }
         Some(row)
@@ -391,7 +391,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn moved(&self, shares: &[Share], words: &[i64]) -> Vec<i64> {
+    fn moved(&self, shares: &[Share], counts: &[Counts], words: &[i64]) -> Vec<i64> {
         let mut terms: Vec<(usize, f64)> = shares.iter().map(psi_of).enumerate().collect();
         terms.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         terms.truncate(3);
@@ -400,7 +400,12 @@ impl<'a> Page<'a> {
             if term > 0.0 {
                 let rose = shares[place].current > shares[place].reference;
                 let sign = if rose { "+" } else { "-" };
-                codes.push(code_of(&format!("{sign}{}", self.label(words[place]))));
+                let categories = matches!(self.monitor.values, Values::Categories(_));
+                let label = match categories && counts[place].reference == 0 {
+                    true => "new".to_owned(),
+                    false => self.label(words[place]),
+                };
+                codes.push(code_of(&format!("{sign}{label}")));
             }
         }
         codes
