@@ -19,8 +19,9 @@ So windows, sessions and patterns see nothing from before --from: start earlier 
 The first SIGINT (Ctrl-C) or SIGTERM ends the replay without results (but standard input in order,
 as it ends `run`), the second at once.
 
-Exit codes: 0 done; 1 more rejects than --max-rejects; 2 wrong usage or job file; 3 input cannot be
-read; 4 output cannot be written; 101 internal error; 130 stopped by SIGINT; 143 stopped by SIGTERM.";
+Exit codes: 0 done; 1 more rejects than --max-rejects, or no row accepted of those that came; 2 wrong
+usage or job file; 3 input cannot be read; 4 output cannot be written; 101 internal error; 130 stopped
+by SIGINT; 143 stopped by SIGTERM.";
 
 /// Run a job over history.
 ///

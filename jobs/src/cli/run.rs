@@ -19,8 +19,9 @@ A file or directory with follow = true is read on as it grows. The first SIGINT 
 stops reading, works off what was read, and prints the account; results of what is followed or comes
 from standard input appear, those of other input do not. The second ends the process at once.
 
-Exit codes: 0 done; 1 more rejects than --max-rejects; 2 wrong usage or job file; 3 input cannot be
-read; 4 output cannot be written; 101 internal error; 130 stopped by SIGINT; 143 stopped by SIGTERM.";
+Exit codes: 0 done; 1 more rejects than --max-rejects, or no row accepted of those that came; 2 wrong
+usage or job file; 3 input cannot be read; 4 output cannot be written; 101 internal error; 130 stopped
+by SIGINT; 143 stopped by SIGTERM.";
 
 /// Run a job over what comes in.
 ///

@@ -99,6 +99,12 @@ impl Running {
                 "rejected rows: {rejected}, more than --max-rejects {most}; the results are written"
             )));
         }
+        let account = report.account;
+        if account.rows_in > 0 && account.rejected + account.late == account.rows_in {
+            return Err(Failure::refused(format!(
+                "no row was accepted: {account}; the results, which lack them all, are written"
+            )));
+        }
         match signals.received().filter(|_| report.stopped) {
             Some(signal) => Err(Failure::signal(signal)),
             None => Ok(()),

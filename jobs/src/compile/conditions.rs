@@ -72,17 +72,19 @@ impl Compiler<'_> {
             .map(|register| register.name.as_str())
             .collect();
         let unknown = advice::unknown_name(error).unwrap_or_default();
-        let mut features = self.job.features.values();
-        let help =
-            match features.any(|features| features.carry.iter().any(|name| *name == *unknown)) {
-                true => format!(
-                    "`{unknown}` is carried, and conditions see what is computed and tables: add \
+        let (mut sources, mut features) = (self.job.sources.values(), self.job.features.values());
+        // Of Parquet without declared columns only those that are carried are known here.
+        let of_rows = sources.any(|source| source.columns.get(unknown).is_some())
+            || features.any(|features| features.carry.iter().any(|name| *name == *unknown));
+        let help = match of_rows {
+            true => format!(
+                "`{unknown}` is a column of rows, and conditions see what is computed and tables: add \
                  {{ name = \"{}\", op = \"last\", of = {}, windows = \"lifetime\" }}",
-                    advice::its(unknown),
-                    advice::alone(unknown)
-                ),
-                false => advice::advice(sql.as_str(), error, &names),
-            };
+                advice::its(unknown),
+                advice::alone(unknown)
+            ),
+            false => advice::advice(sql.as_str(), error, &names),
+        };
         let message = format!("in `{}`: {error}", sql.written());
         let problem = self.job.origin.problem(sql.place(), message);
         self.push(problem.help(help));

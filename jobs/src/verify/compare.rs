@@ -316,7 +316,10 @@ impl Pairs<'_> {
 }
 
 fn display(column: &ArrayRef, row: usize) -> String {
-    let options = FormatOptions::new().with_null("null");
+    // As `explain` reads them.
+    let options = FormatOptions::new()
+        .with_null("null")
+        .with_timestamp_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
     let formatter = ArrayFormatter::try_new(column, &options);
     let shown = formatter.and_then(|formatter| formatter.value(row).try_to_string());
     shown.unwrap_or_else(|error| format!("({error})"))

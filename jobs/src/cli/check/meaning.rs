@@ -57,8 +57,8 @@ pub(in crate::cli) fn of_aggregate(
         text.push_str("; null is a value");
     }
     match (aggregate.scale, aggregate.decimals()) {
-        (Some(scale), _) => text.push_str(&format!("; {scale} decimals kept")),
-        (None, Some(scale)) => text.push_str(&format!("; {scale} decimals of floats kept")),
+        (Some(scale), _) => text.push_str(&format!("; of values with {scale} decimals")),
+        (None, Some(scale)) => text.push_str(&format!("; of floats with {scale} decimals")),
         (None, None) => {}
     }
     text

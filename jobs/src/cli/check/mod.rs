@@ -197,7 +197,7 @@ select = ["id", "asks_1h + 1 as next"]
             "events jsonl, ${EVENTS:-events.jsonl}",
             "ts timestamp_ms, the event time",
             "asks_7d i64 < events.kind count where kind = 'ask', over 7d; 0 if no row counts",
-            "mean_7d f64 < events.secs mean of secs, over 7d; null if no row counts; 2 decimals kept",
+            "mean_7d f64 < events.secs mean of secs, over 7d; null if no row counts; of values with 2 decimals",
             "path list<text> < events.kind kind of the first 5 rows, oldest first; empty if no row counts",
             "window of length w at time t: (t - w, t] (default)",
             "rows of events with no silence of 30m or longer between them",

@@ -117,11 +117,7 @@ fn rows_that_are_missing_or_too_many_are_told_by_key_and_time() {
     assert_eq!(counts, (1, 1, 0), "{report}");
     let told = |row: &Map<String, Value>, fault: Fault| Difference {
         key: row["who"].as_str().unwrap().to_owned(),
-        time: row["start"]
-            .as_str()
-            .unwrap()
-            .trim_end_matches('Z')
-            .to_owned(),
+        time: row["start"].as_str().unwrap().to_owned(),
         fault,
     };
     let expected = [told(&gone, Fault::Missing), told(&twice, Fault::Unexpected)];

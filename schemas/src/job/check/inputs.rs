@@ -1,6 +1,7 @@
 //! Sources and tables.
 
 use super::Check;
+use crate::job::closest;
 use crate::job::source::{Format, Source};
 use crate::job::text::Text;
 use crate::time::Span;
@@ -51,14 +52,18 @@ impl Check<'_> {
         match source.columns.get(event_time.as_str()) {
             _ if source.columns.is_empty() || event_time.as_str().is_empty() => {}
             None if own => self.column(event_time, name, &source.columns),
-            None => self.tell_key(
-                &here,
-                format!(
-                    "source `{name}` has no column `{}`, the event time of the job",
-                    event_time.written()
-                ),
-                "declare it, or say which column it is: event_time = \"...\"",
-            ),
+            None => {
+                let near = closest(event_time.as_str(), source.columns.names());
+                let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+                self.tell_key(
+                    &here,
+                    format!(
+                        "source `{name}` has no column `{}`, the event time of the job",
+                        event_time.written()
+                    ),
+                    &format!("{near}declare it, or say which column it is: event_time = \"...\""),
+                );
+            }
             Some(column) if !column.kind.is_timestamp() => self.tell_key(
                 &[&here[..], &[event_time.as_str()]].concat(),
                 format!(
