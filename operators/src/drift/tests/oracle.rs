@@ -1,5 +1,6 @@
 //! The slow way: count everything that was given anew, and compute every row and every episode.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_schemas::fact::{NULL, float_word, word_float};
@@ -18,10 +19,13 @@ use crate::statistics::{Counts, Share, Smoothing, contingency, wasserstein};
 /// What the condition of the tests' alert is: PSI above the first, cleared below the second.
 pub(super) const LIMITS: (f64, f64) = (0.3, 0.15);
 
-/// Knows the reference of each monitor and segment from when it was frozen.
+/// Knows the facts of each monitor and segment by step, and its reference from when it was frozen.
 pub(super) struct Oracle<'a> {
     spec: &'a DriftSpec,
+    pages: BTreeMap<(usize, i64), BTreeMap<i64, Vec<Fact>>>,
     references: BTreeMap<(usize, i64), (i64, i64)>,
+    /// What PSI reaches by chance, by number of bins and rows: many rows ask for the same.
+    limits: RefCell<BTreeMap<(usize, i64, i64), i64>>,
 }
 
 /// A fact of a monitor and segment: when, its word, how often.
@@ -31,13 +35,16 @@ impl<'a> Oracle<'a> {
     pub(super) fn new(spec: &'a DriftSpec) -> Oracle<'a> {
         Oracle {
             spec,
+            pages: BTreeMap::new(),
             references: BTreeMap::new(),
+            limits: RefCell::default(),
         }
     }
 
-    fn pages(&self, given: &[Given]) -> BTreeMap<(usize, i64), Vec<Fact>> {
-        let mut pages: BTreeMap<(usize, i64), Vec<Fact>> = BTreeMap::new();
+    /// Takes what comes in a tick.
+    pub(super) fn give(&mut self, given: &[Given]) {
         for fact in given {
+            let step = self.step(fact.at);
             for (place, monitor) in self.spec.monitors.iter().enumerate() {
                 if monitor.filter.is_some_and(|bit| fact.bits & 1 << bit == 0) {
                     continue;
@@ -46,11 +53,11 @@ impl<'a> Oracle<'a> {
                 let segments = BTreeSet::from([NULL, segment.unwrap_or(NULL)]);
                 for segment in segments {
                     let fact = (fact.at, fact.words[monitor.column], i64::from(fact.diff));
-                    pages.entry((place, segment)).or_default().push(fact);
+                    let page = self.pages.entry((place, segment)).or_default();
+                    page.entry(step).or_default().push(fact);
                 }
             }
         }
-        pages
     }
 
     fn step(&self, at: i64) -> i64 {
@@ -61,63 +68,56 @@ impl<'a> Oracle<'a> {
         self.spec.steps.origin.0 + step * self.spec.steps.every.0
     }
 
-    /// To be called after every tick, with all facts so far.
-    pub(super) fn freeze(&mut self, given: &[Given], watermark: i64) {
-        for (key, facts) in self.pages(given) {
-            if self.references.contains_key(&key) {
+    /// To be called after every tick.
+    pub(super) fn freeze(&mut self, watermark: i64) {
+        for (key, steps) in &self.pages {
+            if self.references.contains_key(key) {
                 continue;
             }
             let stretch = match self.spec.reference {
                 Reference::Stretch { from, until } => Some((from.0, until.0)),
                 Reference::First(span) => {
-                    let mut rows: BTreeMap<i64, i64> = BTreeMap::new();
-                    for (at, word, count) in facts {
-                        if word != NULL {
-                            *rows.entry(self.step(at)).or_default() += count;
-                        }
-                    }
-                    let first = rows.into_iter().find(|(_, rows)| *rows != 0);
-                    let from = first.map(|(step, _)| self.start(step));
+                    let with_value = |fact: &&Fact| fact.1 != NULL;
+                    let rows = |facts: &[Fact]| -> i64 {
+                        facts.iter().filter(with_value).map(|fact| fact.2).sum()
+                    };
+                    let first = steps.iter().find(|(_, facts)| rows(facts) != 0);
+                    let from = first.map(|(step, _)| self.start(*step));
                     from.map(|from| (from, from + span.0))
                 }
             };
             if let Some(stretch) = stretch.filter(|(_, until)| *until <= watermark) {
-                self.references.insert(key, stretch);
+                self.references.insert(*key, stretch);
             }
         }
     }
 
     /// The rows and the alerts that stand.
-    pub(super) fn rows(&self, given: &[Given], watermark: i64) -> (BTreeSet<Row>, BTreeSet<Row>) {
+    pub(super) fn rows(&self, watermark: i64) -> (BTreeSet<Row>, BTreeSet<Row>) {
         let (mut rows, mut alerts) = (BTreeSet::new(), BTreeSet::new());
-        for (key, facts) in self.pages(given) {
-            let Some((from, until)) = self.references.get(&key).copied() else {
+        for (key, steps) in &self.pages {
+            let Some((from, until)) = self.references.get(key).copied() else {
                 continue;
             };
             let monitor = &self.spec.monitors[key.0];
             let inside = |(at, _, _): &&Fact| from <= *at && *at < until;
-            let reference: Vec<Fact> = facts.iter().filter(inside).copied().collect();
-            let page = Page::new(self.spec, monitor, &reference);
+            let reference: Vec<Fact> = steps.values().flatten().filter(inside).copied().collect();
+            let page = Page::new(self, monitor, &reference);
             for length in &self.spec.lengths {
                 let length = i64::from(*length);
-                let steps: BTreeSet<i64> = facts.iter().map(|(at, ..)| self.step(*at)).collect();
-                let ends: BTreeSet<i64> = steps.iter().flat_map(|s| *s..*s + length).collect();
+                let ends: BTreeSet<i64> = steps.keys().flat_map(|s| *s..*s + length).collect();
                 let mut of_length = Vec::new();
                 for end in ends {
-                    let in_steps =
-                        |first: i64, (at, _, _): &&Fact| (first..=end).contains(&self.step(*at));
-                    let last = facts.iter().filter(|it| in_steps(end, it)).copied();
-                    let has_fact = page.enough(&page.count(&last.collect::<Vec<_>>()), 1);
+                    let since =
+                        |first: i64| page.count(steps.range(first..=end).flat_map(|it| it.1));
+                    let has_fact = page.enough(&since(end), 1);
                     let there = match self.spec.firing {
                         Firing::Final => self.start(end + 1) <= watermark,
                         Firing::Changes { .. } => has_fact || self.start(end) <= watermark,
                     };
                     let first = end + 1 - length;
-                    let all = facts.iter().filter(|it| in_steps(first, it)).copied();
-                    let Some(measured) = there
-                        .then(|| page.measured(&page.count(&all.collect::<Vec<_>>())))
-                        .flatten()
-                    else {
+                    let measured = there.then(|| page.measured(&since(first))).flatten();
+                    let Some(measured) = measured else {
                         continue;
                     };
                     let (start, stop) = (self.start(first), self.start(end + 1));
@@ -184,6 +184,7 @@ impl<'a> Oracle<'a> {
 type Tallied = (BTreeMap<i64, i64>, i64);
 
 struct Page<'a> {
+    oracle: &'a Oracle<'a>,
     spec: &'a DriftSpec,
     monitor: &'a Monitor,
     edges: Vec<f64>,
@@ -191,9 +192,10 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(spec: &'a DriftSpec, monitor: &'a Monitor, reference: &[Fact]) -> Page<'a> {
+    fn new(oracle: &'a Oracle<'a>, monitor: &'a Monitor, reference: &[Fact]) -> Page<'a> {
         let mut page = Page {
-            spec,
+            oracle,
+            spec: oracle.spec,
             monitor,
             edges: Vec::new(),
             reference: Tallied::default(),
@@ -247,7 +249,7 @@ impl<'a> Page<'a> {
         all
     }
 
-    fn count(&self, facts: &[Fact]) -> Tallied {
+    fn count<'f>(&self, facts: impl IntoIterator<Item = &'f Fact>) -> Tallied {
         let mut tallied = Tallied::default();
         for (_, word, count) in facts {
             match (&self.monitor.values, *word) {
@@ -336,8 +338,11 @@ impl<'a> Page<'a> {
         }
         row.extend([m, n, words.len() as i64]);
         if spec.layout == Layout::Wide {
-            let limit = psi_limit(0.95, words.len(), n as u64, m as u64);
-            row.push(if has { float_word(limit) } else { NULL });
+            let mut limits = self.oracle.limits.borrow_mut();
+            let limit = limits
+                .entry((words.len(), n, m))
+                .or_insert_with(|| float_word(psi_limit(0.95, words.len(), n as u64, m as u64)));
+            row.push(if has { *limit } else { NULL });
             if has {
                 row.extend(self.moved(&filled, &counts, &words));
             }
