@@ -40,7 +40,7 @@ use crate::codec::{CodecError, Reader, Writer};
 /// What a [`HddmA`] is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How sure it has to be.
+    /// How likely a drift and a warning may be where there is none.
     pub confidences: Confidences,
     /// Which way the mean has to go. Default: up.
     pub direction: Direction,

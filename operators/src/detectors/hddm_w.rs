@@ -41,7 +41,7 @@ use crate::codec::{CodecError, Reader, Writer};
 /// What a [`HddmW`] is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How sure it has to be.
+    /// How likely a drift and a warning may be where there is none.
     pub confidences: Confidences,
     /// λ: the weight of a new row. Default 0.05.
     pub lambda: f64,

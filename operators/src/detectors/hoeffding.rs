@@ -1,4 +1,4 @@
-//! What the two detectors by Hoeffding's bounds share: how sure they are told to be.
+//! What the two detectors by Hoeffding's bounds share: how likely they may err.
 
 use super::Signal;
 use super::settings::{Named, Parameter, must, must_be_probability};

@@ -166,17 +166,20 @@ fn through_parts(ledger: &Ledger, workers: usize) -> Ledger {
     whole
 }
 
+/// A job of each firing, and what comes; some of it is taken back where that is heeded.
+fn of_each_firing(rng: &mut SmallRng) -> [(DriftSpec, Vec<Tick>); 2] {
+    let changes = Firing::Changes { keep: Span(60) };
+    [(Firing::Final, None), (changes, Some(60))].map(|(firing, keep)| {
+        let (spec, facts) = (spec(rng, firing), some_facts(rng));
+        (spec, arrive(rng, &facts, keep))
+    })
+}
+
 #[test]
 fn any_number_of_workers_goes_on_from_what_others_saved() {
     for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
-        for (firing, keep) in [
-            (Firing::Final, None),
-            (Firing::Changes { keep: Span(60) }, Some(60)),
-        ] {
-            let spec = spec(&mut rng, firing);
-            let facts = some_facts(&mut rng);
-            let ticks = arrive(&mut rng, &facts, keep);
+        for (spec, ticks) in of_each_firing(&mut rng) {
             let middle = rng.random_range(0..=ticks.len());
             let (ledger, mut changes) = step(&spec, &ticks[..middle], |ledger| ledger);
             let saved = through_parts(&ledger, rng.random_range(1..4));
@@ -192,13 +195,7 @@ fn any_number_of_workers_goes_on_from_what_others_saved() {
 fn a_ledger_saved_and_read_back_between_any_ticks_goes_on_as_before() {
     for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
-        for (firing, keep) in [
-            (Firing::Final, None),
-            (Firing::Changes { keep: Span(60) }, Some(60)),
-        ] {
-            let spec = spec(&mut rng, firing);
-            let facts = some_facts(&mut rng);
-            let ticks = arrive(&mut rng, &facts, keep);
+        for (spec, ticks) in of_each_firing(&mut rng) {
             step(&spec, &ticks, |ledger| back(&ledger));
         }
     }
