@@ -142,6 +142,14 @@ impl<'a> Reader<'a> {
         Err(self.error(what))
     }
 
+    /// Reads a number that is not negative.
+    ///
+    /// # Errors
+    /// As [`Reader::unsigned`], and for a number that is too large for its type.
+    pub fn number<N: TryFrom<u128>>(&mut self, what: &'static str) -> Result<N, CodecError> {
+        N::try_from(self.unsigned(what)?).map_err(|_| self.error(what))
+    }
+
     /// Reads a signed number.
     ///
     /// # Errors
@@ -262,6 +270,7 @@ mod tests {
     fn damaged_bytes_are_errors() {
         assert!(Reader::new(&[]).word("n").is_err());
         assert!(Reader::new(&[0xff; 30]).unsigned("n").is_err());
+        assert!(Reader::new(&[0xff; 9]).number::<u64>("n").is_err());
         assert!(Reader::new(&[200, 1]).length("n").is_err());
         assert!(Reader::new(&[7]).bool("b").is_err());
     }

@@ -216,23 +216,19 @@ impl Book {
         from: &mut Reader<'_>,
     ) -> Result<Book, CodecError> {
         let mut book = Book::new(spec, unheard);
-        let whole = |from: &mut Reader<'_>, what| {
-            let number = from.unsigned(what)?;
-            u64::try_from(number).map_err(|_| from.error(what))
-        };
         book.watermark = from.time("the watermark")?;
         book.sweep = from.time("when streams end")?;
         for _ in 0..from.length("the number of streams")? {
             let name = from.word("a stream")?;
             let mut stream = Stream {
                 detector: Detector::decode(&book.spec.settings, from)?,
-                rows: whole(from, "the number of values")?,
+                rows: from.number("the number of values")?,
                 last: from.time("the time of the last value")?,
                 warned: from.bool("whether it warned")?,
                 waiting: Vec::new(),
             };
             for _ in 0..from.length("how many values wait")? {
-                let (at, id) = (from.time("a time")?, whole(from, "an id")?);
+                let (at, id) = (from.time("a time")?, from.number("an id")?);
                 let word = from.word("a value")?;
                 let diff = from.signed("what a value does")?;
                 stream.waiting.push(Item {

@@ -31,18 +31,17 @@
 //! assert_eq!(drift, Some(1071));
 //! ```
 
+use super::hoeffding::Confidences;
 use super::running::Mean;
-use super::settings::{Named, Parameter, must, must_be_probability};
+use super::settings::{Named, Parameter};
 use super::{Direction, Signal};
 use crate::codec::{CodecError, Reader, Writer};
 
 /// What a [`HddmA`] is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How likely a drift may be where there is none. Default 0.001.
-    pub drift_confidence: f64,
-    /// How likely a warning may be where there is none. Default 0.005.
-    pub warning_confidence: f64,
+    /// How likely a drift and a warning may be where there is none.
+    pub confidences: Confidences,
     /// Which way the mean has to go. Default: up.
     pub direction: Direction,
 }
@@ -50,8 +49,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            drift_confidence: 0.001,
-            warning_confidence: 0.005,
+            confidences: Confidences::default(),
             direction: Direction::Up,
         }
     }
@@ -59,34 +57,14 @@ impl Default for Settings {
 
 impl Settings {
     pub(super) fn parameters(&mut self) -> Vec<Named<'_>> {
-        vec![
-            (
-                "drift_confidence",
-                Parameter::Number(&mut self.drift_confidence),
-            ),
-            (
-                "warning_confidence",
-                Parameter::Number(&mut self.warning_confidence),
-            ),
-            ("direction", Parameter::Direction(&mut self.direction)),
-        ]
+        let mut all = Vec::from(self.confidences.parameters());
+        all.push(("direction", Parameter::Direction(&mut self.direction)));
+        all
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        check_confidences(self.drift_confidence, self.warning_confidence)
+        self.confidences.check()
     }
-}
-
-/// Checks the two levels that detectors of this family have.
-pub(super) fn check_confidences(drift: f64, warning: f64) -> Result<(), String> {
-    must_be_probability("warning_confidence", warning)?;
-    let most = format!("above 0 and at most `warning_confidence`, which is {warning}");
-    must(
-        0.0 < drift && drift <= warning,
-        "drift_confidence",
-        drift,
-        &most,
-    )
 }
 
 /// What is known of rises.
@@ -98,19 +76,14 @@ struct Side {
 
 impl Side {
     fn add(&mut self, value: f64, settings: &Settings) -> Signal {
-        let drift = settings.drift_confidence;
+        let drift = settings.confidences.drift;
         let highest = |of: Mean| of.mean + (1.0 / (2.0 * of.n as f64) * (1.0 / drift).ln()).sqrt();
         self.all.add(value);
         if self.first.n == 0 || highest(self.first) >= highest(self.all) {
             self.first = self.all;
         }
-        if self.has_risen(drift) {
-            Signal::Drift
-        } else if self.has_risen(settings.warning_confidence) {
-            Signal::Warning
-        } else {
-            Signal::Quiet
-        }
+        let has_risen = |confidence| self.has_risen(confidence);
+        settings.confidences.signal(has_risen)
     }
 
     fn has_risen(&self, confidence: f64) -> bool {

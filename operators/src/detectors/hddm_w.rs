@@ -33,7 +33,7 @@
 //! assert_eq!(drift, Some(1066));
 //! ```
 
-use super::hddm_a::check_confidences;
+use super::hoeffding::Confidences;
 use super::settings::{Named, Parameter, must_be_a_part};
 use super::{Direction, Signal};
 use crate::codec::{CodecError, Reader, Writer};
@@ -41,10 +41,8 @@ use crate::codec::{CodecError, Reader, Writer};
 /// What a [`HddmW`] is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How likely a drift may be where there is none. Default 0.001.
-    pub drift_confidence: f64,
-    /// How likely a warning may be where there is none. Default 0.005.
-    pub warning_confidence: f64,
+    /// How likely a drift and a warning may be where there is none.
+    pub confidences: Confidences,
     /// λ: the weight of a new row. Default 0.05.
     pub lambda: f64,
     /// Which way the mean has to go. Default: up.
@@ -54,8 +52,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            drift_confidence: 0.001,
-            warning_confidence: 0.005,
+            confidences: Confidences::default(),
             lambda: 0.05,
             direction: Direction::Up,
         }
@@ -64,22 +61,16 @@ impl Default for Settings {
 
 impl Settings {
     pub(super) fn parameters(&mut self) -> Vec<Named<'_>> {
-        vec![
-            (
-                "drift_confidence",
-                Parameter::Number(&mut self.drift_confidence),
-            ),
-            (
-                "warning_confidence",
-                Parameter::Number(&mut self.warning_confidence),
-            ),
+        let mut all = Vec::from(self.confidences.parameters());
+        all.extend([
             ("lambda", Parameter::Number(&mut self.lambda)),
             ("direction", Parameter::Direction(&mut self.direction)),
-        ]
+        ]);
+        all
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        check_confidences(self.drift_confidence, self.warning_confidence)?;
+        self.confidences.check()?;
         must_be_a_part("lambda", self.lambda)
     }
 }
@@ -145,7 +136,7 @@ impl Side {
         let highest = self
             .all
             .mean
-            .map(|mean| mean + bound(self.all.weights, settings.drift_confidence));
+            .map(|mean| mean + bound(self.all.weights, settings.confidences.drift));
         match highest {
             Some(highest) if highest < self.least => {
                 self.least = highest;
@@ -154,13 +145,8 @@ impl Side {
             }
             _ => self.since.add(value, settings.lambda),
         }
-        if self.has_risen(settings.drift_confidence) {
-            Signal::Drift
-        } else if self.has_risen(settings.warning_confidence) {
-            Signal::Warning
-        } else {
-            Signal::Quiet
-        }
+        let has_risen = |confidence| self.has_risen(confidence);
+        settings.confidences.signal(has_risen)
     }
 
     fn has_risen(&self, confidence: f64) -> bool {

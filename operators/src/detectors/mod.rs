@@ -53,6 +53,7 @@ pub mod eddm;
 pub mod fhddm;
 pub mod hddm_a;
 pub mod hddm_w;
+pub mod hoeffding;
 pub mod kswin;
 pub mod page_hinkley;
 mod running;

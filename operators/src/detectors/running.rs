@@ -11,8 +11,8 @@ const MOST: u64 = 1 << 53;
 
 /// Reads a number of rows.
 pub(super) fn count(from: &mut Reader<'_>, what: &'static str) -> Result<u64, CodecError> {
-    match u64::try_from(from.unsigned(what)?) {
-        Ok(count) if count < MOST => Ok(count),
+    match from.number(what)? {
+        count if count < MOST => Ok(count),
         _ => Err(from.error(what)),
     }
 }

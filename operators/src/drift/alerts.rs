@@ -148,9 +148,8 @@ impl Watch {
     }
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Result<Watch, CodecError> {
-        let run = from.unsigned("a number of windows")?;
         Ok(Watch {
-            run: u32::try_from(run).map_err(|_| from.error("a number of windows"))?,
+            run: from.number("a number of windows")?,
             opened: from.option("an opening", |from| from.time("its time"))?,
             open: from.option("an episode", Episode::decode)?,
         })

@@ -7,29 +7,25 @@ use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tidegate_schemas::fact::{FactBlock, NULL, float_word};
+use tidegate_schemas::fact::FactBlock;
 use tidegate_schemas::names::Names;
-use tidegate_schemas::rows::{Kind, Rows};
-use tidegate_schemas::time::{EventTime, Span, TimeUnit};
+use tidegate_schemas::rows::Rows;
+use tidegate_schemas::time::Span;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
-use self::oracle::{LIMITS, Oracle};
-use super::alerts::Alert;
-use super::cuts::{Bins, Number};
+use self::made::{arrive, some_facts, spec};
+use self::oracle::Oracle;
 use super::drift;
 use super::ledger::{Ledger, PageKey};
-use super::measures::Measure;
-use super::spec::{DriftSpec, Firing, Layout, Monitor, Reference, Steps, Values};
+use super::spec::{DriftSpec, Firing};
 use super::tally::Tally;
-use crate::bed::facts::{self, one};
+use crate::bed::facts;
 use crate::bed::play::{self, Counts};
 use crate::bed::{crews, seeds};
 use crate::codec::{Reader, Writer};
-use crate::program::{Comparison, Expr, Program};
-use crate::statistics::Smoothing;
-use crate::statistics::divergence::Direction;
 
+mod made;
 mod oracle;
 
 /// Two categories, a float, a segment.
@@ -41,150 +37,6 @@ type Row = Vec<i64>;
 
 /// What changed in a tick: of rows, and of alerts.
 type Change = [Counts<Row>; 2];
-
-const ALL: [Measure; 11] = [
-    Measure::Psi,
-    Measure::Kl,
-    Measure::Js,
-    Measure::Hellinger,
-    Measure::TotalVariation,
-    Measure::Largest,
-    Measure::ChiSquare,
-    Measure::Kolmogorov,
-    Measure::Wasserstein,
-    Measure::Missing,
-    Measure::New,
-];
-
-fn spec(rng: &mut SmallRng, firing: Firing) -> DriftSpec {
-    let from = rng.random_range(-30..100);
-    let every = rng.random_range(1..60);
-    let rules = [
-        Bins::Deciles,
-        Bins::Even(5),
-        Bins::Sturges,
-        Bins::Doane,
-        Bins::Edges(vec![-4.0, 0.5, 2.0]),
-    ];
-    let monitor = |name, column, filter, values| Monitor {
-        name,
-        column,
-        filter,
-        values,
-    };
-    let categories = || Values::Categories(Kind::Int);
-    let layout = one(rng, &[Layout::Plain, Layout::Wide, Layout::Wide]);
-    let wide = layout == Layout::Wide;
-    let mut spec = DriftSpec {
-        monitors: vec![
-            monitor(70, 0, None, categories()),
-            monitor(
-                71,
-                1,
-                Some(1),
-                Values::Numbers(Number::Whole, one(rng, &rules)),
-            ),
-            monitor(72, 1, Some(1), categories()),
-            monitor(73, 2, None, Values::Numbers(Number::Real, one(rng, &rules))),
-        ],
-        by: (wide && rng.random_bool(0.6)).then_some(3),
-        steps: Steps {
-            origin: EventTime(rng.random_range(-50..50)),
-            every: Span(every),
-        },
-        lengths: match wide {
-            true => one(rng, &[vec![1], vec![3], vec![1, 4], vec![5, 2]]),
-            false => vec![1],
-        },
-        reference: match rng.random_bool(0.5) {
-            true => Reference::First(Span(every * rng.random_range(1..4))),
-            false => Reference::Stretch {
-                from: EventTime(from),
-                until: EventTime(from + rng.random_range(1..200)),
-            },
-        },
-        smoothing: one(rng, &[Smoothing::AddToCounts(0.5), Smoothing::Floor(1e-4)]),
-        direction: match rng.random_bool(0.5) {
-            true => Direction::CurrentFromReference,
-            false => Direction::ReferenceFromCurrent,
-        },
-        measures: match wide && rng.random_bool(0.7) {
-            true => ALL[..rng.random_range(1..=ALL.len())].to_vec(),
-            false => vec![Measure::Psi, Measure::Kl],
-        },
-        min_rows: rng.random_range(0..4),
-        layout,
-        alert: None,
-        firing,
-    };
-    if wide && rng.random_bool(0.5) {
-        spec.alert = Some(alert(rng, &spec));
-    }
-    spec
-}
-
-fn alert(rng: &mut SmallRng, spec: &DriftSpec) -> Alert {
-    let columns = spec.registers(TimeUnit::Second, Kind::Int);
-    let psi = columns.iter().position(|column| column.name == "psi");
-    let psi = psi.expect("it is measured");
-    let kinds: Vec<Kind> = columns.into_iter().map(|column| column.kind).collect();
-    let compared = |how, limit| {
-        let (psi, limit) = (Box::new(Expr::Register(psi)), Box::new(Expr::Float(limit)));
-        Program::compile(&Expr::Compare(how, psi, limit), &kinds).expect("a condition")
-    };
-    Alert {
-        when: compared(Comparison::Greater, LIMITS.0),
-        windows: rng.random_range(1..4),
-        clear_when: rng
-            .random_bool(0.5)
-            .then(|| compared(Comparison::Less, LIMITS.1)),
-        cooldown: Span(rng.random_range(0..3) * spec.steps.every.0 * 2),
-    }
-}
-
-fn some_facts(rng: &mut SmallRng) -> Vec<Given> {
-    let word = |rng: &mut SmallRng, categories| match rng.random_range(0..categories) {
-        0 => NULL,
-        n => (n - 3) << 40,
-    };
-    let distinct = one(rng, &[8, 1_000]);
-    let number = |rng: &mut SmallRng| match rng.random_range(0..9) {
-        0 => NULL,
-        1 => float_word(f64::INFINITY),
-        _ => float_word(f64::from(rng.random_range(-distinct..distinct)) / 7.0),
-    };
-    (0..rng.random_range(0..400))
-        .map(|id| Given {
-            key: 0,
-            id,
-            at: rng.random_range(0..400),
-            bits: rng.random_range(0..4),
-            words: [word(rng, 5), word(rng, 30), number(rng), word(rng, 4)],
-            diff: 1,
-        })
-        .collect()
-}
-
-/// Lets the facts arrive; with `keep`, takes some back while that is allowed.
-fn arrive(rng: &mut SmallRng, facts: &[Given], keep: Option<i64>) -> Vec<Tick> {
-    let mut ticks = facts::arrive(rng, facts, |rng, standing, before| {
-        let mut back = Vec::new();
-        for _ in 0..keep.map_or(0, |_| rng.random_range(0..3)) {
-            if standing.is_empty() {
-                break;
-            }
-            let fact = standing.swap_remove(rng.random_range(0..standing.len()));
-            if before == EventTime::MIN || fact.at >= before.0 - keep.unwrap_or(0) {
-                back.push(fact.back());
-            }
-        }
-        back
-    });
-    if rng.random_bool(0.8) {
-        ticks.push(Tick::over());
-    }
-    ticks
-}
 
 /// Runs the dataflow from a ledger; answers the changes by tick.
 fn run(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<Change> {
@@ -205,19 +57,19 @@ fn run(ledger: Ledger, ticks: &[Tick], workers: usize, seed: u64) -> Vec<Change>
 
 /// Checks the rows and the alerts that stand after every tick.
 fn check(spec: &DriftSpec, ticks: &[Tick], changes: &[Change], case: &str) {
-    let (mut given, mut standing) = (Vec::new(), Change::default());
+    let mut standing = Change::default();
     let mut oracle = Oracle::new(spec);
     for (number, (tick, changes)) in ticks.iter().zip(changes).enumerate() {
-        given.extend(&tick.given);
+        oracle.give(&tick.given);
         for (standing, changes) in standing.iter_mut().zip(changes) {
             play::follow(standing, changes, &format!("{case}, tick {number}"));
         }
-        oracle.freeze(&given, tick.watermark.0);
+        oracle.freeze(tick.watermark.0);
         // Counting anew after each of many ticks would take most of the test's time.
         if ticks.len() > 30 && number % 16 != 0 && number + 1 < ticks.len() {
             continue;
         }
-        let (rows, alerts) = oracle.rows(&given, tick.watermark.0);
+        let (rows, alerts) = oracle.rows(tick.watermark.0);
         for (standing, expected) in standing.iter().zip([rows, alerts]) {
             let expected: Counts<Row> = expected.into_iter().map(|row| (row, 1)).collect();
             let missing = expected.iter().find(|it| standing.get(it.0) != Some(it.1));
@@ -314,17 +166,20 @@ fn through_parts(ledger: &Ledger, workers: usize) -> Ledger {
     whole
 }
 
+/// A job of each firing, and what comes; some of it is taken back where that is heeded.
+fn of_each_firing(rng: &mut SmallRng) -> [(DriftSpec, Vec<Tick>); 2] {
+    let changes = Firing::Changes { keep: Span(60) };
+    [(Firing::Final, None), (changes, Some(60))].map(|(firing, keep)| {
+        let (spec, facts) = (spec(rng, firing), some_facts(rng));
+        (spec, arrive(rng, &facts, keep))
+    })
+}
+
 #[test]
 fn any_number_of_workers_goes_on_from_what_others_saved() {
     for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
-        for (firing, keep) in [
-            (Firing::Final, None),
-            (Firing::Changes { keep: Span(60) }, Some(60)),
-        ] {
-            let spec = spec(&mut rng, firing);
-            let facts = some_facts(&mut rng);
-            let ticks = arrive(&mut rng, &facts, keep);
+        for (spec, ticks) in of_each_firing(&mut rng) {
             let middle = rng.random_range(0..=ticks.len());
             let (ledger, mut changes) = step(&spec, &ticks[..middle], |ledger| ledger);
             let saved = through_parts(&ledger, rng.random_range(1..4));
@@ -340,13 +195,7 @@ fn any_number_of_workers_goes_on_from_what_others_saved() {
 fn a_ledger_saved_and_read_back_between_any_ticks_goes_on_as_before() {
     for seed in seeds(12) {
         let mut rng = SmallRng::seed_from_u64(seed);
-        for (firing, keep) in [
-            (Firing::Final, None),
-            (Firing::Changes { keep: Span(60) }, Some(60)),
-        ] {
-            let spec = spec(&mut rng, firing);
-            let facts = some_facts(&mut rng);
-            let ticks = arrive(&mut rng, &facts, keep);
+        for (spec, ticks) in of_each_firing(&mut rng) {
             step(&spec, &ticks, |ledger| back(&ledger));
         }
     }

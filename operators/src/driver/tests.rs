@@ -19,7 +19,7 @@ use tidegate_schemas::time::{EventTime, Span};
 use timely::dataflow::operators::capture::Capture;
 use timely::dataflow::operators::{Input, Inspect};
 
-use super::{Arrivals, Driver, Firing, Gauge, Keyed, Settings};
+use super::{Arrivals, Driver, Emission, Firing, Gauge, Keyed, Settings};
 use crate::bed::{by_build, play, seeds};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::logic::{Logic, Outputs, Wake};
@@ -75,21 +75,25 @@ struct Event {
     diff: i32,
 }
 
-type Collection = BTreeMap<(String, i64, i64, i64), i64>;
+/// How often each row is there: output, key, time, words.
+type Collection = BTreeMap<(usize, String, i64, Vec<i64>), i64>;
 
-fn add(to: &mut Collection, rows: &[Rows]) {
-    for rows in rows {
+fn add(to: &mut Collection, outputs: &[Rows]) {
+    for (output, rows) in outputs.iter().enumerate() {
         for (row, head) in rows.heads.iter().enumerate() {
-            let key = (
-                rows.keys.get(row).to_owned(),
-                head.at.0,
-                rows.columns[0].words[row],
-                rows.columns[1].words[row],
-            );
-            *to.entry(key).or_default() += i64::from(head.diff);
+            let words = rows.columns.iter().flat_map(|c| c.row(row).to_vec());
+            let key = rows.keys.get(row).to_owned();
+            let entry = to.entry((output, key, head.at.0, words.collect()));
+            *entry.or_default() += i64::from(head.diff);
         }
     }
     to.retain(|_, count| *count != 0);
+}
+
+/// Adds what is live and what is settled.
+fn gather((live, settled): &mut (Collection, Collection), emission: &Emission) {
+    add(live, &emission.live);
+    add(settled, &emission.settled);
 }
 
 /// A plain loop over each key's sorted facts.
@@ -115,12 +119,14 @@ fn oracle(events: &[Event]) -> Collection {
         for t in first..=last + WINDOW.0 {
             if facts.iter().any(|e| e.at + WINDOW.0 == t) {
                 let before = within(t).filter(|e| e.at < t).count() as i64;
-                *all.entry((key.to_owned(), t, -before, 0)).or_default() += 1;
+                *all.entry((0, key.to_owned(), t, vec![-before, 0]))
+                    .or_default() += 1;
             }
             if facts.iter().any(|e| e.at == t) {
                 let fold = within(t).fold(0, |sum, e| sum * 31 + e.word);
                 let count = within(t).count() as i64;
-                *all.entry((key.to_owned(), t, count, fold)).or_default() += 1;
+                *all.entry((0, key.to_owned(), t, vec![count, fold]))
+                    .or_default() += 1;
             }
         }
     }
@@ -224,32 +230,38 @@ fn ticks(events: &[Event], random: &mut StdRng) -> Vec<(Vec<Event>, EventTime)> 
     ticks
 }
 
-fn settings(firing: Firing) -> Settings {
+fn settings(firing: Firing, columns: &[usize]) -> Settings {
     Settings {
         firing,
-        columns: vec![2],
+        columns: columns.to_vec(),
         gauge: Arc::new(Gauge::default()),
     }
 }
 
-fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, Collection, u64) {
-    let settings = settings(firing);
+/// Gives a driver what comes, tick by tick: its live and settled rows, and how many keys it holds in the end.
+fn alone<L: Logic>(
+    logic: L,
+    columns: &[usize],
+    firing: Firing,
+    arrivals: impl Iterator<Item = Arrivals>,
+) -> (Collection, Collection, u64) {
+    let settings = settings(firing, columns);
     let gauge = Arc::clone(&settings.gauge);
-    let mut driver = Driver::new(Toy, settings);
-    let (mut live, mut settled) = (Collection::new(), Collection::new());
-    for (tick, (events, watermark)) in ticks.iter().enumerate() {
-        let arrivals = Arrivals {
-            facts: in_two(&toy_block(events)),
-            tables: Vec::new(),
-            watermark: Some(*watermark),
-            ..Arrivals::default()
-        };
-        driver.tick(tick as u64, arrivals, |emission| {
-            add(&mut live, &emission.live);
-            add(&mut settled, &emission.settled);
-        });
+    let mut driver = Driver::new(logic, settings);
+    let mut found = (Collection::new(), Collection::new());
+    for (tick, arrivals) in (0..).zip(arrivals) {
+        driver.tick(tick, arrivals, |emission| gather(&mut found, &emission));
     }
-    (live, settled, gauge.keys())
+    (found.0, found.1, gauge.keys())
+}
+
+fn run_alone(ticks: &[(Vec<Event>, EventTime)], firing: Firing) -> (Collection, Collection, u64) {
+    let arrivals = ticks.iter().map(|(events, watermark)| Arrivals {
+        facts: in_two(&toy_block(events)),
+        watermark: Some(*watermark),
+        ..Arrivals::default()
+    });
+    alone(Toy, &[2], firing, arrivals)
 }
 
 #[test]
@@ -279,7 +291,10 @@ fn run_workers(
         let (index, peers) = (worker.index(), worker.peers());
         let mut input = worker.dataflow::<u64, _, _>(|scope| {
             let (input, stream) = scope.new_input::<Vec<Parcel>>();
-            stream.keyed(Toy, settings(firing)).0.capture_into(out);
+            stream
+                .keyed(Toy, settings(firing, &[2]))
+                .0
+                .capture_into(out);
             input
         });
         for (tick, (events, watermark)) in script.iter().enumerate() {
@@ -304,12 +319,11 @@ fn run_workers(
             worker.step();
         }
     });
-    let (mut live, mut settled) = (Collection::new(), Collection::new());
+    let mut all = (Collection::new(), Collection::new());
     for emission in found.iter().flatten() {
-        add(&mut live, &emission.live);
-        add(&mut settled, &emission.settled);
+        gather(&mut all, emission);
     }
-    (live, settled)
+    all
 }
 
 #[test]
@@ -319,7 +333,7 @@ fn others_see_the_facts_that_count_and_the_watermarks() {
     timely::execute_directly(move |worker| {
         let mut input = worker.dataflow::<u64, _, _>(|scope| {
             let (input, stream) = scope.new_input::<Vec<Parcel>>();
-            let (_, contents) = stream.keyed(Toy, settings(Firing::OnWatermark));
+            let (_, contents) = stream.keyed(Toy, settings(Firing::OnWatermark, &[2]));
             contents.inspect(move |content| {
                 let told = match content {
                     Content::Facts(block) => block.heads.iter().map(|h| (h.at.0, h.diff)).collect(),

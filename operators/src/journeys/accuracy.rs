@@ -21,7 +21,6 @@ use tidegate_schemas::rows::Rows;
 use tidegate_schemas::time::EventTime;
 
 use super::contexts::{Contexts, Prediction};
-use super::narrow;
 use super::spec::{Firing, STEPS};
 use super::transitions::EVER;
 use crate::codec::{CodecError, Reader, Writer};
@@ -209,7 +208,7 @@ impl Predictor {
     ) -> Result<Predictor, CodecError> {
         let contexts = Contexts::decode(names, from)?;
         let waiting = (0..from.length("the number of steps")?).map(|_| {
-            let (at, id) = (from.time("a time")?, narrow(from, "an id")?);
+            let (at, id) = (from.time("a time")?, from.number("an id")?);
             let to = from.word("a kind")?;
             let length = from.length("the length of a context")?;
             let before = (0..length).map(|_| from.word("a kind"));

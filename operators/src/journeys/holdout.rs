@@ -19,7 +19,6 @@ use tidegate_schemas::time::EventTime;
 
 use super::accuracy::share;
 use super::contexts::Contexts;
-use super::narrow;
 use super::spec::{PATHS, Split, end};
 use super::transitions::EVER;
 use crate::codec::{CodecError, Reader, Writer};
@@ -154,7 +153,7 @@ impl HoldOut {
     /// When the bytes are not such journeys.
     pub fn decode(&mut self, from: &mut Reader<'_>) -> Result<(), CodecError> {
         for _ in 0..from.length("the number of journeys")? {
-            let first = narrow(from, "the id of a step")?;
+            let first = from.number("the id of a step")?;
             let length = from.length("the length of a journey")?;
             let kinds = (0..length).map(|_| from.word("a kind"));
             let kinds = kinds.collect::<Result<_, _>>()?;

@@ -240,13 +240,7 @@ impl Logic for Journeys {
         Ok(JourneyState {
             kinds: kinds.collect::<Result<_, _>>()?,
             last: from.time("the time of a step")?.0,
-            first: narrow(from, "the id of a step")?,
+            first: from.number("the id of a step")?,
         })
     }
-}
-
-/// Reads an unsigned number of at most 64 bits.
-fn narrow(from: &mut Reader<'_>, what: &'static str) -> Result<u64, CodecError> {
-    let value = from.unsigned(what)?;
-    u64::try_from(value).map_err(|_| from.error(what))
 }

@@ -63,14 +63,14 @@ impl Attempt {
     pub(super) fn decode(from: &mut Reader<'_>, steps: usize) -> Result<Attempt, CodecError> {
         let start = Position {
             at: from.time("start of an attempt")?,
-            id: number(from, "id of a start")?,
+            id: from.number("id of a start")?,
         };
-        let length = number(from, "length of an attempt")?;
+        let length = from.number("length of an attempt")?;
         let last = Position {
             at: start.at.plus(Span(length)),
-            id: number(from, "id of a last row")?,
+            id: from.number("id of a last row")?,
         };
-        let step = number(from, "step of an attempt")?;
+        let step = from.number("step of an attempt")?;
         if step as usize >= steps {
             return Err(from.error("step of an attempt"));
         }
@@ -78,15 +78,9 @@ impl Attempt {
             start,
             last,
             step,
-            skipped: number(from, "rows that began nothing")?,
+            skipped: from.number("rows that began nothing")?,
         })
     }
-}
-
-/// Reads an unsigned number that fits.
-fn number<N: TryFrom<u128>>(from: &mut Reader<'_>, what: &'static str) -> Result<N, CodecError> {
-    let value = from.unsigned(what)?;
-    N::try_from(value).map_err(|_| from.error(what))
 }
 
 /// The open attempts of a key, oldest first.

@@ -309,21 +309,15 @@ impl Logic for Sessions {
 
     fn decode(&self, from: &mut Reader<'_>) -> Result<SessionState, CodecError> {
         let mut state = SessionState {
-            rows: narrow(from, "rows of a session")?,
+            rows: from.number("rows of a session")?,
             ..SessionState::default()
         };
         if state.is_open() {
             state.start = from.time("start of a session")?;
-            state.end = state.start.plus(Span(narrow(from, "length of a session")?));
+            state.end = state.start.plus(Span(from.number("length of a session")?));
             self.plan
                 .decode(&mut state.inline, &mut state.boxed, from)?;
         }
         Ok(state)
     }
-}
-
-/// Reads an unsigned number that fits a word.
-fn narrow(from: &mut Reader<'_>, what: &'static str) -> Result<i64, CodecError> {
-    let value = from.unsigned(what)?;
-    i64::try_from(value).map_err(|_| CodecError { what, left: 0 })
 }

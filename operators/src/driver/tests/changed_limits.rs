@@ -9,9 +9,9 @@ use tidegate_schemas::fact::NULL;
 use tidegate_schemas::rows::{Kind, Rows};
 use tidegate_schemas::time::EventTime;
 
-use super::super::{Arrivals, Driver, Firing, Gauge, Settings};
-use super::entity::{Collection, Parts, add, feature};
-use super::{Event, block};
+use super::super::{Arrivals, Driver, Firing};
+use super::entity::{Parts, feature};
+use super::{Collection, Event, add, block, settings};
 use crate::aggregate::window::Bounds;
 use crate::features::spec::{FeaturesSpec, Op};
 use crate::parcel::TableRow;
@@ -68,11 +68,7 @@ fn by_segment() -> Parts {
 fn a_changed_limit_is_answered_at_once_by_exactly_those_it_concerns() {
     for seed in 0..500 {
         let mut random = StdRng::seed_from_u64(seed);
-        let settings = Settings {
-            firing: Firing::OnArrival,
-            columns: vec![REASONS + 1],
-            gauge: Arc::new(Gauge::default()),
-        };
+        let settings = settings(Firing::OnArrival, &[REASONS + 1]);
         let mut driver = Driver::new(by_segment().entity(), settings);
         let mut limits: BTreeMap<i64, i64> = BTreeMap::new();
         // By key: how many facts, and the last word.

@@ -9,11 +9,11 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use tidegate_schemas::fact::{Fact, NULL};
 use tidegate_schemas::names::Names;
-use tidegate_schemas::rows::{Kind, Rows};
+use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::{EventTime, Span};
 
-use super::super::{Arrivals, Driver, Firing, Gauge, Settings};
-use super::{Event, LATENESS, block, random_events, ticks};
+use super::super::{Arrivals, Firing};
+use super::{Collection, Event, LATENESS, add, alone, block, random_events, ticks};
 use crate::aggregate::window::Bounds;
 use crate::bed::{by_build, seeds};
 use crate::entity::{Entity, State, track_what_is_read};
@@ -314,20 +314,6 @@ pub(super) fn steps(random: &mut StdRng) -> Vec<Step> {
     steps
 }
 
-pub(super) type Collection = BTreeMap<(usize, String, i64, Vec<i64>), i64>;
-
-pub(super) fn add(to: &mut Collection, outputs: &[Rows]) {
-    for (output, rows) in outputs.iter().enumerate() {
-        for (row, head) in rows.heads.iter().enumerate() {
-            let words = rows.columns.iter().flat_map(|c| c.row(row).to_vec());
-            let key = rows.keys.get(row).to_owned();
-            let entry = to.entry((output, key, head.at.0, words.collect()));
-            *entry.or_default() += i64::from(head.diff);
-        }
-    }
-    to.retain(|_, count| *count != 0);
-}
-
 pub(super) fn bits(event: &Event) -> u64 {
     u64::from(event.word % 3 == 0) | u64::from(event.word % 2 == 1) << 1
 }
@@ -391,27 +377,13 @@ fn timers(entity: &Entity, state: &mut State, until: EventTime, out: &mut Output
 }
 
 fn play(parts: &Parts, steps: &[Step], firing: Firing) -> (Collection, Collection, u64) {
-    let gauge = Arc::new(Gauge::default());
-    let settings = Settings {
-        firing,
-        columns: parts.columns.clone(),
-        gauge: Arc::clone(&gauge),
-    };
-    let mut driver = Driver::new(parts.entity(), settings);
-    let (mut live, mut settled) = (Collection::new(), Collection::new());
-    for (tick, step) in steps.iter().enumerate() {
-        let arrivals = Arrivals {
-            facts: vec![Arc::new(block(&step.events, bits, words))],
-            tables: step.tables.clone(),
-            watermark: Some(step.watermark),
-            ..Arrivals::default()
-        };
-        driver.tick(tick as u64, arrivals, |emission| {
-            add(&mut live, &emission.live);
-            add(&mut settled, &emission.settled);
-        });
-    }
-    (live, settled, gauge.keys())
+    let arrivals = steps.iter().map(|step| Arrivals {
+        facts: vec![Arc::new(block(&step.events, bits, words))],
+        tables: step.tables.clone(),
+        watermark: Some(step.watermark),
+        ..Arrivals::default()
+    });
+    alone(parts.entity(), &parts.columns, firing, arrivals)
 }
 
 #[test]

@@ -7,8 +7,8 @@ use rand::{Rng, SeedableRng};
 use tidegate_schemas::names::KeyHash;
 
 use super::super::{Arrivals, Driver, Firing, Gauge, Saved, Settings};
-use super::entity::{Collection, Parts, Step, add, bits, steps, words};
-use super::{Event, block};
+use super::entity::{Parts, Step, bits, steps, words};
+use super::{Collection, Event, block, gather};
 use crate::bed::{by_build, seeds};
 use crate::entity::Entity;
 use crate::parcel::owner_of;
@@ -38,7 +38,7 @@ impl Crew {
 
     /// The live and the settled rows of one step.
     fn step(&mut self, tick: u64, step: &Step) -> (Collection, Collection) {
-        let (mut live, mut settled) = (Collection::new(), Collection::new());
+        let mut found = (Collection::new(), Collection::new());
         let workers = self.drivers.len();
         for (worker, driver) in self.drivers.iter_mut().enumerate() {
             let owned = |event: &&Event| owner_of(KeyHash::of(&event.key).hash, workers) == worker;
@@ -49,12 +49,9 @@ impl Crew {
                 watermark: Some(step.watermark),
                 ..Arrivals::default()
             };
-            driver.tick(tick, arrivals, |emission| {
-                add(&mut live, &emission.live);
-                add(&mut settled, &emission.settled);
-            });
+            driver.tick(tick, arrivals, |emission| gather(&mut found, &emission));
         }
-        (live, settled)
+        found
     }
 
     fn save(&self) -> Saved {

@@ -55,7 +55,8 @@ impl Kept {
     }
 
     /// Taken apart by so many workers, saved, read back, and joined.
-    fn back(&self, case: &Case, workers: u64) -> Kept {
+    fn back(&self, case: &Case, rng: &mut SmallRng) -> Kept {
+        let workers = rng.random_range(1..4);
         let mut whole = Kept::new(case);
         for worker in 0..workers {
             let owned = |kind: i64| kind as u64 % workers == worker;
@@ -75,7 +76,8 @@ impl Kept {
             assert_eq!(back, predictor);
             whole.predictor.join(back);
             assert!(from.is_empty());
-            for cut in 0..to.bytes.len() {
+            for _ in 0..50 {
+                let cut = rng.random_range(0..to.bytes.len());
                 let from = &mut Reader::new(&to.bytes[..cut]);
                 let counts = Transitions::decode(Firing::Changes, from);
                 let names = Arc::clone(&case.names);
@@ -137,7 +139,7 @@ fn what_is_saved_and_read_back_between_any_ticks_goes_on_as_before() {
                 expected,
                 "seed {seed}"
             );
-            other = other.back(&case, rng.random_range(1..4));
+            other = other.back(&case, &mut rng);
         }
     }
 }

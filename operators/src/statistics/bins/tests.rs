@@ -6,6 +6,7 @@ use rand::{Rng, SeedableRng};
 use super::*;
 use crate::statistics::divergence::{Direction, Unit, hellinger, js_distance, kl, psi};
 use crate::statistics::golden::{close, current, reference};
+use crate::statistics::sample::Sample;
 use crate::statistics::{Share, Smoothing, shares_of, to_one};
 
 fn sample(values: &[f64]) -> Sample<'_> {
