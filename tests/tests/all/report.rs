@@ -86,7 +86,7 @@ fn files(place: &Place) -> [String; 2] {
             let topic = match i % 7 {
                 0 => format!("\"{evil}\""),
                 1..=3 => "billing".to_owned(),
-                _ if shift > 0 && i % 5 == 0 => {
+                _ if shift > 0 && i.is_multiple_of(5) => {
                     "a topic with a name that is so long that nobody would write it on an axis"
                         .to_owned()
                 }

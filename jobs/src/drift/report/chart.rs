@@ -17,9 +17,9 @@ const WIDTH: u32 = 1640;
 const ROW: i32 = 78;
 const BAR: i32 = 29;
 /// Where bars begin, and what is left beyond the longest for its figure.
-const NAMES: i32 = 400;
+const NAMES: i32 = 440;
 const FIGURE: i32 = 130;
-const LONGEST_NAME: usize = 30;
+const LONGEST_NAME: usize = 26;
 const AXIS: i32 = 56;
 const LINE_HEIGHT: u32 = 460;
 /// Where curves begin, beside their values and at the top.
@@ -194,7 +194,7 @@ pub(super) fn curve(told: &str, curve: &Curve) -> Result<Html, String> {
         }
         dots(&curve.above)
             .into_iter()
-            .try_for_each(|at| area.draw(&dot(at, 9)))
+            .try_for_each(|at| area.draw(&dot(at, 8)))
     })
 }
 

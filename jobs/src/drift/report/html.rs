@@ -16,6 +16,8 @@ pub(super) enum Cell {
     Name(String),
     /// Words of our own.
     Words(String),
+    /// A moment.
+    Moment(String),
     /// Words that lead to a section.
     Link { to: String, name: String },
     /// A figure.
@@ -139,7 +141,7 @@ impl Cell {
         match self {
             Cell::Name(name) => html.add(name_of(name)),
             Cell::Link { to, name } => html.element("a", &[("href", to)], name_of(name)),
-            Cell::Number(text) | Cell::Words(text) => html.say(text),
+            Cell::Number(text) | Cell::Words(text) | Cell::Moment(text) => html.say(text),
             Cell::Strong(text) => html.put("strong", Html::text(text)),
         }
         html
@@ -148,7 +150,7 @@ impl Cell {
     fn class(&self) -> &'static [(&'static str, &'static str)] {
         match self {
             Cell::Number(_) => &[("class", "number")],
-            Cell::Strong(_) => &[("class", "strong")],
+            Cell::Strong(_) | Cell::Moment(_) => &[("class", "whole")],
             _ => &[],
         }
     }

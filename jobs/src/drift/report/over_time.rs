@@ -177,7 +177,7 @@ impl WatchedDrift {
         for line in &segment.lines {
             html.add(self.figure(line, 0)?);
         }
-        html.add(episodes(segment));
+        html.add(episodes(segment, self.headline()));
         if segment.name.is_none() && self.measures.len() > 1 {
             let mut more = Html::markup("<summary>Other measures</summary>\n");
             for measure in 1..self.measures.len() {
@@ -232,6 +232,11 @@ impl WatchedDrift {
         if drawn.limits.iter().any(|limits| !limits.is_empty()) {
             caption.add(Html::markup(
                 "<span class=\"key limit\">no-drift limit</span>",
+            ));
+        }
+        if !drawn.above.is_empty() {
+            caption.add(Html::markup(
+                "<span class=\"key above\">window above it</span>",
             ));
         }
         if !drawn.episodes.is_empty() {
@@ -306,7 +311,7 @@ impl Line {
             Cell::Number(grouped(self.windows.len() as u64)),
             Cell::Number(figure(self.windows.last().and_then(first))),
             Cell::Number(figure(largest.map(|(_, value)| value))),
-            Cell::Words(at),
+            Cell::Moment(at),
             above,
             self.said_of_episodes(),
         ]
@@ -349,7 +354,7 @@ fn told(
     )
 }
 
-fn episodes(segment: &Segment<'_>) -> Html {
+fn episodes(segment: &Segment<'_>, headline: &str) -> Html {
     let mut rows = Vec::new();
     let mut all = 0;
     for line in &segment.lines {
@@ -359,9 +364,9 @@ fn episodes(segment: &Segment<'_>) -> Html {
             let moved = opening.map_or(String::new(), |window| window.moved.join(", "));
             let value = opening.and_then(|window| window.values.first().copied().flatten());
             rows.push(vec![
-                Cell::Words(episode.opened_at.to_string()),
+                Cell::Moment(episode.opened_at.to_string()),
                 match episode.closed_at {
-                    Some(at) => Cell::Words(at.to_string()),
+                    Some(at) => Cell::Moment(at.to_string()),
                     None => Cell::Strong("still open".to_owned()),
                 },
                 Cell::Words(line.window.clone()),
@@ -382,11 +387,12 @@ fn episodes(segment: &Segment<'_>) -> Html {
         ),
         false => "Episodes of the alert".to_owned(),
     };
+    let at_opening = format!("{headline} then");
     let head = [
         "Opened",
         "Closed",
         "Window",
-        "First measure",
+        &at_opening,
         "What had moved most",
     ];
     html.table(&caption, &head, &rows);
