@@ -84,7 +84,7 @@ pub enum ColumnError {
 ///
 /// # Errors
 /// When the name says nothing.
-fn format_of(path: &str) -> Result<Format, ColumnError> {
+pub(super) fn format_of(path: &str) -> Result<Format, ColumnError> {
     let lower = path.to_ascii_lowercase();
     let plain = lower.strip_suffix(".gz").or(lower.strip_suffix(".zst"));
     let ending = plain.unwrap_or(&lower).rsplit('.').next();

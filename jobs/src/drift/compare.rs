@@ -12,8 +12,9 @@ use tidegate_operators::statistics::{
     Share, Smoothing, contingency, kolmogorov, shares_of, shift, to_one, wasserstein,
 };
 
-use super::bins::{BinRule, Binned};
+use super::bins::{BinRule, Binned, Bins};
 use super::column::{Column, Kind};
+use super::distribution::Distribution;
 use super::estimates;
 use super::measure::{Compat, Measure};
 use super::recipe::{Formula, Recipe, recipe};
@@ -94,6 +95,9 @@ pub struct Comparison {
     pub current: SideSize,
     /// One for each measure.
     pub measures: Vec<Answer>,
+    /// Where the rows lie, by the bins of the first measure that has any. `None` when a side has no rows.
+    #[serde(skip)]
+    pub distribution: Option<Distribution>,
 }
 
 /// How many rows a side has.
@@ -153,16 +157,23 @@ pub fn compare(
         sizes,
         counted: BTreeMap::new(),
     };
+    let measures = recipes
+        .iter()
+        .map(|(measure, recipe)| kitchen.answer(*measure, recipe))
+        .collect();
+    let parted = recipes.iter().find_map(|(_, recipe)| recipe.bins.clone());
+    let parted = parted.unwrap_or_else(|| match kind {
+        Kind::Number => Bins::Rule(request.bins.clone()),
+        Kind::Category => Bins::Reference,
+    });
     Ok(Comparison {
         column: name.to_owned(),
         kind,
         compat: request.compat,
         reference: sizes.0,
         current: sizes.1,
-        measures: recipes
-            .into_iter()
-            .map(|(measure, recipe)| kitchen.answer(measure, &recipe))
-            .collect(),
+        measures,
+        distribution: kitchen.distribution(&parted),
     })
 }
 
@@ -214,14 +225,29 @@ impl Kitchen<'_> {
         match &recipe.bins {
             None => of_samples(sides, &recipe.formula, &mut answer),
             Some(bins) => {
-                let counted = self.counted.entry(bins.to_string());
-                let binned = counted.or_insert_with(|| sides.counted(bins));
+                let binned = counted(&mut self.counted, sides, bins);
                 answer.bin_count = Some(binned.counts.len());
                 of_counts(binned, recipe, self.sizes, &mut answer);
             }
         }
         answer
     }
+
+    fn distribution(&mut self, bins: &Bins) -> Option<Distribution> {
+        let sides = self.sides.as_ref()?;
+        let binned = counted(&mut self.counted, sides, bins);
+        Some(Distribution::of(sides, bins, binned))
+    }
+}
+
+/// Both sides counted by these bins, once.
+fn counted<'a>(
+    known: &'a mut BTreeMap<String, Binned>,
+    sides: &Sides<'_>,
+    bins: &Bins,
+) -> &'a Binned {
+    let known = known.entry(bins.to_string());
+    known.or_insert_with(|| sides.counted(bins))
 }
 
 /// What is measured over samples of numbers.

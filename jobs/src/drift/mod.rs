@@ -6,12 +6,17 @@
 mod bins;
 mod column;
 mod compare;
+mod distribution;
 mod estimates;
+mod listing;
 mod measure;
 mod recipe;
+pub mod report;
 mod sides;
 
 pub use bins::BinRule;
 pub use column::{Column, ColumnError, Kind, Values, kind_of, read};
 pub use compare::{Answer, Comparison, Moved, Request, SideSize, compare};
+pub use distribution::{Distribution, NewCategory, Part};
+pub use listing::columns_of;
 pub use measure::{Compat, Measure};

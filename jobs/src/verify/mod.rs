@@ -41,7 +41,7 @@ mod tallies;
 #[cfg(test)]
 mod tests;
 mod triggers;
-mod written;
+pub(crate) mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -138,7 +138,7 @@ struct Claim<'a> {
 }
 
 /// Why a result cannot be compared.
-enum Gap {
+pub(crate) enum Gap {
     /// It should be there and is not.
     Missing(String),
     /// It is not looked at.
@@ -146,15 +146,23 @@ enum Gap {
 }
 
 impl Gap {
+    /// In plain words, with what to do.
+    pub(crate) fn why(self) -> String {
+        match self {
+            Gap::Missing(why) | Gap::Unchecked(why) => why,
+        }
+    }
+
     fn tell(self, plan: &Plan, sink: &SinkPlan, report: &mut VerifyReport) {
         let name = match sink.feed {
             Feed::Output { stage, output } => plan.stages[stage].outputs[output].name.as_str(),
             Feed::Late(_) | Feed::Rejects(_) => "raw rows",
         };
-        let (list, why) = match self {
-            Gap::Missing(why) => (&mut report.missing, why),
-            Gap::Unchecked(why) => (&mut report.unchecked, why),
+        let list = match self {
+            Gap::Missing(_) => &mut report.missing,
+            Gap::Unchecked(_) => &mut report.unchecked,
         };
+        let why = self.why();
         list.push(Unchecked {
             what: format!("{} ({name})", sink.spec.name),
             rows: None,

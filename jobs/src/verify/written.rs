@@ -19,7 +19,7 @@ use crate::sinks::{Format, Mode, Place, SinkSpec};
 use crate::sources::{arrow_cause, parquet_cause};
 
 /// The files of a sink's result. A result in parts has none when no row was written.
-pub(super) fn files(spec: &SinkSpec) -> Result<Vec<PathBuf>, Gap> {
+pub(crate) fn files(spec: &SinkSpec) -> Result<Vec<PathBuf>, Gap> {
     let Place::Path(path) = &spec.place else {
         return Err(Gap::Unchecked(
             "it was written to the standard output: name the file that it went to".into(),
@@ -40,8 +40,8 @@ pub(super) fn files(spec: &SinkSpec) -> Result<Vec<PathBuf>, Gap> {
             "{path} is no file that can be read again: name the file that it went to"
         ))),
         None => Err(Gap::Missing(format!(
-            "there is no result at {path}: run the job with this sink first, name the file that \
-             it went to, or verify other sinks only"
+            "there is no result at {path}: run the job with this sink first, or name the file \
+             that it went to with --result"
         ))),
     }
 }
@@ -68,7 +68,7 @@ fn parts(before: &str, after: &str) -> Vec<PathBuf> {
 }
 
 /// Reads the rows of a result as `schema` has them.
-pub(super) fn read(
+pub(crate) fn read(
     spec: &SinkSpec,
     files: &[PathBuf],
     schema: &SchemaRef,
@@ -167,7 +167,7 @@ fn parquet(path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, String> 
 }
 
 /// Opens a text, which may be compressed.
-fn open(path: &Path) -> Result<Box<dyn Read>, String> {
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>, String> {
     let mut file = File::open(path).map_err(text)?;
     let mut start = [0; 4];
     let read = file.read(&mut start).map_err(text)?;
@@ -247,7 +247,7 @@ fn from_text(column: &ArrayRef, field: &Arc<Field>) -> Result<ArrayRef, String> 
 
 /// The rows that stand at the end: after all changes, or the newest version of each. `identity` are
 /// the columns that tell one row from another over its versions.
-pub(super) fn standing(
+pub(crate) fn standing(
     mode: Mode,
     rows: &RecordBatch,
     identity: Option<&[usize]>,

@@ -5,14 +5,13 @@ use std::fmt::{self, Write};
 use clap::Args;
 use serde::Serialize;
 
+use super::asked::Asked;
 use super::json;
 use crate::cli::failure::Failure;
 use crate::cli::numbers::grouped;
 use crate::cli::out::print;
 use crate::cli::sheet::Sheet;
-use crate::drift::{
-    Answer, BinRule, Comparison, Compat, Kind, Measure, Request, compare, kind_of, read,
-};
+use crate::drift::{Answer, Comparison};
 
 const HELP: &str = "\
 Examples:
@@ -46,29 +45,11 @@ pub(super) struct Compare {
         value_delimiter = ','
     )]
     columns: Vec<String>,
-    /// What the values are taken for: category or number. Default: by the column's type, or in text by its first values.
-    #[arg(long, value_name = "KIND", value_parser = kind)]
-    kind: Option<Kind>,
-    /// The measures. Default: psi, js and ks of numbers, psi, js and chi2 of categories.
-    #[arg(long, value_name = "MEASURE", value_delimiter = ',')]
-    measures: Vec<Measure>,
-    /// The bins of numbers: deciles, even:10, sturges, doane, or edges:0,10,20. Default: deciles.
-    #[arg(long, value_name = "RULE")]
-    bins: Option<BinRule>,
-    /// Measure as another library does: evidently, nannyml, hopsworks or scipy.
-    #[arg(long, value_name = "LIBRARY", default_value_t)]
-    compat: Compat,
+    #[command(flatten)]
+    asked: Asked,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
-}
-
-fn kind(text: &str) -> Result<Kind, String> {
-    match text {
-        "category" => Ok(Kind::Category),
-        "number" => Ok(Kind::Number),
-        _ => Err(format!("`{text}` is neither category nor number")),
-    }
 }
 
 /// All that was compared.
@@ -81,14 +62,10 @@ struct Compared<'a> {
 
 impl Compare {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        if self.bins.is_some() && self.compat != Compat::Tidegate {
-            let message = format!(
-                "--bins and --compat {} cannot go together: its bins are its own",
-                self.compat
-            );
-            return Err(Failure::usage(message));
-        }
-        let columns = self.columns.iter().map(|column| self.compare(column));
+        self.asked.check()?;
+        let files = [self.reference.as_str(), self.current.as_str()];
+        let columns = self.columns.iter();
+        let columns = columns.map(|column| self.asked.compare(files, column));
         let compared = Compared {
             reference: &self.reference,
             current: &self.current,
@@ -98,54 +75,6 @@ impl Compare {
             true => format!("{}\n", json(&compared)?),
             false => compared.to_string(),
         })
-    }
-
-    fn compare(&self, column: &str) -> Result<Comparison, Failure> {
-        let kind = match self.kind {
-            Some(kind) => kind,
-            None => match (
-                kind_of(&self.reference, column)?,
-                kind_of(&self.current, column)?,
-            ) {
-                (Kind::Number, Kind::Number) => Kind::Number,
-                _ => Kind::Category,
-            },
-        };
-        let mut sides = Vec::new();
-        for path in [&self.reference, &self.current] {
-            let side = read(path, column, kind)?;
-            if let Some(first) = &side.first_reject {
-                let rejected = grouped(side.rejected);
-                eprintln!(
-                    "warning: {rejected} rows cannot be read and do not count, first {first}"
-                );
-            }
-            sides.push(side);
-        }
-        let (Some(current), Some(reference)) = (sides.pop(), sides.pop()) else {
-            return Err(Failure::internal("a comparison has two sides"));
-        };
-        let request = Request {
-            measures: self.measures(kind),
-            compat: self.compat,
-            bins: self.bins.clone().unwrap_or_default(),
-        };
-        compare(column, kind, reference, current, &request).map_err(Failure::usage)
-    }
-
-    fn measures(&self, kind: Kind) -> Vec<Measure> {
-        match (self.measures.is_empty(), self.compat, kind) {
-            (false, ..) => self.measures.clone(),
-            (true, Compat::Nannyml | Compat::Scipy, Kind::Number) => {
-                vec![Measure::Ks, Measure::Wasserstein]
-            }
-            (true, Compat::Nannyml | Compat::Scipy, Kind::Category) => {
-                vec![Measure::Js, Measure::Chi2]
-            }
-            (true, Compat::Hopsworks, _) => vec![Measure::Psi, Measure::Js],
-            (true, _, Kind::Number) => vec![Measure::Psi, Measure::Js, Measure::Ks],
-            (true, _, Kind::Category) => vec![Measure::Psi, Measure::Js, Measure::Chi2],
-        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! `tidegate drift`: whether data moves, looked at by hand, without a job.
 
+mod asked;
 mod compare;
 mod detect;
+mod report;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -13,10 +15,11 @@ const HELP: &str = "\
 Examples:
   tidegate drift compare last-month.parquet this-month.parquet --column handle_secs
   tidegate drift detect errors.csv --column error --detector ddm
+  tidegate drift report last-month.parquet this-month.parquet --out report.html
 
 Exit codes: 0 done; 2 wrong usage; 3 input cannot be read; 4 output cannot be written; 101 internal error.";
 
-/// Look at columns of files by hand: how far two are apart, or where one changes.
+/// Look at columns of files by hand: how far two are apart, where one changes, or all of it on a page.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct Drift {
@@ -28,6 +31,7 @@ pub(super) struct Drift {
 enum Verb {
     Compare(compare::Compare),
     Detect(detect::Detect),
+    Report(report::Report),
 }
 
 impl Drift {
@@ -35,6 +39,7 @@ impl Drift {
         match self.verb {
             Verb::Compare(verb) => verb.execute(),
             Verb::Detect(verb) => verb.execute(),
+            Verb::Report(verb) => verb.execute(),
         }
     }
 }
