@@ -361,7 +361,7 @@ impl DriftSpec {
 pub(super) const WINDOW_COLUMNS: usize = 5;
 
 /// A column of an output.
-pub(super) fn column(name: &str, kind: Kind) -> OutputColumn {
+pub(crate) fn column(name: &str, kind: Kind) -> OutputColumn {
     OutputColumn {
         name: name.to_owned(),
         kind,
