@@ -84,6 +84,7 @@ pub mod tally;
 mod tests;
 
 /// What comes of drift.
+#[derive(Clone)]
 pub struct Drift<'scope> {
     /// The measures.
     pub rows: StreamVec<'scope, Tick, Rows>,

@@ -167,6 +167,9 @@ fn pass(
     for _ in 0..rng.random_range(0..3) {
         let known = rng.random_range(passed.clone());
         let mut new = alert(rng, known);
+        if world.knows(&new) {
+            continue;
+        }
         items.push(Item::Alert(new.clone(), 1));
         if rng.random_bool(0.2) {
             items.push(Item::Alert(new.clone(), -1));
@@ -203,6 +206,9 @@ fn change(
     for _ in 0..rng.random_range(0..3) {
         let known = rng.random_range(free.clone()) + 1;
         let new = alert(rng, known);
+        if world.knows(&new) {
+            continue;
+        }
         items.push(Item::Alert(new.clone(), 1));
         world.alerts.push(new);
     }

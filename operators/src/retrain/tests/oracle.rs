@@ -17,6 +17,12 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Whether there is an alert of the same place and time: there is never another.
+    pub(super) fn knows(&self, new: &Alert) -> bool {
+        let identity = |it: &Alert| (it.drift, it.monitor, it.length, it.segment, it.opened_at);
+        self.alerts.iter().any(|it| identity(it) == identity(new))
+    }
+
     /// All requests, as of a watermark.
     pub(super) fn requests(&self, spec: &RetrainSpec, watermark: i64) -> Vec<Request> {
         let step = spec.step.0;
