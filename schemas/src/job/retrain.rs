@@ -80,7 +80,7 @@ const RANGES: [&str; 7] = [
 impl Retrain {
     /// The drifts of `on` that the job has, with their names.
     pub fn drifts<'a>(&'a self, job: &'a Job) -> impl Iterator<Item = (&'a str, &'a Drift)> {
-        let named = self.on.iter().filter_map(|on| drift_of(on));
+        let named = self.on.iter().filter_map(drift_of);
         named.filter_map(|name| {
             let (name, drift) = job.drift.get_key_value(&name)?;
             Some((name.as_str(), drift))

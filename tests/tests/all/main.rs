@@ -16,6 +16,7 @@ mod patterns;
 mod program;
 mod readme;
 mod references;
+mod retrain;
 mod rows;
 mod text_ids;
 mod uncomputed;
