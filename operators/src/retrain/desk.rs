@@ -254,7 +254,8 @@ impl Desk {
         };
         self.past.until = self.spec.floor(self.watermark.minus(keep));
         let until = self.past.until;
-        let settled = self.standing.iter().take_while(|it| it.at <= until).count();
+        // A request at the end of it may be by age, with a row of the step that begins there.
+        let settled = self.standing.iter().take_while(|it| it.at < until).count();
         if let Some(last) = self.standing.drain(..settled).next_back() {
             self.past.last = Some(last.at);
             (self.past.rows, self.past.full) = (0, None);
