@@ -254,8 +254,15 @@ impl Desk {
         };
         self.past.until = self.spec.floor(self.watermark.minus(keep));
         let until = self.past.until;
-        // A request at the end of it may be by age, with a row of the step that begins there.
-        let settled = self.standing.iter().take_while(|it| it.at < until).count();
+        let steps = self.steps.keys().copied();
+        let steps = steps.take_while(|start| start.plus(self.spec.step) <= until);
+        let alerts = self.alerts.keys().map(|it| self.spec.ceil(it.known));
+        let clocks = alerts.take_while(|known| *known <= until).chain(steps);
+        let clock = clocks.fold(self.past.clock, EventTime::max);
+        // A request at the end of it may be by age, with a row of the step that begins there; and what shows that
+        // event time has come to a request may itself be taken back.
+        let is_settled = |it: &&Request| it.at < until && it.at <= clock;
+        let settled = self.standing.iter().take_while(is_settled).count();
         if let Some(last) = self.standing.drain(..settled).next_back() {
             self.past.last = Some(last.at);
             (self.past.rows, self.past.full) = (0, None);
