@@ -130,6 +130,7 @@ impl<'a> Oracle<'a> {
                     let state = code_of(if closed.is_some() { "closed" } else { "opened" });
                     let closed = closed.unwrap_or(NULL);
                     let mut row = vec![monitor.name, key.1, span, opened, closed, state];
+                    row.extend([from, until]);
                     row.extend(measured);
                     alerts.insert(row);
                 }
