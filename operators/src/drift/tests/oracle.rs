@@ -1,6 +1,5 @@
 //! The slow way: count everything that was given anew, and compute every row and every episode.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_schemas::fact::{NULL, word_float};

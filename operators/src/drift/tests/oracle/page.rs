@@ -19,7 +19,6 @@ use crate::statistics::{Counts, Share, Smoothing, contingency, wasserstein};
 pub(super) type Tallied = (BTreeMap<i64, i64>, i64);
 
 pub(super) struct Page<'a> {
-    oracle: &'a Oracle<'a>,
     spec: &'a DriftSpec,
     monitor: &'a Monitor,
     edges: Vec<f64>,
@@ -33,7 +32,6 @@ impl<'a> Page<'a> {
         reference: &[Fact],
     ) -> Page<'a> {
         let mut page = Page {
-            oracle,
             spec: oracle.spec,
             monitor,
             edges: Vec::new(),
