@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tidegate_bench::{
-    error::Error, floor, generate, latency, memory, peers, threshold, throughput,
+    error::Error, extras, floor, generate, latency, memory, peers, threshold, throughput,
 };
 
 /// Measures Tidegate: makes the workload, runs it and its peers over the same files, and reports ratios.
@@ -30,6 +30,8 @@ enum Command {
     Floor(floor::Args),
     /// Measure Tidegate alone: rows/s from Parquet, from JSON lines, and live from standard input.
     Throughput(throughput::Args),
+    /// Measure what monitors, patterns and predictions cost beside the workload's job.
+    Extras(extras::Args),
     /// Measure the time from a row to its intervention at an offered rate, open loop.
     Latency(latency::Args),
     /// Let one-off customers pass through and watch the memory.
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Peers(args) => peers::run(&args),
         Command::Floor(args) => floor::run(&args),
         Command::Throughput(args) => throughput::run(&args),
+        Command::Extras(args) => extras::run(&args),
         Command::Latency(args) => latency::run(&args),
         Command::Memory(args) => memory::run(&args),
         Command::Threshold(args) => threshold::run(&args),

@@ -69,11 +69,13 @@ use crate::ticks;
 
 pub mod alerts;
 mod bag;
+mod counter;
 mod counts;
 pub mod cuts;
 mod emit;
 pub mod ledger;
 pub mod measures;
+mod numbering;
 mod page;
 mod segments;
 mod series;
@@ -84,11 +86,14 @@ pub mod tally;
 mod tests;
 
 /// What comes of drift.
+#[derive(Clone)]
 pub struct Drift<'scope> {
     /// The measures.
     pub rows: StreamVec<'scope, Tick, Rows>,
     /// The alerts, of a spec that has any.
     pub alerts: StreamVec<'scope, Tick, Rows>,
+    /// Of final alerts, which stand as they opened: a row for each that has closed, with the time of that.
+    pub closed: StreamVec<'scope, Tick, Rows>,
 }
 
 /// The measures of every monitor in every window against the reference, as a collection of rows, and the
@@ -155,13 +160,15 @@ where
     });
     let rows = |told: Rc<Told>| (!told.rows.is_empty()).then(|| told.rows.clone());
     let alerts = |told: Rc<Told>| (!told.alerts.is_empty()).then(|| told.alerts.clone());
+    let closed = |told: Rc<Told>| (!told.closed.is_empty()).then(|| told.closed.clone());
     if let Some(back) = back {
         let fixed = told.clone().flat_map(|told| told.fixed.clone());
         fixed.broadcast().connect_loop(back);
     }
     Drift {
         rows: told.clone().flat_map(rows),
-        alerts: told.flat_map(alerts),
+        alerts: told.clone().flat_map(alerts),
+        closed: told.flat_map(closed),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod logic;
 pub mod parcel;
 pub mod patterns;
 pub mod program;
+pub mod retrain;
 pub mod sessions;
 pub mod statistics;
 pub mod tables;

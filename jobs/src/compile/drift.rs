@@ -29,12 +29,14 @@ impl Compiler<'_> {
                 continue;
             }
             for settled in [true, false] {
+                let asks = self.models_on(name, settled);
                 let wanted = KINDS.map(|kind| {
                     let sinks = self.sinks_of(kind, name).into_iter();
                     sinks
                         .filter(|(_, sink)| (sink.mode == Mode::Final) == settled)
                         .count()
                         > 0
+                        || kind == OutputKind::Alerts && asks
                 });
                 if wanted.contains(&true) {
                     self.drift(stage, name, drift, (settled, wanted));
@@ -58,7 +60,8 @@ impl Compiler<'_> {
             Some(sql) => Some(self.word_of(stage, &from, sql, sql.split_alias().0, None)?),
             None => None,
         };
-        let segment = by.as_ref().map_or(Kind::Text, |(_, kind)| kind.clone());
+        let segments = by.as_ref().map(|(_, kind)| kind.clone());
+        let segment = segments.clone().unwrap_or(Kind::Text);
         let (origin, reference) = self.reference(drift)?;
         let steps = |span: &tidegate_schemas::time::Span| (span.0 / drift.every.0.max(1)) as u32;
         let mut spec = DriftSpec {
@@ -118,7 +121,13 @@ impl Compiler<'_> {
             }
         }
         let [rows, alerts] = outputs;
-        stage.plan.drift.push(DriftPlan { spec, rows, alerts });
+        stage.plan.drift.push(DriftPlan {
+            name: name.to_owned(),
+            segment: segments,
+            spec,
+            rows,
+            alerts,
+        });
         Some(())
     }
 

@@ -18,6 +18,7 @@ mod outputs;
 mod overwrites;
 mod patterns;
 mod presence;
+mod retrain;
 mod sessions;
 mod source;
 mod stage;
@@ -32,11 +33,12 @@ use tidegate_operators::detection::DetectionSpec;
 use tidegate_operators::drift::spec::DriftSpec;
 use tidegate_operators::features::spec::FeaturesSpec;
 use tidegate_operators::patterns::PatternSpec;
+use tidegate_operators::retrain::spec::RetrainSpec;
 use tidegate_operators::sessions::SessionsSpec;
 use tidegate_operators::triggers::TriggerSpec;
 use tidegate_schemas::job::{self, Job, OnConflict, Output, OutputKind, Problem, Problems, Sql};
 use tidegate_schemas::names::{Names, code_of};
-use tidegate_schemas::rows::OutputSchema;
+use tidegate_schemas::rows::{Kind, OutputSchema};
 use tidegate_schemas::time::Span;
 
 use crate::expressions::{Expression, Planner, cause};
@@ -149,7 +151,9 @@ pub struct StagePlan {
     pub drift: Vec<DriftPlan>,
     /// Detectors.
     pub detectors: Vec<DetectionPlan>,
-    /// The outputs, first those of the entity's logic, then those of drift, of detectors, and of what is
+    /// The models that are to be trained again.
+    pub retrain: Vec<RetrainPlan>,
+    /// The outputs, first those of the entity's logic, then those of drift, of models, of detectors, and of what is
     /// counted of journeys.
     pub outputs: Vec<OutputSchema>,
     /// How many of the outputs are the logic's.
@@ -158,12 +162,26 @@ pub struct StagePlan {
 
 /// A drift and its outputs.
 pub struct DriftPlan {
+    /// Its name.
+    pub name: String,
+    /// How segments read, if there are any.
+    pub segment: Option<Kind>,
     /// What it does.
     pub spec: DriftSpec,
     /// The output of its rows, if somebody reads it.
     pub rows: Option<usize>,
     /// That of its alerts.
     pub alerts: Option<usize>,
+}
+
+/// A model that is to be trained again.
+pub struct RetrainPlan {
+    /// When.
+    pub spec: RetrainSpec,
+    /// The drifts of the stage whose alerts ask, as the spec has them.
+    pub drifts: Vec<usize>,
+    /// The output.
+    pub output: usize,
 }
 
 /// A detector over the rows of a stage.

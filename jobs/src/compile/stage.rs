@@ -54,9 +54,9 @@ impl StageBuilder {
 }
 
 /// Which rows anybody sees: those that enter a feature, an anchor, a session, a journey or a step of a pattern. A
-/// trigger at changes looks at every instant with facts, and drift and detectors look at every row.
+/// trigger at changes looks at every instant with facts, and drift, models and detectors look at every row.
 fn seen(plan: &StagePlan) -> Option<Seen> {
-    if !plan.drift.is_empty() || !plan.detectors.is_empty() {
+    if !(plan.drift.is_empty() && plan.retrain.is_empty() && plan.detectors.is_empty()) {
         return None;
     }
     let mut all = Seen::default();
@@ -98,6 +98,7 @@ impl Compiler<'_> {
                 journeys: JourneysPlan::default(),
                 drift: Vec::new(),
                 detectors: Vec::new(),
+                retrain: Vec::new(),
                 outputs: Vec::new(),
                 logic_outputs: 0,
             },
@@ -109,6 +110,7 @@ impl Compiler<'_> {
         }
         stage.plan.logic_outputs = stage.plan.outputs.len();
         self.drift_of(&mut stage, entity);
+        self.retrain_of(&mut stage, entity);
         self.detectors_of(&mut stage, entity);
         self.counted_journeys(&mut stage);
         if self.plan.sinks.len() == sinks {
@@ -120,7 +122,7 @@ impl Compiler<'_> {
         self.plan.stages.push(stage.plan);
     }
 
-    /// The sources that feed an entity: those of its features, sessions, patterns and journeys; those of drift and detectors that no
+    /// The sources that feed an entity: those of its features, sessions, patterns and journeys; those of drift, models and detectors that no
     /// entity reads feed nobody in particular.
     fn sources_of(&self, entity: Option<&str>) -> Vec<String> {
         let job = self.job;
@@ -154,9 +156,12 @@ impl Compiler<'_> {
                 .detectors
                 .values()
                 .map(|detector| detector.from.as_str());
+            let models = job.retrain.values();
+            let models = models.filter_map(|retrain| Some(retrain.source(job)?.as_str()));
             all.extend(
                 drift
                     .chain(detectors)
+                    .chain(models)
                     .filter(|source| self.home_of(source).is_none())
                     .map(str::to_owned),
             );

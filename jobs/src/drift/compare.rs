@@ -7,7 +7,7 @@ use tidegate_operators::statistics::divergence::{
     Direction, Unit, hellinger, js_distance, js_divergence, kl, largest_difference, psi,
     total_variation,
 };
-use tidegate_operators::statistics::no_drift::{contributions, psi_limit};
+use tidegate_operators::statistics::no_drift::{PsiLimits, contributions};
 use tidegate_operators::statistics::{
     Share, Smoothing, contingency, kolmogorov, shares_of, shift, to_one, wasserstein,
 };
@@ -305,7 +305,7 @@ fn of_counts(binned: &Binned, recipe: &Recipe, sizes: (SideSize, SideSize), answ
         }
         _ => {
             let shares = shares_of(counts, recipe.fill);
-            shares.map(|shares| of_shares(&shares, binned, recipe, sizes, answer))
+            shares.map(|shares| of_shares(&shares, binned, recipe, answer))
         }
     };
     if let Some(fill) = fill(recipe.fill) {
@@ -313,17 +313,11 @@ fn of_counts(binned: &Binned, recipe: &Recipe, sizes: (SideSize, SideSize), answ
     }
 }
 
-fn of_shares(
-    shares: &[Share],
-    binned: &Binned,
-    recipe: &Recipe,
-    sizes: (SideSize, SideSize),
-    answer: &mut Answer,
-) -> f64 {
+fn of_shares(shares: &[Share], binned: &Binned, recipe: &Recipe, answer: &mut Answer) -> f64 {
     match recipe.formula {
         Formula::Psi => {
-            let (n, m) = (sizes.0.rows, sizes.1.rows);
-            answer.no_drift_95 = Some(psi_limit(0.95, shares.len(), n, m));
+            let limit = PsiLimits::new(0.95).of(&binned.counts, recipe.fill);
+            answer.no_drift_95 = Some(limit);
             let moved = contributions(shares)
                 .into_iter()
                 .filter(|(_, psi)| *psi > 0.0);

@@ -20,6 +20,8 @@ use tidegate_operators::features::Features;
 use tidegate_operators::journeys::Journeys;
 use tidegate_operators::parcel::{Content, Parcel};
 use tidegate_operators::patterns::Pattern;
+use tidegate_operators::retrain::desk::Desk;
+use tidegate_operators::retrain::retrain;
 use tidegate_operators::sessions::Sessions;
 use tidegate_operators::triggers::Trigger;
 use tidegate_schemas::job::OnConflict;
@@ -211,13 +213,22 @@ fn build(
             _ => None,
         })
     };
+    let mut drifts = Vec::new();
     for plan in &stage.plan.drift {
         let ledger = Ledger::new(plan.spec.clone());
         let names = Arc::clone(&shared.names);
         let drift = drift(facts(), watermarks.clone(), ledger, names);
+        drifts.push(drift.clone());
         let outputs = [(plan.rows, drift.rows), (plan.alerts, drift.alerts)];
         let wanted = outputs.into_iter();
         counts.extend(wanted.filter_map(|(output, rows)| Some((output?, rows))));
+    }
+    for (route, plan) in stage.plan.retrain.iter().enumerate() {
+        let drifts = plan.drifts.iter().map(|drift| drifts[*drift].clone());
+        let desk = Desk::new(plan.spec.clone());
+        let watermarks = watermarks.clone();
+        let rows = retrain(facts(), drifts.collect(), watermarks, desk, route as u64);
+        counts.push((plan.output, rows));
     }
     for (plan, unheard) in stage.plan.detectors.iter().zip(&stage.unheard) {
         let book = Book::new(plan.spec.clone(), Arc::clone(unheard));

@@ -19,7 +19,7 @@ use crate::program::{Program, Type};
 pub const TEXTS: [&str; 2] = ["opened", "closed"];
 
 /// How many columns of an alert's row are not those of its window's.
-pub(super) const COLUMNS: usize = 6;
+pub(crate) const COLUMNS: usize = 8;
 
 /// When windows make an alert. The conditions see [`DriftSpec::registers`].
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,8 @@ pub(super) fn output(spec: &DriftSpec, name: &str, unit: TimeUnit, segment: Kind
         column("opened_at", Kind::Time(unit)),
         column("closed_at", Kind::Time(unit)),
         column("state", Kind::Text),
+        column("reference_from", Kind::Time(unit)),
+        column("reference_until", Kind::Time(unit)),
     ];
     columns.extend(spec.measured());
     OutputSchema {

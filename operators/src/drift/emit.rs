@@ -15,6 +15,9 @@ pub(super) struct Emit<'a> {
     pub(super) key: PageKey,
     pub(super) rows: &'a mut Rows,
     pub(super) alerts: &'a mut Rows,
+    pub(super) closed: &'a mut Rows,
+    /// From when to when the page's reference is; known before anything is put out.
+    pub(super) reference: (EventTime, EventTime),
 }
 
 impl Emit<'_> {
@@ -48,17 +51,27 @@ impl Emit<'_> {
 
     /// A row of an episode.
     pub(super) fn episode(&mut self, place: usize, episode: &Episode, diff: i32) {
-        let about = [
+        let words = self.episode_words(place, episode);
+        push_episode(self.alerts, &words, episode, diff);
+    }
+
+    /// A row of an episode that has closed, of which no row will stand.
+    pub(super) fn closing(&mut self, place: usize, episode: &Episode) {
+        let words = self.episode_words(place, episode);
+        push_episode(self.closed, &words, episode, 1);
+    }
+
+    fn episode_words(&self, place: usize, episode: &Episode) -> [i64; super::alerts::COLUMNS] {
+        [
             self.monitor(),
             self.key.segment,
             self.spec.length_code(self.spec.lengths[place]),
             episode.opened_at.0,
             episode.closed_at.map_or(NULL, |at| at.0),
             episode.state(),
-        ];
-        let columns = self.alerts.begin("", episode.opened_at, diff);
-        push(columns, about.iter().chain(&episode.row.words));
-        push_moved(columns, &episode.row);
+            self.reference.0.0,
+            self.reference.1.0,
+        ]
     }
 
     fn monitor(&self) -> i64 {
@@ -78,6 +91,12 @@ impl Emit<'_> {
             self.key.segment,
         ]
     }
+}
+
+fn push_episode(rows: &mut Rows, about: &[i64], episode: &Episode, diff: i32) {
+    let columns = rows.begin("", episode.opened_at, diff);
+    push(columns, about.iter().chain(&episode.row.words));
+    push_moved(columns, &episode.row);
 }
 
 fn push<'a>(columns: &mut [Column], words: impl Iterator<Item = &'a i64>) {

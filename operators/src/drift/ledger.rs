@@ -61,7 +61,7 @@ pub struct Delta {
     pub step: i64,
     /// What is counted by.
     pub form: Form,
-    /// How many rows have each value or bin; less than none when rows were taken back.
+    /// How many rows have each value or bin, perhaps in parts; less than none when rows were taken back.
     pub counts: Vec<(i64, i64)>,
     /// How many rows have no value.
     pub missing: i64,
@@ -84,6 +84,8 @@ pub struct Told {
     pub rows: Rows,
     /// Rows as [`DriftSpec::alerts_output`] describes them.
     pub alerts: Rows,
+    /// With [`Firing::Final`], whose alerts stand as they opened: those that have closed, with the time of that.
+    pub closed: Rows,
     /// Pages whose edges have become fixed.
     pub fixed: Vec<Fixed>,
 }
@@ -92,7 +94,8 @@ impl Told {
     /// Whether nothing came of it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.alerts.is_empty() && self.fixed.is_empty()
+        let rows = [&self.rows, &self.alerts, &self.closed];
+        rows.iter().all(|rows| rows.is_empty()) && self.fixed.is_empty()
     }
 }
 
@@ -180,6 +183,7 @@ impl Ledger {
         let mut told = Told {
             rows: Rows::new(self.spec.columns()),
             alerts: Rows::new(self.spec.alert_columns()),
+            closed: Rows::new(self.spec.alert_columns()),
             fixed: Vec::new(),
         };
         let mut closing = Closing {
@@ -195,6 +199,8 @@ impl Ledger {
                 key: *key,
                 rows: &mut told.rows,
                 alerts: &mut told.alerts,
+                closed: &mut told.closed,
+                reference: (EventTime::MIN, EventTime::MAX),
             };
             if page.close(&mut closing, &mut emit)
                 && let Some(cuts) = page.binning.fixed()

@@ -23,7 +23,7 @@ use super::cuts::{Cuts, Number};
 use super::spec::{DriftSpec, Layout};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::statistics::divergence::{self, Unit};
-use crate::statistics::no_drift::{contributions, psi_limit};
+use crate::statistics::no_drift::{PsiLimits, contributions};
 use crate::statistics::{
     Counts, Share, Smoothing, contingency, kolmogorov, shares_of, shift, wasserstein,
 };
@@ -89,8 +89,7 @@ pub(super) struct Meter {
     direction: divergence::Direction,
     min_rows: i64,
     layout: Layout,
-    /// By the number of categories: the limit of PSI without drift for one row on each side, over 2.
-    limits: Vec<f64>,
+    limits: PsiLimits,
 }
 
 impl Meter {
@@ -101,7 +100,7 @@ impl Meter {
             direction: spec.direction,
             min_rows: i64::try_from(spec.min_rows).unwrap_or(i64::MAX).max(1),
             layout: spec.layout,
-            limits: Vec::new(),
+            limits: PsiLimits::new(0.95),
         }
     }
 
@@ -148,7 +147,8 @@ impl Meter {
         }
         row.words.extend([m, n, counts.len() as i64]);
         if self.layout == Layout::Wide {
-            let limit = filled.as_ref().map(|_| self.limit(counts.len(), n, m));
+            let limit = filled.as_ref();
+            let limit = limit.map(|_| self.limits.of(&counts, self.smoothing));
             row.words.push(limit.map_or(NULL, float_word));
             if let Some(shares) = &filled {
                 let new = |place: usize| counts[place].reference == 0;
@@ -198,18 +198,6 @@ impl Meter {
             Measure::Missing => unreachable!("it is not of shares"),
         };
         row.words.push(float_word(value));
-    }
-
-    /// The limit that PSI stays below in 95 of 100 windows without drift.
-    fn limit(&mut self, categories: usize, n: i64, m: i64) -> f64 {
-        if self.limits.len() <= categories {
-            self.limits.resize(categories + 1, f64::NAN);
-        }
-        let once = &mut self.limits[categories];
-        if once.is_nan() {
-            *once = psi_limit(0.95, categories, 1, 1) / 2.0;
-        }
-        *once * (1.0 / n as f64 + 1.0 / m as f64)
     }
 }
 

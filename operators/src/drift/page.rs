@@ -83,9 +83,11 @@ impl Page {
         let just_frozen = self.frozen.is_none() && self.freeze(spec, now);
         let all = std::mem::take(&mut self.reference_changed) || just_frozen;
         let changed = std::mem::take(&mut self.changed);
-        let Some((_, reference_end)) = self.frozen else {
+        let Some(reference) = self.frozen else {
             return false;
         };
+        emit.reference = reference;
+        let reference_end = reference.1;
         if all && self.binning.cut(&mut self.reference) {
             for counts in self.steps.values_mut() {
                 counts.bin(&self.binning);

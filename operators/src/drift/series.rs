@@ -129,10 +129,10 @@ impl Series {
                     registers: &registers,
                     row: &row,
                 };
-                if self.watch.see(alert, &seen) == Turn::Opened
-                    && let Some(episode) = &self.watch.open
-                {
-                    emit.episode(place, episode, 1);
+                match (self.watch.see(alert, &seen), &self.watch.open) {
+                    (Turn::Opened, Some(episode)) => emit.episode(place, episode, 1),
+                    (Turn::Closed(episode), _) => emit.closing(place, &episode),
+                    _ => {}
                 }
             }
             return;

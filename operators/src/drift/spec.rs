@@ -289,7 +289,7 @@ impl DriftSpec {
     }
 
     /// The columns that are computed, in the order of [`Row`](super::measures::Row).
-    pub(super) fn measured(&self) -> impl Iterator<Item = OutputColumn> {
+    pub(crate) fn measured(&self) -> impl Iterator<Item = OutputColumn> {
         let measures = self.measures.iter().flat_map(|measure| measure.columns());
         let measures = measures.map(|(name, _)| column(name, Kind::Float));
         let counts = ["rows", "reference_rows", "categories"];
@@ -325,7 +325,7 @@ impl DriftSpec {
     }
 
     /// The code of the text by which windows of so many steps are told; see [`DriftSpec::texts`].
-    pub(super) fn length_code(&self, steps: u32) -> i64 {
+    pub(crate) fn length_code(&self, steps: u32) -> i64 {
         code_of(&self.length(steps).to_string())
     }
 
@@ -361,7 +361,7 @@ impl DriftSpec {
 pub(super) const WINDOW_COLUMNS: usize = 5;
 
 /// A column of an output.
-pub(super) fn column(name: &str, kind: Kind) -> OutputColumn {
+pub(crate) fn column(name: &str, kind: Kind) -> OutputColumn {
     OutputColumn {
         name: name.to_owned(),
         kind,

@@ -3,15 +3,19 @@
 //! A fixed limit of PSI means nothing without the number of rows: 200 rows against 200 in ten equal
 //! bins go above 0.1 by chance in one of three cases, 10,000 against 10,000 never.
 
+pub use self::limits::PsiLimits;
 use super::Share;
 use super::divergence::psi_of;
 use super::tails::chi_square_quantile;
+
+mod limits;
 
 /// What PSI stays below with this probability if nothing has drifted: χ²(probability; B − 1) ·
 /// (1/n + 1/m), with B bins, and n and m rows. 0 with one bin, infinite without rows.
 ///
 /// It is a large-sample formula, a little low where bins hold few rows: simulated with ten equal bins and
-/// 0.95, 0.176 for 200 against 200 rows (here 0.169), 0.0336 for 1000 against 1000 (0.0338).
+/// 0.95, 0.176 for 200 against 200 rows (here 0.169), 0.0336 for 1000 against 1000 (0.0338). [`PsiLimits`] minds
+/// what bins hold.
 ///
 /// # Panics
 /// When `probability` is not at least 0 and less than 1.

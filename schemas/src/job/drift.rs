@@ -190,6 +190,8 @@ impl Drift {
             "opened_at",
             "closed_at",
             "state",
+            "reference_from",
+            "reference_until",
         ];
         episode.into_iter().chain(self.computed()).collect()
     }
@@ -245,7 +247,7 @@ pub struct GivenBins {
 /// `alert = { when = "psi > 0.2", for = 2 }`: when the measures of windows make an alert.
 ///
 /// Output `alerts.NAME`: a row for each episode, of a column, a segment and a length of windows: `column`, `segment`,
-/// `window`, `opened_at`, `closed_at`, `state`, and the measures of the window that opened it.
+/// `window`, `opened_at`, `closed_at`, `state`, `reference_from`, `reference_until`, and the measures of the window that opened it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DriftAlert {

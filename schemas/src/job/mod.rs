@@ -20,6 +20,7 @@ mod outputs;
 mod pattern;
 mod problems;
 mod read;
+mod retrain;
 mod shape;
 mod sink;
 mod source;
@@ -48,6 +49,7 @@ pub use one_or_many::OneOrMany;
 pub use outputs::TableView;
 pub use pattern::{Pattern, PatternStep};
 pub use problems::{Origin, Problem, Problems, Spot};
+pub use retrain::{Moment, Retrain};
 pub use shape::json_schema;
 pub use sink::{Mode, Output, OutputKind, OutputName, Sink, SinkFormat};
 pub use source::{ColumnKind, ColumnType, Columns, Dedupe, Format, OnConflict, Source, Table};
@@ -92,6 +94,9 @@ pub struct Job {
     /// Which kind of row follows which, by name.
     #[serde(rename = "journey", default)]
     pub journeys: BTreeMap<String, Journey>,
+    /// When models are to be trained again, by the names of the models.
+    #[serde(default)]
+    pub retrain: BTreeMap<String, Retrain>,
     /// Where outputs are written, by name.
     #[serde(rename = "sink", default)]
     pub sinks: BTreeMap<String, Sink>,

@@ -128,6 +128,7 @@ impl Job {
             .chain(of(OutputKind::Transitions, &self.journeys))
             .chain(of(OutputKind::Accuracy, &self.journeys))
             .chain(of(OutputKind::Holdout, &held_out))
+            .chain(of(OutputKind::Retrain, &self.retrain))
             .chain(of(OutputKind::Late, &self.sources))
             .chain(of(OutputKind::Rejects, &self.sources))
             .collect()
@@ -185,6 +186,10 @@ impl Job {
             OutputKind::Transitions => self.journeys.get(&output.name).map(|_| owned(&TRANSITIONS)),
             OutputKind::Accuracy => self.journeys.get(&output.name).map(|_| owned(&ACCURACY)),
             OutputKind::Holdout => self.journeys.get(&output.name).map(|_| owned(&HOLDOUT)),
+            OutputKind::Retrain => {
+                let retrain = self.retrain.get(&output.name)?;
+                Some(owned(&retrain.columns(self)))
+            }
             OutputKind::Late | OutputKind::Rejects => None,
         }
     }

@@ -13,7 +13,7 @@ use super::text::{Sql, Text};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sink {
-    /// The output: features.NAME, current.NAME, sessions.NAME, pattern.NAME, trigger.NAME, drift.NAME, alerts.NAME, transitions.NAME, accuracy.NAME, holdout.NAME, late.SOURCE or rejects.SOURCE.
+    /// The output: features.NAME, current.NAME, sessions.NAME, pattern.NAME, trigger.NAME, drift.NAME, alerts.NAME, transitions.NAME, accuracy.NAME, holdout.NAME, retrain.NAME, late.SOURCE or rejects.SOURCE.
     pub from: OutputName,
     /// How the rows are written.
     pub format: SinkFormat,
@@ -97,7 +97,7 @@ impl JsonSchema for OutputName {
 pub struct Output {
     /// What it holds.
     pub kind: OutputKind,
-    /// The features, sessions, pattern, trigger, drift, journey or source that makes it.
+    /// The features, sessions, pattern, trigger, drift, journey, model or source that makes it.
     pub name: String,
 }
 
@@ -126,6 +126,8 @@ pub enum OutputKind {
     Accuracy,
     /// How well journeys are predicted by the first ones.
     Holdout,
+    /// Requests to train a model again.
+    Retrain,
     /// Late rows of a source.
     Late,
     /// Rejected rows of a source.
@@ -134,7 +136,7 @@ pub enum OutputKind {
 
 impl OutputKind {
     /// Every kind by the word that sinks use.
-    pub const ALL: [(&'static str, OutputKind); 13] = [
+    pub const ALL: [(&'static str, OutputKind); 14] = [
         ("features", OutputKind::Features),
         ("current", OutputKind::Current),
         ("sessions", OutputKind::Sessions),
@@ -146,6 +148,7 @@ impl OutputKind {
         ("transitions", OutputKind::Transitions),
         ("accuracy", OutputKind::Accuracy),
         ("holdout", OutputKind::Holdout),
+        ("retrain", OutputKind::Retrain),
         ("late", OutputKind::Late),
         ("rejects", OutputKind::Rejects),
     ];
@@ -165,6 +168,7 @@ impl OutputKind {
             OutputKind::Transitions => "transitions",
             OutputKind::Accuracy => "accuracy",
             OutputKind::Holdout => "holdout",
+            OutputKind::Retrain => "retrain",
             OutputKind::Late => "late",
             OutputKind::Rejects => "rejects",
         }

@@ -17,6 +17,7 @@ mod program;
 mod readme;
 mod references;
 mod report;
+mod retrain;
 mod rows;
 mod text_ids;
 mod uncomputed;

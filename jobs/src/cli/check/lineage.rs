@@ -42,6 +42,7 @@ impl<'a> Lineage<'a> {
             OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => {
                 self.journey(name, output)
             }
+            OutputKind::Retrain => self.retrain(name),
             OutputKind::Late | OutputKind::Rejects => BTreeMap::new(),
         }
     }
@@ -237,9 +238,45 @@ impl<'a> Lineage<'a> {
             let origins = self.columns_of(&from, by.split_alias().0);
             columns.insert("segment".to_owned(), origins.into_iter().collect());
         }
-        for column in ["start", "end", "window", "opened_at", "closed_at"] {
+        let times = ["start", "end", "window", "opened_at", "closed_at"];
+        for column in times
+            .into_iter()
+            .chain(["reference_from", "reference_until"])
+        {
             columns.insert(column.to_owned(), self.times(&from));
         }
+        columns
+    }
+
+    /// What shows the alert comes from where that does; the time of a request, from all that can ask.
+    fn retrain(&self, name: &str) -> BTreeMap<String, Origins> {
+        let Some(retrain) = self.job.retrain.get(name) else {
+            return BTreeMap::new();
+        };
+        let times = retrain.source(self.job).map(std::slice::from_ref);
+        let times = times.map_or_else(Origins::new, |from| self.times(from));
+        let mut columns: BTreeMap<String, Origins> = BTreeMap::new();
+        let mut decides = times.clone();
+        for (drift, declared) in retrain.drifts(self.job) {
+            for (column, origins) in self.drift(drift) {
+                if declared.computed().contains(&column.as_str()) {
+                    decides.extend(origins.clone());
+                }
+                columns.entry(column).or_default().extend(origins);
+            }
+        }
+        for column in ["requested_at", "reason", "train_until"] {
+            columns.insert(column.to_owned(), decides.clone());
+        }
+        for column in [
+            "reference_from",
+            "reference_until",
+            "current_from",
+            "current_until",
+        ] {
+            columns.insert(column.to_owned(), times.clone());
+        }
+        columns.insert("train_from".to_owned(), decides);
         columns
     }
 

@@ -98,6 +98,10 @@ fn what(job: &Job, output: &Output) -> Vec<String> {
         OutputKind::Transitions => job.journeys.get(name).map(semantics::of_transitions),
         OutputKind::Accuracy => job.journeys.get(name).map(semantics::of_accuracy),
         OutputKind::Holdout => job.journeys.get(name).map(semantics::of_holdout),
+        OutputKind::Retrain => {
+            let retrain = job.retrain.get(name);
+            retrain.map(|retrain| semantics::of_retrain(job, retrain))
+        }
         OutputKind::Late => Some(vec![format!(
             "rows of {name} that came too late, as they came"
         )]),
@@ -229,6 +233,14 @@ fn meanings(job: &Job, output: &Output, columns: &[OutputColumn]) -> BTreeMap<St
             tell("right", "of these, the right ones");
             tell("accuracy", "right by prefixes");
         }
+        OutputKind::Retrain => {
+            if let Some(retrain) = job.retrain.get(&output.name) {
+                for (_, drift) in retrain.drifts(job) {
+                    meanings_of_drift(drift, &mut tell);
+                }
+                meanings_of_retrain(&mut tell);
+            }
+        }
         OutputKind::Late | OutputKind::Rejects => {}
     }
     meanings
@@ -242,6 +254,8 @@ fn meanings_of_drift(drift: &Drift, mut tell: impl FnMut(&str, &str)) {
     let closed_at = "end of the one that closed it; null while it is open";
     tell("closed_at", closed_at);
     tell("state", "opened or closed");
+    tell("reference_from", "beginning of the reference");
+    tell("reference_until", "its end");
     tell("rows", "rows with a value in the window");
     tell("reference_rows", "rows with a value in the reference");
     tell("categories", "different values, or bins");
@@ -263,6 +277,25 @@ fn meanings_of_drift(drift: &Drift, mut tell: impl FnMut(&str, &str)) {
     for (name, meaning) in drift.measured().iter().flat_map(|it| it.columns()) {
         tell(name, meaning);
     }
+}
+
+fn meanings_of_retrain(mut tell: impl FnMut(&str, &str)) {
+    tell("model", "what to train again");
+    tell("requested_at", "event time of the request: a whole minute");
+    tell("reason", "drift, rows or age");
+    tell("state", "requested");
+    tell(
+        "drift",
+        "the drift whose alert asks; null for other reasons, as all about it",
+    );
+    tell("monitor", "name of what is counted");
+    tell("segment", "that of the alert; null: all rows");
+    tell("window", "length of the window that opened the alert");
+    tell("current_from", "its beginning");
+    tell("current_until", "its end");
+    tell("train", "output to train on");
+    tell("train_from", "from here on; null: there was no row yet");
+    tell("train_until", "up to here, and without it");
 }
 
 /// What the columns of a pattern's output say.

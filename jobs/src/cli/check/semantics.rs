@@ -2,7 +2,8 @@
 
 use tidegate_schemas::job::{
     AtGap, BinRule, Bins, Bounds, ColumnKind, ColumnType, Detector, Drift, EvaluateAt, Features,
-    Format, GivenBins, Job, Journey, Measure, Pattern, PatternStep, Sessions, Text, Trigger, Until,
+    Format, GivenBins, Job, Journey, Measure, Pattern, PatternStep, Retrain, Sessions, Text,
+    Trigger, Until,
 };
 use tidegate_schemas::time::Span;
 
@@ -311,6 +312,42 @@ pub(super) fn of_alerts(drift: &Drift) -> Option<Vec<String>> {
             cooldown => format!("opens again {cooldown} after it opened at the earliest"),
         },
     ])
+}
+
+/// What the requests for a model mean.
+pub(super) fn of_retrain(job: &Job, retrain: &Retrain) -> Vec<String> {
+    let mut lines = vec!["one row for each request, at whole minutes of event time".to_owned()];
+    let drifts: Vec<&str> = retrain.drifts(job).map(|(name, _)| name).collect();
+    if !drifts.is_empty() {
+        lines.push(format!(
+            "asked by alerts of drift.{}: each once, when it opens, or at the end of the cooldown if it is open then",
+            drifts.join(", drift.")
+        ));
+    }
+    let from = retrain.source(job).map_or("", |from| from.written());
+    if let Some(rows) = retrain.rows {
+        lines.push(format!(
+            "asked when {rows} rows of {from} came after the last request"
+        ));
+    }
+    if let Some(max_age) = retrain.max_age {
+        let since = match retrain.since {
+            Some(since) => format!("`since`, {since}"),
+            None => "the first row".to_owned(),
+        };
+        lines.push(format!(
+            "asked with the first row of {from} that is {max_age} after the last request, or else after {since}"
+        ));
+    }
+    lines.push(match retrain.cooldown {
+        Span::ZERO => "no cooldown (default)".to_owned(),
+        cooldown => format!("asked again {cooldown} after it was asked at the earliest"),
+    });
+    lines.push(match retrain.window {
+        Some(window) => format!("to train on: the {window} before the request"),
+        None => "to train on: everything from the first row to the request (default)".to_owned(),
+    });
+    lines
 }
 
 /// What the transitions of a journey mean.

@@ -65,6 +65,12 @@ pub(super) fn section(job: &Job) -> String {
             job.job.lateness
         ));
     }
+    for name in job.retrain.keys() {
+        lines.push(format!(
+            "retrain.{name}: on one worker, 16 bytes for each minute with rows of the last {}, and the alerts that are open",
+            job.job.lateness
+        ));
+    }
     for (name, journey) in &job.journeys {
         let order = journey.order;
         lines.push(format!(

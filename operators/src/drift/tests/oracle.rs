@@ -21,8 +21,6 @@ pub(super) struct Oracle<'a> {
     spec: &'a DriftSpec,
     pages: BTreeMap<(usize, i64), BTreeMap<i64, Vec<Fact>>>,
     references: BTreeMap<(usize, i64), (i64, i64)>,
-    /// What PSI reaches by chance, by number of bins and rows: many rows ask for the same.
-    limits: RefCell<BTreeMap<(usize, i64, i64), i64>>,
 }
 
 /// A fact of a monitor and segment: when, its word, how often.
@@ -34,7 +32,6 @@ impl<'a> Oracle<'a> {
             spec,
             pages: BTreeMap::new(),
             references: BTreeMap::new(),
-            limits: RefCell::default(),
         }
     }
 
@@ -133,6 +130,7 @@ impl<'a> Oracle<'a> {
                     let state = code_of(if closed.is_some() { "closed" } else { "opened" });
                     let closed = closed.unwrap_or(NULL);
                     let mut row = vec![monitor.name, key.1, span, opened, closed, state];
+                    row.extend([from, until]);
                     row.extend(measured);
                     alerts.insert(row);
                 }

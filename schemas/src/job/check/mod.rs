@@ -6,6 +6,7 @@ mod journeys;
 mod outputs;
 mod patterns;
 mod references;
+mod retrain;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +82,7 @@ pub(super) fn check(
     check.drift();
     check.detectors();
     check.journeys();
+    check.retrain();
     check.sinks();
     check.tests();
     check.problems
@@ -274,6 +276,7 @@ fn section_of(kind: OutputKind) -> &'static str {
         OutputKind::Drift | OutputKind::Alerts => "drift",
         OutputKind::Detector => "detector",
         OutputKind::Transitions | OutputKind::Accuracy | OutputKind::Holdout => "journey",
+        OutputKind::Retrain => "retrain",
         OutputKind::Late | OutputKind::Rejects => "source",
     }
 }

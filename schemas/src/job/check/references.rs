@@ -21,7 +21,7 @@ enum Target {
 }
 
 /// The keys that refer to other sections.
-const REFERENCES: [(&str, &str, Target); 13] = [
+const REFERENCES: [(&str, &str, Target); 16] = [
     ("features", "from", Target::Events),
     ("features", "entity", Target::Entity),
     ("sessions", "from", Target::Events),
@@ -32,6 +32,9 @@ const REFERENCES: [(&str, &str, Target); 13] = [
     ("detector", "from", Target::Events),
     ("journey", "from", Target::Events),
     ("journey", "entity", Target::Entity),
+    ("retrain", "on", Target::Output),
+    ("retrain", "from", Target::Events),
+    ("retrain", "train", Target::Output),
     ("table", "from", Target::Changelog),
     ("trigger", "on", Target::On),
     ("sink", "from", Target::Output),

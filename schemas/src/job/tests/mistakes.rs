@@ -49,11 +49,11 @@ fn unknown_sections() {
     expect(
         &[(
             END,
-            "[«model.stuck]\nfrom = \"events\"\n[«retrain.model]\n[«featuers.a]\n\n[[test]]",
+            "[«model.stuck]\nfrom = \"events\"\n[«serve.model]\n[«featuers.a]\n\n[[test]]",
         )],
         &[
             "unknown section `model`",
-            "unknown section `retrain`",
+            "unknown section `serve`",
             "unknown section `featuers`",
         ],
     );
@@ -63,7 +63,7 @@ fn unknown_sections() {
     );
     assert_eq!(
         help_of(END, "[model.a]\n[[test]]"),
-        "the sections are: detector, drift, entity, features, job, journey, pattern, sessions, sink, source, table, test, trigger"
+        "the sections are: detector, drift, entity, features, job, journey, pattern, retrain, sessions, sink, source, table, test, trigger"
     );
 }
 

@@ -8,6 +8,7 @@ mod mutations;
 mod ops;
 mod outside;
 mod patterns;
+mod retrain;
 
 use super::*;
 
@@ -209,9 +210,9 @@ fn the_schema_has_every_section_and_a_description_for_each() {
     let sections = schema["properties"].as_object().unwrap();
     for section in [
         "job", "source", "entity", "features", "sessions", "pattern", "table", "trigger", "drift",
-        "detector", "journey", "sink", "test",
+        "detector", "journey", "retrain", "sink", "test",
     ] {
         assert!(sections[section]["description"].is_string(), "{section}");
     }
-    assert_eq!(sections.len(), 13);
+    assert_eq!(sections.len(), 14);
 }

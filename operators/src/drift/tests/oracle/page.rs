@@ -11,7 +11,7 @@ use crate::drift::measures::Measure;
 use crate::drift::spec::{DriftSpec, Layout, Monitor, Values};
 use crate::statistics::bins::{Edges, Ends, Numbers};
 use crate::statistics::divergence::{Direction, Unit, js_distance};
-use crate::statistics::no_drift::psi_limit;
+use crate::statistics::no_drift::PsiLimits;
 use crate::statistics::sample::Sample;
 use crate::statistics::{Counts, Share, Smoothing, contingency, wasserstein};
 
@@ -177,11 +177,8 @@ impl<'a> Page<'a> {
         }
         row.extend([m, n, words.len() as i64]);
         if spec.layout == Layout::Wide {
-            let mut limits = self.oracle.limits.borrow_mut();
-            let limit = limits
-                .entry((words.len(), n, m))
-                .or_insert_with(|| float_word(psi_limit(0.95, words.len(), n as u64, m as u64)));
-            row.push(if has { *limit } else { NULL });
+            let limit = || PsiLimits::new(0.95).of(&counts, spec.smoothing);
+            row.push(if has { float_word(limit()) } else { NULL });
             if has {
                 row.extend(self.moved(&filled, &counts, &words));
             }
