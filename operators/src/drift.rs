@@ -69,11 +69,13 @@ use crate::ticks;
 
 pub mod alerts;
 mod bag;
+mod counter;
 mod counts;
 pub mod cuts;
 mod emit;
 pub mod ledger;
 pub mod measures;
+mod numbering;
 mod page;
 mod segments;
 mod series;

@@ -10,10 +10,21 @@ pub(crate) type WordHashing = BuildHasherDefault<WordHasher>;
 pub(crate) struct WordHasher(u64);
 
 impl Hasher for WordHasher {
+    /// Words in a row come as bytes.
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.write_u64(u64::from_ne_bytes(*word));
+        }
+        for byte in rest {
             self.write_u64(u64::from(*byte));
         }
+    }
+
+    #[inline]
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
     }
 
     #[inline]

@@ -17,16 +17,34 @@ pub(super) struct Bag {
     rows: i64,
 }
 
-/// So many new counts are not worth a merge.
+/// So many counts are not worth a merge.
 const FEW: usize = 64;
 
 impl Bag {
     /// Adds `count` rows, or takes them back.
     pub(super) fn add(&mut self, word: i64, count: i64) {
         self.rows += count;
+        if self.merged.len() <= FEW && self.new.is_empty() {
+            self.add_in_place(word, count);
+            return;
+        }
         self.new.push((word, count));
         if self.new.len() > FEW + self.merged.len() {
             self.merge();
+        }
+    }
+
+    /// Bins and categories are mostly few and known.
+    fn add_in_place(&mut self, word: i64, count: i64) {
+        match self.merged.binary_search_by_key(&word, |(known, _)| *known) {
+            Ok(place) => {
+                self.merged[place].1 += count;
+                if self.merged[place].1 == 0 {
+                    self.merged.remove(place);
+                }
+            }
+            Err(place) if count != 0 => self.merged.insert(place, (word, count)),
+            Err(_) => {}
         }
     }
 

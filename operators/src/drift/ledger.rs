@@ -61,7 +61,7 @@ pub struct Delta {
     pub step: i64,
     /// What is counted by.
     pub form: Form,
-    /// How many rows have each value or bin; less than none when rows were taken back.
+    /// How many rows have each value or bin, perhaps in parts; less than none when rows were taken back.
     pub counts: Vec<(i64, i64)>,
     /// How many rows have no value.
     pub missing: i64,

@@ -1,21 +1,18 @@
 //! The segments of facts, numbered in the order in which they come.
 
-use std::collections::HashMap;
-
 use tidegate_schemas::fact::{FactBlock, NULL};
 
-use crate::words::WordHashing;
+use super::numbering::Numbering;
 
 /// The number of each segment there has been, from 1; 0 is that of all facts.
 ///
 /// # State
-/// 24 bytes for each distinct segment, for good.
+/// About 100 bytes for each distinct segment, for good.
 #[derive(Debug)]
 pub(super) struct Segments {
     /// The word of a fact that is its segment.
     by: Option<usize>,
-    words: Vec<i64>,
-    numbers: HashMap<i64, u32, WordHashing>,
+    words: Numbering,
     /// Of each row of the latest block; none without segments.
     rows: Vec<u32>,
 }
@@ -24,37 +21,36 @@ impl Segments {
     pub(super) fn new(by: Option<usize>) -> Segments {
         Segments {
             by,
-            words: vec![NULL],
-            numbers: HashMap::from_iter([(NULL, 0)]),
+            words: Numbering::default(),
             rows: Vec::new(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.words.len()
+        self.words.len() + 1
     }
 
-    pub(super) fn word(&self, number: u32) -> i64 {
-        self.words[number as usize]
+    pub(super) fn word(&self, number: usize) -> i64 {
+        match number {
+            0 => NULL,
+            number => self.words.word(number - 1),
+        }
     }
 
+    #[inline]
     pub(super) fn number(&mut self, word: i64) -> u32 {
-        *self.numbers.entry(word).or_insert_with(|| {
-            self.words.push(word);
-            self.words.len() as u32 - 1
-        })
+        match word {
+            NULL => 0,
+            word => self.words.number(word, usize::MAX).map_or(0, |it| it + 1),
+        }
     }
 
     /// Numbers the rows of a block.
     pub(super) fn of(&mut self, block: &FactBlock) {
         self.rows.clear();
         let Some(column) = self.by else { return };
-        let (mut latest, mut number) = (NULL, 0);
         for row in 0..block.len() {
-            let word = block.words(row)[column];
-            if word != latest {
-                (latest, number) = (word, self.number(word));
-            }
+            let number = self.number(block.words(row)[column]);
             self.rows.push(number);
         }
     }

@@ -48,12 +48,8 @@ impl Table {
     #[inline]
     fn place(&self, segment: u32, word: i64) -> usize {
         let mask = self.places.len() - 1;
-        // Whole numbers in a row spread, codes (hashes already) stay spread, and so do floats, whose
-        // last bits are mostly zero: that is why both halves of the product count.
         let mixed = word as u64 ^ u64::from(segment).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let product = u128::from(mixed) * 0x9e37_79b9_7f4a_7c15;
-        let hash = (product >> 64) as u64 ^ product as u64;
-        let mut place = (hash >> 20) as usize & mask;
+        let mut place = spread(mixed) & mask;
         loop {
             let here = &self.places[place];
             if here.word == NULL || here.word == word && here.segment == segment {
@@ -87,4 +83,12 @@ impl Table {
         }
         self.used = 0;
     }
+}
+
+/// Where to look for a word first. Whole numbers in a row spread, codes (hashes already) stay spread, and so do
+/// floats, whose last bits are mostly zero: that is why both halves of the product count.
+#[inline]
+pub(super) fn spread(word: u64) -> usize {
+    let product = u128::from(word) * 0x9e37_79b9_7f4a_7c15;
+    ((product >> 64) as u64 ^ product as u64) as usize >> 20
 }

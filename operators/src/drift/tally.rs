@@ -4,27 +4,32 @@
 //! reference, or its part outside), and the cell of the previous fact is tried first. What a fact
 //! costs then is one addition for each monitor, and in a page whose edges are fixed a second one:
 //!
-//! - Categories, and numbers whose bins are not known, are counted in a small open-addressed table by
-//!   segment and word; what all facts come to is added up when counts leave.
+//! - Categories, and numbers whose bins are not known, are numbered as they come and counted in a plain array by
+//!   number and segment; what all facts come to is added up when counts leave. A monitor with too many
+//!   different ones for that counts in an open-addressed table by segment and word.
 //! - Numbers whose bins are known are counted in a plain array by segment and bin.
+//!
+//! Facts are taken a handful at a time, by one monitor after the other, so that a fact's words are fetched from
+//! memory once, whatever the number of monitors.
 
 use hashbrown::HashMap;
 use tidegate_schemas::fact::{FactBlock, Head, NULL};
 use tidegate_schemas::time::EventTime;
 
-use super::cuts::Cuts;
-use super::ledger::{Delta, Fixed, Form, PageKey};
+use super::counter::{ALL, Counter, Leaving, MOST_COUNTS, Out, Watched};
+use super::ledger::{Delta, Fixed};
+use super::numbering::Numbering;
 use super::segments::Segments;
 use super::spec::{DriftSpec, Monitor, Reference, Steps, Values};
-use super::table::Table;
 
-/// The number of the segment that all facts are in.
-const ALL: u32 = 0;
+/// So many facts and their words stay in the nearest memory.
+const HANDFUL: usize = 64;
 
 /// Counts facts until they are drained.
 ///
 /// # State
-/// The segments there have been, and the edges of their bins. One table per (step that was touched
+/// The segments there have been, the edges of their bins, and for each monitor the words that are numbered:
+/// [`MOST_COUNTS`] by segments at most. One array and one table per (step that was touched
 /// since the last drain, monitor), empty after it. The tables are kept for reuse, cut back to what the
 /// last drain needed.
 #[derive(Debug)]
@@ -39,45 +44,18 @@ pub struct Tally {
     counters: Vec<Counter>,
     /// The cell of the previous fact.
     latest: usize,
-    overall: Table,
-}
-
-/// A monitor, and the edges of its pages as far as they are known.
-#[derive(Debug)]
-struct Watched {
-    monitor: Monitor,
-    /// Those that are declared: they hold in every segment.
-    declared: Option<Cuts>,
-    /// By number of the segment.
-    slots: Vec<Option<Slot>>,
-    /// How long the array of counts by bin is.
-    bins: usize,
-}
-
-/// Where the counts of a page's bins are, from `first` on.
-#[derive(Clone, Debug)]
-struct Slot {
-    cuts: Cuts,
-    first: usize,
-}
-
-/// The counts of one monitor in one cell.
-#[derive(Debug, Default)]
-struct Counter {
-    words: Table,
-    /// By bin of each slot.
-    bins: Vec<i64>,
-    /// By number of the segment.
-    missing: Vec<i64>,
+    /// How many segments the arrays by number have room for; a power of two.
+    width: usize,
+    leaving: Leaving,
 }
 
 /// A stretch of time whose facts are counted together.
 #[derive(Clone, Copy, Debug)]
-struct Cell {
+pub(super) struct Cell {
     from: EventTime,
     until: EventTime,
-    step: i64,
-    in_reference: bool,
+    pub(super) step: i64,
+    pub(super) in_reference: bool,
 }
 
 impl Cell {
@@ -99,6 +77,7 @@ impl Tally {
             monitor: monitor.clone(),
             slots: Vec::new(),
             bins: 0,
+            numbers: Some(Numbering::default()),
         };
         Tally {
             monitors: spec.monitors.iter().map(watched).collect(),
@@ -109,7 +88,8 @@ impl Tally {
             by_step: HashMap::new(),
             counters: Vec::new(),
             latest: 0,
-            overall: Table::default(),
+            width: 1,
+            leaving: Leaving::default(),
         }
     }
 
@@ -126,6 +106,7 @@ impl Tally {
     /// When the column of a monitor or of the segment lies beyond the words of a fact.
     pub fn add(&mut self, block: &FactBlock) {
         self.segments.of(block);
+        self.widen();
         for watched in &mut self.monitors {
             watched.know(self.segments.len());
         }
@@ -136,27 +117,29 @@ impl Tally {
                 _ => self.find(head.at),
             };
             // Rows mostly come in the order of their times: many in a row share a cell.
-            let rest = block.heads[row..].iter();
+            let rest = block.heads[row..].iter().take(HANDFUL);
             let run = row..row + rest.take_while(|head| cell.holds(head.at)).count();
             let first = self.latest * self.monitors.len();
             let counters = &mut self.counters[first..first + self.monitors.len()];
-            for (watched, counter) in self.monitors.iter().zip(counters) {
+            for (watched, counter) in self.monitors.iter_mut().zip(counters) {
                 counter.fit(watched, self.segments.len());
                 let rows = run.clone().filter_map(|row| {
                     let head = &block.heads[row];
                     let word = block.words(row)[watched.monitor.column];
                     passes(&watched.monitor, head).then_some((row, word, head.diff))
                 });
-                match watched.slots.is_empty() && self.segments.rows().is_empty() {
-                    true => rows.for_each(|(_, word, diff)| counter.word(ALL, word, diff)),
-                    false => {
-                        let numbers = self.segments.rows();
-                        rows.for_each(|(row, word, diff)| {
-                            let segment = numbers.get(row).copied().unwrap_or(ALL);
-                            counter.add(watched, segment, word, diff);
-                        });
+                let (numbers, slots) = (&mut watched.numbers, &watched.slots);
+                let (segments, width) = (self.segments.rows(), self.width);
+                rows.for_each(|(row, word, diff)| {
+                    let segment = segments.get(row).copied().unwrap_or(ALL);
+                    if word == NULL {
+                        counter.missing[segment as usize] += i64::from(diff);
+                    } else if slots.is_empty() {
+                        counter.by_word(numbers, width, (segment, word), diff);
+                    } else if let Some(segment) = counter.by_bin(slots, segment, word, diff) {
+                        counter.by_word(numbers, width, (segment, word), diff);
                     }
-                }
+                });
             }
             row = run.end;
         }
@@ -175,10 +158,30 @@ impl Tally {
                     segments: &self.segments,
                     give: &mut give,
                 };
-                counter.drain(watched, &mut self.overall, &mut out);
+                counter.drain(watched, self.width, &mut self.leaving, &mut out);
             }
         }
         self.by_step.clear();
+        let most = MOST_COUNTS / self.width;
+        for watched in &mut self.monitors {
+            watched.numbers = watched.numbers.take().filter(|it| it.len() < most);
+        }
+    }
+
+    /// Makes room for the segments there are in the arrays by number, which begin anew.
+    fn widen(&mut self) {
+        if self.segments.len() <= self.width {
+            return;
+        }
+        for counters in self.counters.chunks_mut(self.monitors.len().max(1)) {
+            for (watched, counter) in self.monitors.iter().zip(counters) {
+                counter.unnumber(watched, self.width);
+            }
+        }
+        for watched in &mut self.monitors {
+            watched.numbers = watched.numbers.take().map(|_| Numbering::default());
+        }
+        self.width = self.segments.len().next_power_of_two();
     }
 
     /// Goes to the cell that holds `at`, which is made if there is none.
@@ -217,163 +220,6 @@ impl Tally {
 #[inline]
 fn passes(monitor: &Monitor, head: &Head) -> bool {
     head.diff != 0 && monitor.filter.is_none_or(|bit| head.bits >> bit & 1 == 1)
-}
-
-impl Watched {
-    /// Has a place for every segment; where edges are declared, they are known.
-    fn know(&mut self, segments: usize) {
-        if let Some(cuts) = &self.declared {
-            let cuts = cuts.clone();
-            for segment in self.slots.len()..segments {
-                self.place(segment as u32, cuts.clone());
-            }
-        } else if !self.slots.is_empty() && self.slots.len() < segments {
-            self.slots.resize(segments, None);
-        }
-    }
-
-    fn place(&mut self, segment: u32, cuts: Cuts) {
-        let segment = segment as usize;
-        if self.slots.len() <= segment {
-            self.slots.resize(segment + 1, None);
-        }
-        if self.slots[segment].is_none() {
-            let first = self.bins;
-            self.bins += cuts.bins();
-            self.slots[segment] = Some(Slot { cuts, first });
-        }
-    }
-
-    #[inline]
-    fn slot(&self, segment: u32) -> Option<&Slot> {
-        self.slots.get(segment as usize)?.as_ref()
-    }
-}
-
-impl Counter {
-    fn fit(&mut self, watched: &Watched, segments: usize) {
-        if self.bins.len() < watched.bins {
-            self.bins.resize(watched.bins, 0);
-        }
-        if self.missing.len() < segments {
-            self.missing.resize(segments, 0);
-        }
-    }
-
-    /// Counts by category or value.
-    #[inline]
-    fn word(&mut self, segment: u32, word: i64, diff: i32) {
-        match word {
-            NULL => self.missing[segment as usize] += i64::from(diff),
-            word => self.words.add(segment, word, diff),
-        }
-    }
-
-    /// Counts by bin where bins are known, in the segment and among all; else by word, once: what all
-    /// facts come to is added up when counts leave.
-    #[inline]
-    fn add(&mut self, watched: &Watched, segment: u32, word: i64, diff: i32) {
-        if word == NULL {
-            self.missing[segment as usize] += i64::from(diff);
-            return;
-        }
-        let all = watched.slot(ALL);
-        if let Some(slot) = all {
-            self.bins[slot.first + slot.cuts.bin(word)] += i64::from(diff);
-        }
-        if segment == ALL {
-            if all.is_none() {
-                self.words.add(ALL, word, diff);
-            }
-            return;
-        }
-        match (watched.slot(segment), all) {
-            (Some(slot), all) => {
-                self.bins[slot.first + slot.cuts.bin(word)] += i64::from(diff);
-                if all.is_none() {
-                    self.words.add(ALL, word, diff);
-                }
-            }
-            (None, _) => self.words.add(segment, word, diff),
-        }
-    }
-
-    fn drain(
-        &mut self,
-        watched: &Watched,
-        overall: &mut Table,
-        out: &mut Out<'_, impl FnMut(Delta)>,
-    ) {
-        let all_missing: i64 = self.missing.iter().sum();
-        let all_by_bin = watched.slot(ALL).is_some();
-        let has_segments = self.missing.len() > 1;
-        if !has_segments {
-            let mut counts = Vec::new();
-            self.words
-                .drain(|_, word, count| counts.push((word, count)));
-            out.give(ALL, Form::Values, counts, 0);
-        } else {
-            let mut by_segment: Vec<(u32, (i64, i64))> = Vec::new();
-            self.words.drain(|segment, word, count| {
-                by_segment.push((segment, (word, count)));
-            });
-            by_segment.sort_unstable();
-            for group in by_segment.chunk_by(|a, b| a.0 == b.0) {
-                let counts = group.iter().map(|(_, count)| *count);
-                if group[0].0 != ALL {
-                    out.give(group[0].0, Form::Values, counts.clone().collect(), 0);
-                }
-                if !all_by_bin {
-                    counts.for_each(|(word, count)| overall.add(ALL, word, count as i32));
-                }
-            }
-            let mut counts = Vec::new();
-            overall.drain(|_, word, count| counts.push((word, count)));
-            out.give(ALL, Form::Values, counts, 0);
-        }
-        for (segment, slot) in (0..).zip(&watched.slots) {
-            let Some(slot) = slot else { continue };
-            let Some(bins) = self.bins.get_mut(slot.first..slot.first + slot.cuts.bins()) else {
-                continue;
-            };
-            let counts = (0..).zip(bins.iter().copied());
-            let counts: Vec<(i64, i64)> = counts.filter(|(_, count)| *count != 0).collect();
-            bins.fill(0);
-            out.give(segment, Form::Bins, counts, 0);
-        }
-        out.give(ALL, Form::Values, Vec::new(), all_missing);
-        for (segment, missing) in (0..).zip(&mut self.missing).skip(1) {
-            out.give(segment, Form::Values, Vec::new(), std::mem::take(missing));
-        }
-        self.missing.fill(0);
-    }
-}
-
-/// Where counts leave.
-struct Out<'a, G> {
-    monitor: u32,
-    cell: Cell,
-    segments: &'a Segments,
-    give: &'a mut G,
-}
-
-impl<G: FnMut(Delta)> Out<'_, G> {
-    fn give(&mut self, segment: u32, form: Form, counts: Vec<(i64, i64)>, missing: i64) {
-        if counts.is_empty() && missing == 0 {
-            return;
-        }
-        (self.give)(Delta {
-            page: PageKey {
-                monitor: self.monitor,
-                segment: self.segments.word(segment),
-            },
-            in_reference: self.cell.in_reference,
-            step: self.cell.step,
-            form,
-            counts,
-            missing,
-        });
-    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(super) struct More {
 struct Rest {
     others: Box<[SessionState]>,
     patterns: SmallVec<[PatternState; 1]>,
+    /// When a pattern is to be looked at, see [`Entity::patterns_due`].
+    patterns_due: Option<EventTime>,
     journeys: SmallVec<[JourneyState; 1]>,
 }
 
@@ -62,6 +64,7 @@ impl More {
                 Box::new(Rest {
                     others: vec![SessionState::default(); entity.others.len()].into(),
                     patterns: SmallVec::from_elem(PatternState::default(), entity.patterns.len()),
+                    patterns_due: None,
                     journeys: SmallVec::from_elem(JourneyState::default(), entity.journeys.len()),
                 })
             }),
@@ -84,10 +87,8 @@ impl More {
         self.rest.as_ref().map_or(&[], |rest| &rest.patterns)
     }
 
-    fn patterns_mut(&mut self) -> &mut [PatternState] {
-        self.rest
-            .as_mut()
-            .map_or(&mut [], |rest| &mut rest.patterns)
+    fn patterns_due(&self) -> Option<EventTime> {
+        self.rest.as_ref()?.patterns_due
     }
 
     fn journeys(&self) -> &[JourneyState] {
@@ -111,13 +112,28 @@ impl Entity {
     pub(super) fn more_is_due(&self, more: &More, at: EventTime) -> bool {
         let mut features = self.features.iter().zip(&more.features);
         let mut others = self.others.iter().zip(more.others());
-        let mut patterns = self.patterns.iter().zip(more.patterns());
         let mut journeys = self.journeys.iter().zip(more.journeys());
         features.any(|(features, state)| features.is_due(state, at))
             || others.any(|(sessions, state)| sessions.is_due(state, at))
-            || patterns.any(|(pattern, state)| pattern.is_due(state, at))
+            || more.patterns_due().is_some_and(|due| due <= at)
             || journeys.any(|(journeys, state)| journeys.is_due(state, at))
             || !self.triggers.is_empty() && self.a_trigger_is_due(more, at)
+    }
+
+    /// When a pattern is to be looked at: as soon as one is due that may tell news then. Those that only forget
+    /// are looked at on that occasion, or when all of them have something to forget: one timer instead of one each.
+    fn patterns_due(&self, states: &[PatternState]) -> Option<EventTime> {
+        let (mut news, mut last) = (None::<EventTime>, None);
+        for (pattern, state) in self.patterns.iter().zip(states) {
+            if state.is_empty() {
+                continue;
+            }
+            match pattern.is_punctual() {
+                true => news = Some(news.map_or(state.due(), |due| due.min(state.due()))),
+                false => last = last.max(Some(state.due())),
+            }
+        }
+        news.or(last)
     }
 
     /// When the key is next due, if all but its first session were all there is.
@@ -129,8 +145,8 @@ impl Entity {
         for (sessions, state) in self.others.iter().zip(more.others()) {
             wake = wake.sooner(sessions.wake(state));
         }
-        for (pattern, state) in self.patterns.iter().zip(more.patterns()) {
-            wake = wake.sooner(pattern.wake(state));
+        if let Some(due) = more.patterns_due() {
+            wake = wake.sooner(Wake::At(due));
         }
         for (journeys, state) in self.journeys.iter().zip(more.journeys()) {
             wake = wake.sooner(journeys.wake(state));
@@ -156,8 +172,11 @@ impl Entity {
         for (sessions, state) in self.others.iter().zip(more.others_mut()) {
             sessions.on_fact(state, fact, out);
         }
-        for (pattern, state) in self.patterns.iter().zip(more.patterns_mut()) {
-            pattern.on_fact(state, fact, out);
+        if let Some(rest) = more.rest.as_mut().filter(|_| !self.patterns.is_empty()) {
+            for (pattern, state) in self.patterns.iter().zip(&mut rest.patterns) {
+                pattern.on_fact(state, fact, out);
+            }
+            rest.patterns_due = self.patterns_due(&rest.patterns);
         }
         for (journeys, state) in self.journeys.iter().zip(more.journeys_mut()) {
             journeys.on_fact(state, fact, out);
@@ -182,10 +201,14 @@ impl Entity {
                 moves = true;
             }
         }
-        for (pattern, state) in self.patterns.iter().zip(more.patterns_mut()) {
-            if pattern.is_due(state, at) {
-                pattern.on_timer(state, at, out);
+        let due = more.patterns_due().is_some_and(|due| due <= at);
+        if let Some(rest) = more.rest.as_mut().filter(|_| due) {
+            for (pattern, state) in self.patterns.iter().zip(&mut rest.patterns) {
+                if pattern.is_due(state, at) {
+                    pattern.on_timer(state, at, out);
+                }
             }
+            rest.patterns_due = self.patterns_due(&rest.patterns);
         }
         for (journeys, state) in self.journeys.iter().zip(more.journeys_mut()) {
             journeys.on_timer(state, at, out);
@@ -223,7 +246,7 @@ impl Entity {
         let others = self.others.iter().map(|part| part.decode(from));
         let others = others.collect::<Result<_, _>>()?;
         let patterns = self.patterns.iter().map(|part| part.decode(from));
-        let patterns = patterns.collect::<Result<_, _>>()?;
+        let patterns: SmallVec<[PatternState; 1]> = patterns.collect::<Result<_, _>>()?;
         let journeys = self.journeys.iter().map(|part| part.decode(from));
         let journeys = journeys.collect::<Result<_, _>>()?;
         let triggers = self.triggers.iter().map(|part| part.decode(from));
@@ -233,6 +256,7 @@ impl Entity {
             rest: (self.has_rest()).then(|| {
                 Box::new(Rest {
                     others,
+                    patterns_due: self.patterns_due(&patterns),
                     patterns,
                     journeys,
                 })

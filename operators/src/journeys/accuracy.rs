@@ -33,7 +33,7 @@ const COLUMNS: usize = 8;
 
 /// Probabilities are added up as whole numbers of this part, rounded down, so that the order does not
 /// matter.
-const UNIT: i128 = 1_000_000_000_000;
+const UNIT: i64 = 1_000_000_000_000;
 
 /// A step and the kinds before it, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,8 +45,12 @@ pub struct Step {
     /// Its kind.
     pub to: i64,
     /// The kinds before it; at least one.
-    pub before: Box<[i64]>,
+    #[serde(with = "context")]
+    pub before: Context,
 }
+
+/// A few kinds, newest first.
+pub type Context = SmallVec<[i64; 3]>;
 
 impl Step {
     /// The steps of rows of [`STEPS`].
@@ -66,6 +70,21 @@ impl Step {
     }
 }
 
+/// How contexts travel.
+mod context {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Context;
+
+    pub(super) fn serialize<S: Serializer>(it: &Context, to: S) -> Result<S::Ok, S::Error> {
+        it.as_slice().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Context, D::Error> {
+        Vec::deserialize(from).map(Context::from_vec)
+    }
+}
+
 /// How the predictions of one order went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Score {
@@ -82,15 +101,24 @@ struct Bin {
     probability: i128,
 }
 
+/// `count · unit / of`, rounded down; narrow numbers are divided much faster.
+#[inline]
+fn part(count: i64, unit: i64, of: i64) -> i128 {
+    match count.checked_mul(unit) {
+        Some(product) => i128::from(product / of),
+        None => i128::from(count) * i128::from(unit) / i128::from(of),
+    }
+}
+
 impl Score {
     fn count(&mut self, prediction: Option<Prediction>, to: i64) {
         self.steps += 1;
         if let Some(Prediction { kind, count, of }) = prediction {
-            let place = i128::from(count) * BINS as i128 / i128::from(of);
+            let place = part(count, BINS as i64, of);
             let bin = &mut self.bins[(place as usize).min(BINS - 1)];
             bin.steps += 1;
             bin.right += i64::from(kind == to);
-            bin.probability += i128::from(count) * UNIT / i128::from(of);
+            bin.probability += part(count, UNIT, of);
         }
     }
 

@@ -84,23 +84,11 @@ impl Attempt {
 }
 
 /// The open attempts of a key, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Open {
     pub(super) attempts: SmallVec<[Attempt; 1]>,
     /// The words of each: a count for each step, and what the columns keep.
     pub(super) slots: SmallVec<[i64; 6]>,
-    /// When the key is next to be looked at.
-    pub(super) due: EventTime,
-}
-
-impl Default for Open {
-    fn default() -> Open {
-        Open {
-            attempts: SmallVec::new(),
-            slots: SmallVec::new(),
-            due: EventTime::MAX,
-        }
-    }
 }
 
 impl Open {

@@ -290,7 +290,13 @@ fn the_page_of_a_job_says_what_its_sinks_wrote() {
         let mut psi = psi;
         psi.sort_by(f64::total_cmp);
         told.sort_by(f64::total_cmp);
-        assert_eq!(told, psi, "{window}");
+        assert_eq!(told.len(), psi.len(), "{window}");
+        // Reading JSON may cost the last bit.
+        let same = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-13 * b;
+        assert!(
+            told.iter().zip(&psi).all(same),
+            "{window}: {told:?}, not {psi:?}"
+        );
     }
     let episodes = |line: &Value| line["episodes"].as_array().map_or(0, Vec::len);
     let all: usize = drift["lines"]

@@ -18,7 +18,9 @@ fn requests(place: &Place, log: &str, how: &[&str], mode: &str) -> BTreeMap<Stri
         .set("source.events.path", log)
         .set("sink.requests.path", "requests.jsonl")
         .set("sink.requests.mode", mode)
-        .set("retrain.next_step.rows", 5_000);
+        .set("retrain.next_step.max_age", "13w")
+        .set("retrain.next_step.rows", 1_000)
+        .set("retrain.next_step.cooldown", "4w");
     for argument in how {
         call = call.arg(argument);
     }

@@ -9,6 +9,7 @@ use tidegate_schemas::rows::Kind;
 use tidegate_schemas::time::Span;
 
 use super::*;
+use crate::drift::ledger::Form;
 use crate::drift::measures::Measure;
 use crate::drift::spec::{Firing, Layout};
 use crate::statistics::Smoothing;
@@ -137,6 +138,55 @@ fn equals_counting_one_by_one() {
             expected.retain(|_, count| *count != 0);
             tally.add(&block);
             assert_eq!(drained(&mut tally), expected, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn segments_are_counted_beside_all_however_many_there_are() {
+    for seed in 0..60 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let by = Some(1);
+        let monitors = vec![spec().monitors.remove(0)];
+        let spec = DriftSpec {
+            by,
+            monitors,
+            ..spec()
+        };
+        let mut tally = Tally::new(&spec);
+        let (mut segments, categories) = (1, [3, 40, 5_000][rng.random_range(0..3)]);
+        for _ in 0..6 {
+            let mut expected = BTreeMap::<_, i64>::new();
+            for _ in 0..rng.random_range(0..4) {
+                segments *= [1, 2, 10][rng.random_range(0..3)];
+                let mut block = FactBlock::new(2);
+                for _ in 0..rng.random_range(0..700) {
+                    let (at, diff) = (rng.random_range(0..80i64), rng.random_range(-1..=2));
+                    let words = [categories, segments + 1].map(|n| match rng.random_range(0..n) {
+                        0 => NULL,
+                        n => n * 64,
+                    });
+                    push(&mut block, at, 0, diff, words);
+                    let (window, inside) = ((at - 5).div_euclid(10), (17..42).contains(&at));
+                    let segments = [NULL, words[1]];
+                    for segment in &segments[usize::from(words[1] == NULL)..] {
+                        let place = (*segment, inside, window, words[0]);
+                        *expected.entry(place).or_default() += i64::from(diff);
+                    }
+                }
+                tally.add(&block);
+            }
+            expected.retain(|_, count| *count != 0);
+            let mut counts = BTreeMap::<_, i64>::new();
+            tally.drain(|d| {
+                // Where arrays were made wider, a word may come twice.
+                for (word, count) in d.counts.into_iter().chain([(NULL, d.missing)]) {
+                    let place = (d.page.segment, d.in_reference, d.step, word);
+                    *counts.entry(place).or_default() += count;
+                }
+            });
+            counts.retain(|_, count| *count != 0);
+            assert_eq!(counts, expected, "seed {seed}");
         }
     }
 }

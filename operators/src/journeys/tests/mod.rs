@@ -235,7 +235,7 @@ fn step(at: i64, before: &[i64], to: i64) -> Step {
         at: EventTime(at),
         id: at as u64,
         to,
-        before: before.into(),
+        before: before.iter().copied().collect(),
     }
 }
 

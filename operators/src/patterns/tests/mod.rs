@@ -346,8 +346,8 @@ fn timers_come_for_what_waits_and_for_the_last_to_fail() {
 
 #[test]
 fn the_state_of_a_key_is_of_the_stated_size() {
-    assert_eq!(size_of::<PatternState>(), 8);
-    assert_eq!(size_of::<Open>(), 112);
+    assert_eq!(size_of::<PatternState>(), 16);
+    assert_eq!(size_of::<Open>(), 104);
     assert_eq!(size_of::<Attempt>(), 40);
 }
 
