@@ -29,7 +29,7 @@ const HANDFUL: usize = 64;
 ///
 /// # State
 /// The segments there have been, the edges of their bins, and for each monitor the words that are numbered:
-/// [`MOST_COUNTS`] by segments at most. One array and one table per (step that was touched
+/// `MOST_COUNTS` by segments at most. One array and one table per (step that was touched
 /// since the last drain, monitor), empty after it. The tables are kept for reuse, cut back to what the
 /// last drain needed.
 #[derive(Debug)]
