@@ -57,8 +57,8 @@ impl PsiLimits {
     /// let mut limits = PsiLimits::new(0.95);
     /// let few = limits.of(&counts(20), Smoothing::Floor(1e-4)) / psi_limit(0.95, 10, 200, 200);
     /// let many = limits.of(&counts(1_000), Smoothing::Floor(1e-4)) / psi_limit(0.95, 10, 10_000, 10_000);
-    /// assert!((few - 1.02 * 1.035).abs() < 2e-3);
-    /// assert!((many - 1.02).abs() < 2e-3);
+    /// assert!((few / 1.02 - 1.035).abs() < 1e-2);
+    /// assert!((many / 1.02 - 1.0).abs() < 5e-3);
     /// ```
     #[must_use]
     pub fn of(&mut self, counts: &[Counts], smoothing: Smoothing) -> f64 {
