@@ -134,9 +134,13 @@ impl Tally {
                     let segment = segments.get(row).copied().unwrap_or(ALL);
                     if word == NULL {
                         counter.missing[segment as usize] += i64::from(diff);
-                    } else if slots.is_empty() {
-                        counter.by_word(numbers, width, (segment, word), diff);
-                    } else if let Some(segment) = counter.by_bin(slots, segment, word, diff) {
+                        return;
+                    }
+                    let segment = match slots.is_empty() {
+                        true => Some(segment),
+                        false => counter.by_bin(slots, segment, word, diff),
+                    };
+                    if let Some(segment) = segment {
                         counter.by_word(numbers, width, (segment, word), diff);
                     }
                 });
