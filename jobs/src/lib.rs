@@ -1,5 +1,6 @@
 //! How data flows: the job compiler, sources, sinks, the runtime, and the `tidegate` program.
 
+pub mod allocator;
 pub mod cli;
 pub mod compile;
 pub mod drift;

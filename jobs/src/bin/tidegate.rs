@@ -7,5 +7,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    tidegate_jobs::allocator::keep_what_is_freed();
     tidegate_jobs::cli::main()
 }
