@@ -102,7 +102,7 @@ impl Seen {
     }
 }
 
-/// The keys of a block: each name once, with its stable hash.
+/// The keys of a block: names with their stable hashes, most of them once.
 ///
 /// Two keys are the same when `hash` and `check` agree: 96 bits, so that for a hundred million keys
 /// the odds that any two are mixed up are below one in 10^13, and no name is read to find a state.

@@ -1,6 +1,8 @@
 //! The distinct texts of a column: each once, with the number of its text for every row.
 //!
-//! A text is told from others by the 96 bits of its [`KeyHash`], as keys are everywhere.
+//! A text is told from others by the 96 bits of its [`KeyHash`], as keys are everywhere. Those of a dictionary are
+//! told apart by their places in it: to look each up took 2 to 3% of the time of a replay. A dictionary that holds a
+//! text twice gives it two numbers, and who reads the keys finds the same key by its hash.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -42,29 +44,31 @@ const FEWEST_PLACES: usize = 64;
 impl Numbering {
     /// The distinct texts of a column of any type that can become text.
     pub(super) fn of(&mut self, column: &ArrayRef) -> Result<(Numbers, Keys), DataFusionError> {
-        self.begin();
         if let Some(dictionary) = column.as_dictionary_opt::<Int32Type>()
             && let Some(texts) = dictionary.values().as_string_opt::<i32>()
         {
             // Only texts that a row has get a number.
+            let mut keys = Keys::default();
             let mut numbers = vec![NONE; texts.len()];
             let mut number = |text: i32| {
                 let number = &mut numbers[text as usize];
                 if *number == NONE && texts.is_valid(text as usize) {
-                    *number = self.number(texts.value(text as usize));
+                    let text = texts.value(text as usize);
+                    *number = keys.push(KeyHash::of(text), text) as i32;
                 }
                 *number
             };
-            let keys = dictionary.keys();
-            let rows = match keys.null_count() {
-                0 => keys.values().iter().map(|text| number(*text)).collect(),
-                _ => keys
+            let places = dictionary.keys();
+            let rows = match places.null_count() {
+                0 => places.values().iter().map(|text| number(*text)).collect(),
+                _ => places
                     .iter()
                     .map(|text| text.map_or(NONE, &mut number))
                     .collect(),
             };
-            return Ok(self.finish(rows, dictionary.is_nullable()));
+            return Ok((numbered(rows, &keys, dictionary.is_nullable()), keys));
         }
+        self.begin();
         let text;
         let texts = match column.as_string_opt::<i32>() {
             Some(texts) => texts,
@@ -82,7 +86,9 @@ impl Numbering {
                 .map(|text| text.map_or(NONE, |text| self.number(text)))
                 .collect(),
         };
-        Ok(self.finish(rows, texts.null_count() > 0))
+        let keys = std::mem::take(&mut self.found);
+        self.before = keys.len();
+        Ok((numbered(rows, &keys, texts.null_count() > 0), keys))
     }
 
     /// One text for all rows.
@@ -96,18 +102,6 @@ impl Numbering {
         // As large as the previous batch needed, since clearing costs as well.
         let places = (self.before * 2).next_power_of_two();
         self.clear(places.max(FEWEST_PLACES));
-    }
-
-    fn finish(&mut self, mut rows: Vec<i32>, has_nulls: bool) -> (Numbers, Keys) {
-        let keys = std::mem::take(&mut self.found);
-        self.before = keys.len();
-        if has_nulls {
-            let none = keys.len() as i32;
-            rows.iter_mut()
-                .filter(|number| **number < 0)
-                .for_each(|number| *number = none);
-        }
-        (rows.into(), keys)
     }
 
     fn clear(&mut self, places: usize) {
@@ -165,6 +159,17 @@ impl Numbering {
             self.places[at] = place;
         }
     }
+}
+
+/// The numbers of rows, where one without a text has got the number after the last.
+fn numbered(mut rows: Vec<i32>, keys: &Keys, has_nulls: bool) -> Numbers {
+    if has_nulls {
+        let none = keys.len() as i32;
+        rows.iter_mut()
+            .filter(|number| **number < 0)
+            .for_each(|number| *number = none);
+    }
+    rows.into()
 }
 
 /// The texts as an array, with a null at the end if one is wanted.
@@ -226,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_a_dictionary_that_no_row_has_get_no_number() {
+    fn places_of_a_dictionary_that_no_row_has_get_no_number() {
         let column = StringArray::from(vec!["a", "b", "c", "b"]);
         let column = DictionaryArray::<Int32Type>::new(
             vec![Some(3), Some(1), None, Some(2)].into(),
@@ -234,8 +239,9 @@ mod tests {
         );
         let column: ArrayRef = Arc::new(column);
         let (numbers, keys) = Numbering::default().of(&column).unwrap();
-        assert_eq!(keys.names.iter().collect::<Vec<_>>(), ["b", "c"]);
-        assert_eq!(&numbers[..], [0, 0, 2, 1]);
+        // Not told apart by their texts: the dictionary has `b` twice.
+        assert_eq!(keys.names.iter().collect::<Vec<_>>(), ["b", "b", "c"]);
+        assert_eq!(&numbers[..], [0, 1, 3, 2]);
     }
 
     #[test]

@@ -217,12 +217,12 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
 }
 
 /// How many rows a tick has at least. Where answers wait for the watermark and one worker does all it is more than
-/// a batch has: what a key costs it costs once a tick. (What a tick holds is in memory, and three batches are no
-/// faster than two. Of several workers one has all batches of a tick, and the others would wait for it.)
+/// a batch has: what a key costs it costs once a tick. (What a tick holds is in memory, and more than three batches are
+/// no faster. Of several workers one has all batches of a tick, and the others would wait for it.)
 fn rows_of_tick(sources: &[SourcePlan], unending: bool, options: &Options) -> usize {
     let batch = sources.iter().map(|source| source.declared.batch_rows);
     match (unending, options.firing, options.workers) {
-        (false, Firing::OnWatermark, 1) => batch.max().map_or(0, |rows| rows + rows / 2),
+        (false, Firing::OnWatermark, 1) => batch.max().map_or(0, |rows| rows * 5 / 2),
         _ => 0,
     }
 }
