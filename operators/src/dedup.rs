@@ -1,7 +1,7 @@
 //! Deduplication by event id: of several rows with the same id, one counts.
 //!
-//! Rows arrive in the order of ticks and, within a tick, of the blocks' rows, so which of two rows is
-//! the first does not depend on workers or batches. Neither does what is forgotten or settled: every
+//! Rows arrive in the order of ticks, within a tick of the batches' numbers, and within a batch of its rows, so
+//! which of two rows is the first does not depend on workers or on how rows are cut into batches. Neither does what is forgotten or settled: every
 //! row is judged by the clock of its source at its own place in the order of arrival
 //! ([`Arrived::newest`] less the lateness), which the watermark of the ticks before is never ahead of,
 //! except after a silence; then that watermark is the clock.
@@ -204,16 +204,20 @@ impl Dedup {
     /// The facts of a tick come before its watermark, in whatever order the parcels arrive from
     /// different workers: what is remembered must not depend on it.
     pub fn tick(&mut self, parcels: Vec<Parcel>, mut give: impl FnMut(Parcel)) {
-        let mut watermark = self.watermark;
+        let (mut watermark, mut batches) = (self.watermark, Vec::new());
         for Parcel { to, content } in parcels {
             match content {
-                Content::Ids(ids) => self.look_up(&ids, &mut give),
+                Content::Ids(ids) => batches.push(ids),
                 Content::Watermark(at) => {
                     watermark = watermark.max(at);
                     give(Parcel { to, content });
                 }
                 other => give(Parcel { to, content: other }),
             }
+        }
+        batches.sort_by_key(|ids| ids.batch);
+        for ids in batches {
+            self.look_up(&ids, &mut give);
         }
         self.watermark = watermark;
         if self.ids.sweep(watermark.minus(self.settings.keep)) {

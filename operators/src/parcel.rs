@@ -41,18 +41,21 @@ pub struct TableRow {
     pub diff: i32,
 }
 
-/// Facts for the owner of their keys, whose ids are not looked up yet.
+/// Facts for the owner of their keys, as they come. Some may not count: where ids are looked up, that is not
+/// known yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// The batch that they are of: no other of the tick has this number.
+    /// The batch that they are of. Batches have the order of their numbers, whichever worker they come from, and
+    /// no two of a tick have the same.
     pub batch: u64,
-    /// The facts.
+    /// The facts, in arrival order.
     pub block: FactBlock,
 }
 
 /// Rows of a batch for the worker that knows their ids, in arrival order.
 ///
-/// Which of two rows is the first depends on this order alone, not on how many workers there are.
+/// Which of two rows is the first depends on this order and that of the batches alone, not on how many workers
+/// there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ids {
     /// The batch.
@@ -120,7 +123,7 @@ pub struct Arrived {
 pub enum Content {
     /// Facts, in arrival order. Shared, so that a second reader costs no copy.
     Facts(#[serde(with = "shared")] Arc<FactBlock>),
-    /// Facts that are to be deduplicated first.
+    /// Facts of a batch, some of which may not count.
     Pending(Pending),
     /// Ids that are to be looked up.
     Ids(Ids),

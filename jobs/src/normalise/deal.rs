@@ -205,10 +205,7 @@ impl<'a> Deal<'a> {
     /// The parcels.
     pub(super) fn finish(self) -> Vec<Parcel> {
         let batch = self.batch;
-        let content = |block| match self.plan.dedupe {
-            Some(_) => Content::Pending(Pending { batch, block }),
-            None => Content::Facts(Arc::new(block)),
-        };
+        let content = |block| Content::Pending(Pending { batch, block });
         let blocks = self.blocks.into_iter().enumerate();
         let blocks = blocks.filter(|(_, block)| !block.is_empty());
         let blocks = blocks.map(|(to, block)| (to, content(block)));

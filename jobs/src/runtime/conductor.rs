@@ -1,5 +1,6 @@
 //! The conductor: it brings the sources together, gives every batch a tick, moves the watermark,
-//! and sends its rows to the worker with the least to do.
+//! and sends each batch to the worker with the least to do. (Batches have numbers: of those of a tick it does not
+//! matter which is worked off first.)
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -68,7 +69,7 @@ pub(super) struct Conductor<'a> {
     pub(super) enough: usize,
     /// Rows sent of the tick that is not complete.
     pub(super) open: usize,
-    /// The worker that gets the batches of the tick: which row came first within a tick is told by their order.
+    /// The worker that got the latest batch.
     pub(super) turn: usize,
     pub(super) sent: EventTime,
 }
@@ -138,7 +139,6 @@ impl Conductor<'_> {
         rows.recheck(self.sent).map_err(unfit)?;
         if self.open == 0 {
             self.tick = self.next_tick();
-            self.turn = self.least_busy();
         }
         self.account(&rows);
         self.write_raw(source, &mut rows)?;
@@ -147,6 +147,7 @@ impl Conductor<'_> {
         self.watch.set_clock(watermark, self.clock.newest());
         if !rows.times.is_empty() {
             self.open += rows.times.len();
+            self.turn = self.least_busy();
             self.deaf |= !self.lines[self.turn].send(Work::Rows(self.tick, rows));
         }
         if self.open == 0 || self.open >= self.enough {
@@ -155,7 +156,7 @@ impl Conductor<'_> {
         Ok(())
     }
 
-    /// The worker that gets the next tick's rows: the one with the least waiting for it, the next in turn
+    /// The worker that gets the next rows: the one with the least waiting for it, the next in turn
     /// of several. One that has more than its share of the keys is not given the same share of the batches.
     fn least_busy(&self) -> usize {
         let count = self.lines.len();

@@ -207,9 +207,10 @@ impl Arrivals {
         }
     }
 
-    /// Leaves out the facts that do not count. The others stay in order of arrival, and those that take
+    /// Leaves out the facts that do not count. The others are brought in order of arrival, and those that take
     /// others back come behind all: of two versions of a fact the older one is taken back.
     pub fn settle(&mut self) {
+        self.pending.sort_by_key(|pending| pending.batch);
         let batches = self.pending.iter().map(|pending| pending.batch);
         let places: HashMap<u64, usize> = batches.zip(0..).collect();
         for Known { batch, rows } in self.known.drain(..) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, concat_batches, filter_record_batch};
 use arrow::datatypes::DataType;
-use tidegate_operators::parcel::{Content, TableRow};
+use tidegate_operators::parcel::{Content, Pending, TableRow};
 use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::time::EventTime;
 
@@ -239,7 +239,7 @@ fn facts_of(
         rows.rejects
             .extend(faults.map(|fault| format!("{}: {}", rows.places[row], fault.reason)));
         for parcel in normalised.parcels {
-            let Content::Facts(block) = parcel.content else {
+            let Content::Pending(Pending { block, .. }) = parcel.content else {
                 continue;
             };
             facts.extend((0..block.len()).map(|fact| KeyFact {

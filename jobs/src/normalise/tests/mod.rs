@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tidegate_operators::dedup::{fingerprint, id_owner};
-use tidegate_operators::parcel::{Arrived, Content, Ids, Place, owner_of};
+use tidegate_operators::parcel::{Arrived, Content, Ids, Pending, Place, owner_of};
 use tidegate_schemas::fact::{FactBlock, Head, Seen};
 use tidegate_schemas::job::OnConflict;
 use tidegate_schemas::names::{KeyHash, code_of};
@@ -291,8 +291,7 @@ fn facts_are_what_a_plain_loop_makes_of_the_rows() {
             .map(|to| {
                 let own = whole.parcels.iter().filter(|parcel| parcel.to == to);
                 let mut blocks = own.filter_map(|parcel| match &parcel.content {
-                    Content::Facts(block) if dedupe.is_none() => Some(block.as_ref()),
-                    Content::Pending(facts) if dedupe.is_some() => Some(&facts.block),
+                    Content::Pending(facts) => Some(&facts.block),
                     _ => None,
                 });
                 let block = blocks.next();
@@ -430,7 +429,7 @@ fn what_is_wrong_with_a_text_is_wrong_with_every_row_that_has_it() {
         .map(|fault| fault.row)
         .collect();
     assert_eq!(faults, [1, 3]);
-    let Content::Facts(block) = &whole.parcels[0].content else {
+    let Content::Pending(Pending { block, .. }) = &whole.parcels[0].content else {
         panic!("not facts");
     };
     assert_eq!(block.words, [1_000_000, 20, 1_000_000]);
@@ -488,7 +487,7 @@ fn a_whole_number_beyond_64_bits_is_wrong_and_not_null() {
                 .reason
                 .starts_with("18446744073709551615 does not fit")
         );
-        let Content::Facts(block) = &whole.parcels[0].content else {
+        let Content::Pending(Pending { block, .. }) = &whole.parcels[0].content else {
             panic!("not facts");
         };
         assert_eq!(block.words, [7, NULL], "{sql}");

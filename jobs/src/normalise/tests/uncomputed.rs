@@ -6,7 +6,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tidegate_operators::parcel::Content;
+use tidegate_operators::parcel::{Content, Pending};
 use tidegate_schemas::time::Span;
 
 use super::super::*;
@@ -94,7 +94,7 @@ fn normalised(batch: &RecordBatch, size: usize) -> (Facts, Vec<Fault>) {
             ..fault
         }));
         for parcel in whole.parcels {
-            let Content::Facts(block) = parcel.content else {
+            let Content::Pending(Pending { block, .. }) = parcel.content else {
                 panic!("not facts");
             };
             let fact = |row: usize| {

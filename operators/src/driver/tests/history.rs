@@ -252,13 +252,19 @@ impl<S: Subject> Plan<S> {
         });
         let facts: Vec<Parcel> = match self.corrections {
             Corrections::Deduplicated => {
-                let mut undecided = Undecided::new(0, 2, peers);
-                for (version, _) in &changes {
-                    let fact = &version.fact;
-                    let head = head(version, 1);
-                    undecided.push(KEYS[version.key], &head, &fact.words, false, EventTime::MIN);
-                }
-                undecided.parcels()
+                let batch = |number, changes: &[(Version, i32)]| {
+                    let mut undecided = Undecided::new(number, 2, peers);
+                    for (version, _) in changes {
+                        let (key, fact) = (KEYS[version.key], &version.fact);
+                        let head = head(version, 1);
+                        undecided.push(key, &head, &fact.words, false, EventTime::MIN);
+                    }
+                    undecided.parcels()
+                };
+                // Batches have the order of their numbers, however they come.
+                let (first, second) = changes.split_at(changes.len() / 2);
+                let second = batch(1, second);
+                second.into_iter().chain(batch(0, first)).collect()
             }
             Corrections::TakenBack => (0..peers)
                 .map(|to| {
