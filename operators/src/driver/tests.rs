@@ -354,7 +354,13 @@ fn others_see_the_facts_that_count_and_the_watermarks() {
         };
         let (batch, rows) = (7, vec![0]);
         let block = toy_block(&[event(5, 1), event(6, 2)]);
+        // It comes first, and its number is greater.
+        let later = Pending {
+            batch: 8,
+            block: toy_block(&[event(4, 3)]),
+        };
         let all = [
+            Content::Pending(later),
             Content::Watermark(EventTime(9)),
             Content::Known(Known { batch, rows }),
             Content::Pending(Pending { batch, block }),
@@ -363,7 +369,7 @@ fn others_see_the_facts_that_count_and_the_watermarks() {
             .for_each(|content| input.send(Parcel { to: 0, content }));
     });
     let seen = seen.lock().unwrap();
-    assert_eq!(*seen, [vec![(5, 0), (6, 1)], vec![(9, 99)]]);
+    assert_eq!(*seen, [vec![(5, 0), (6, 1)], vec![(4, 1)], vec![(9, 99)]]);
 }
 
 #[test]
