@@ -30,10 +30,14 @@ impl Numbering {
     /// The number of a word, which may be a new one as long as there are fewer than `most`.
     #[inline]
     pub(super) fn number(&mut self, word: i64, most: usize) -> Option<u32> {
-        if let Some((known, number)) = self.places.get(self.place(word))
-            && *known == word
-        {
-            return Some(*number);
+        let mask = self.places.len().wrapping_sub(1);
+        let mut place = spread(word as u64) & mask;
+        while let Some((known, number)) = self.places.get(place) {
+            match *known {
+                known if known == word => return Some(*number),
+                NULL => break,
+                _ => place = (place + 1) & mask,
+            }
         }
         (self.words.len() < most).then(|| self.enter(word))
     }
@@ -46,25 +50,21 @@ impl Numbering {
             let places = (self.places.len() * 2).max(FEWEST_PLACES);
             self.places = vec![(NULL, 0); places];
             for (number, word) in (0..).zip(&self.words) {
-                let place = self.place(*word);
+                let place = self.free_place(*word);
                 self.places[place] = (*word, number);
             }
         } else {
-            let place = self.place(word);
+            let place = self.free_place(word);
             self.places[place] = (word, number);
         }
         number
     }
 
-    /// Where a word is, or the free place where it would be. There always is a free one, if there is any.
-    #[inline]
-    fn place(&self, word: i64) -> usize {
-        let mask = self.places.len().wrapping_sub(1);
+    /// The free place where a new word goes. There always is one.
+    fn free_place(&self, word: i64) -> usize {
+        let mask = self.places.len() - 1;
         let mut place = spread(word as u64) & mask;
-        while let Some((known, _)) = self.places.get(place) {
-            if *known == word || *known == NULL {
-                break;
-            }
+        while self.places[place].0 != NULL {
             place = (place + 1) & mask;
         }
         place

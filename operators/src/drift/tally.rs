@@ -121,11 +121,13 @@ impl Tally {
             let run = row..row + rest.take_while(|head| cell.holds(head.at)).count();
             let first = self.latest * self.monitors.len();
             let counters = &mut self.counters[first..first + self.monitors.len()];
+            let words = &block.words[run.start * block.stride..run.end * block.stride];
+            let words = words.chunks_exact(block.stride.max(1));
+            let facts = run.clone().zip(block.heads[run.clone()].iter().zip(words));
             for (watched, counter) in self.monitors.iter_mut().zip(counters) {
                 counter.fit(watched, self.segments.len());
-                let rows = run.clone().filter_map(|row| {
-                    let head = &block.heads[row];
-                    let word = block.words(row)[watched.monitor.column];
+                let rows = facts.clone().filter_map(|(row, (head, words))| {
+                    let word = words[watched.monitor.column];
                     passes(&watched.monitor, head).then_some((row, word, head.diff))
                 });
                 let (numbers, slots) = (&mut watched.numbers, &watched.slots);
