@@ -12,10 +12,12 @@
     reason = "the allocator's options are set by a C function"
 )]
 
+use std::ffi::c_long;
+
 use libmimalloc_sys::{mi_option_set_default, mi_option_t};
 
 /// So many milliseconds freed memory waits to be used again, unless `MIMALLOC_PURGE_DELAY` says otherwise.
-pub const KEPT_MS: i32 = 10_000;
+pub const KEPT_MS: c_long = 10_000;
 
 /// `mi_option_purge_delay` of `mimalloc.h`, which the bindings do not name.
 const PURGE_DELAY: mi_option_t = 15;
@@ -24,7 +26,7 @@ const PURGE_DELAY: mi_option_t = 15;
 pub fn keep_what_is_freed() {
     // SAFETY: the function writes one entry of a table that lives as long as the program, if there is such an
     // entry and the environment has not set it. No other thread reads it meanwhile.
-    unsafe { mi_option_set_default(PURGE_DELAY, KEPT_MS.into()) }
+    unsafe { mi_option_set_default(PURGE_DELAY, KEPT_MS) }
 }
 
 #[cfg(test)]
@@ -40,6 +42,6 @@ mod tests {
         // That of the allocator itself: another option has another value.
         assert_eq!(delay(), 1_000);
         keep_what_is_freed();
-        assert_eq!(delay(), KEPT_MS.into());
+        assert_eq!(delay(), KEPT_MS);
     }
 }
