@@ -1,10 +1,10 @@
 //! Deduplication by event id: of several rows with the same id, one counts.
 //!
-//! Rows arrive in the order of ticks, within a tick of the batches' numbers, and within a batch of its rows, so
-//! which of two rows is the first does not depend on workers or on how rows are cut into batches. Neither does what is forgotten or settled: every
-//! row is judged by the clock of its source at its own place in the order of arrival
-//! ([`Arrived::newest`] less the lateness), which the watermark of the ticks before is never ahead of,
-//! except after a silence; then that watermark is the clock.
+//! Rows arrive in the order of ticks, within a tick of the batches' numbers, and within a batch of its rows,
+//! so which of two rows is the first does not depend on workers, or on how rows are cut into batches.
+//! Neither does what is forgotten or settled: every row is judged by the clock of its source at its own
+//! place in the order of arrival ([`Arrived::newest`] less the lateness), which the watermark of the ticks
+//! before is never ahead of, except after a silence; then that watermark is the clock.
 //!
 //! # Reads
 //! Facts, sent to the owners of their keys ([`Content::Pending`]), and beside them their ids, sent to the

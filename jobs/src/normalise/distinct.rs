@@ -1,8 +1,8 @@
-//! The distinct texts of a column: each once, with the number of its text for every row.
+//! The distinct texts of a column, with the number of its text for every row.
 //!
-//! A text is told from others by the 96 bits of its [`KeyHash`], as keys are everywhere. Those of a dictionary are
-//! told apart by their places in it: to look each up took 2 to 3% of the time of a replay. A dictionary that holds a
-//! text twice gives it two numbers, and who reads the keys finds the same key by its hash.
+//! A text is told from others by the 96 bits of its [`KeyHash`], as keys are everywhere, and is there once. Those of
+//! a dictionary are told apart by their places in it: to look each up took 2 to 3% of the time of a replay. A
+//! dictionary that holds a text twice gives it two numbers, and who reads the keys finds the same key by its hash.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
