@@ -1,7 +1,7 @@
 //! A worker: its share of every stage's dataflow, and the loop that feeds it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,7 +58,14 @@ pub(super) struct Outlet {
     pub(super) sender: SinkSender,
 }
 
+/// Ticks that a worker of several may have under way, so that none waits for the others tick by tick.
+const UNDER_WAY: usize = 2;
+
 /// Builds the worker's dataflow and feeds it until there is no more work.
+///
+/// A tick needs several steps from its first operator to the last, and its facts are held until then. So a worker
+/// takes in no more rows before all but the latest ticks are complete; if it works alone, before all are. (Without
+/// that four ticks were under way: a quarter more memory, and where memory is slow a fifth more time.)
 pub(super) fn work(
     worker: &mut TimelyWorker,
     shared: &Arc<Shared>,
@@ -82,6 +89,10 @@ pub(super) fn work(
         );
     }
     let mut feeder = Feeder::new(shared, rejects, worker.peers());
+    let (mut under_way, most) = (
+        VecDeque::new(),
+        if worker.peers() > 1 { UNDER_WAY } else { 0 },
+    );
     loop {
         match from.try_recv() {
             Ok(Work::Rows(tick, rows)) => feeder.rows(tick, &rows, &mut stages)?,
@@ -96,15 +107,20 @@ pub(super) fn work(
                 }
                 feeder.complete(tick + 1)?;
                 worker.step();
+                under_way.push_back(tick);
+                if under_way.len() > most
+                    && let Some(oldest) = under_way.pop_front()
+                {
+                    let is_under_way = |(_, probe): &Stage| probe.less_equal(&oldest);
+                    step_while(worker, &failed, || stages.iter().any(is_under_way))?;
+                }
             }
             Err(TryRecvError::Empty) => {
                 worker.step_or_park(Some(Duration::from_millis(5)));
             }
             Err(TryRecvError::Disconnected) => break,
         }
-        if let Some(error) = failed.borrow_mut().take() {
-            return Err(error);
-        }
+        failure(&failed)?;
     }
     let probes: Vec<ProbeHandle<Tick>> = stages
         .into_iter()
@@ -113,14 +129,25 @@ pub(super) fn work(
             probe
         })
         .collect();
-    while probes.iter().any(|probe| !probe.done()) {
+    step_while(worker, &failed, || probes.iter().any(|probe| !probe.done()))
+}
+
+/// Steps until what is waited for has happened, or something has failed.
+fn step_while(
+    worker: &mut TimelyWorker,
+    failed: &RefCell<Option<RunError>>,
+    waits: impl Fn() -> bool,
+) -> Result<(), RunError> {
+    while waits() {
         worker.step_or_park(Some(Duration::from_millis(1)));
-        if let Some(error) = failed.borrow_mut().take() {
-            return Err(error);
-        }
+        failure(failed)?;
     }
-    let error = failed.borrow_mut().take();
-    error.map_or(Ok(()), Err)
+    failure(failed)
+}
+
+/// What has failed, if anything has.
+fn failure(failed: &RefCell<Option<RunError>>) -> Result<(), RunError> {
+    failed.borrow_mut().take().map_or(Ok(()), Err)
 }
 
 /// The logic of a stage.
