@@ -3,6 +3,7 @@
 use tidegate_schemas::time::EventTime;
 
 use super::more::{More, Watched};
+use super::soon::Soon;
 use super::{Entity, State};
 use crate::logic::Outputs;
 use crate::sessions::SessionState;
@@ -11,7 +12,7 @@ impl Entity {
     /// Evaluates the triggers at `at`, of which nothing is missing any more. The features whose bits
     /// are in `shown` have just emitted a row of their values.
     pub(super) fn evaluate(&self, state: &mut State, at: EventTime, shown: u64, out: &mut Outputs) {
-        let State { session, more } = state;
+        let State { session, more, .. } = state;
         let Some(more) = more else {
             return;
         };
@@ -82,11 +83,15 @@ impl Entity {
     /// Evaluates a moment without facts that has passed before `at`.
     #[inline]
     pub(super) fn evaluate_passed(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
+        if !state.soon.may_be(at) {
+            return;
+        }
         let due = state.more.as_ref().and_then(|more| more.due);
         if let Some(due) = due
             && due < at
         {
             self.evaluate(state, due, 0, out);
+            state.soon = Soon::UNKNOWN;
         }
     }
 

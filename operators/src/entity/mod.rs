@@ -12,11 +12,13 @@
 //!
 //! # State
 //! Per key: the state of its first sessions, 72 bytes. The other parts' states, 256 bytes and what
-//! those say, come with the first fact that matters to one of them. All end when every part forgets
-//! the key; a table that will change does not keep it alive.
+//! those say, come with the first fact that matters to one of them; when one of them is next due is kept
+//! beside the first session, so that facts which matter to that alone look at nothing else. All end when every part
+//! forgets the key; a table that will change does not keep it alive.
 
 mod evaluate;
 mod more;
+mod soon;
 mod tracked;
 
 use std::cell::{Cell, RefCell};
@@ -34,6 +36,7 @@ use crate::sessions::{SessionState, Sessions};
 use crate::tables::Tables;
 use crate::triggers::{self, Trigger};
 use more::More;
+use soon::Soon;
 pub use tracked::track_what_is_read;
 
 /// What is kept of one entity.
@@ -154,6 +157,8 @@ pub struct State {
     session: SessionState,
     /// Made when a fact comes that matters to anything else.
     more: Option<Box<More>>,
+    /// When that is next due.
+    soon: Soon,
 }
 
 impl Logic for Entity {
@@ -170,6 +175,7 @@ impl Logic for Entity {
         if self.may_matter(fact.bits) && (state.more.is_some() || self.concerns_more(fact)) {
             let more = state.more.get_or_insert_with(|| More::new(self));
             self.more_on_fact(more, fact, out);
+            state.soon = Soon::UNKNOWN;
         }
         if let Some(sessions) = &self.session {
             sessions.on_fact(&mut state.session, fact, out);
@@ -180,6 +186,9 @@ impl Logic for Entity {
     fn on_instant(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
         if let Some(sessions) = &self.session {
             sessions.on_instant(&mut state.session, at, out);
+        }
+        if state.soon != Soon::UNKNOWN && !self.follows {
+            return;
         }
         let Some(more) = &mut state.more else {
             return;
@@ -200,6 +209,10 @@ impl Logic for Entity {
         if self.follows || more.due.is_some() || anchored() {
             self.evaluate(state, at, shown, out);
         }
+        state.soon = state
+            .more
+            .as_ref()
+            .map_or(Soon::NEVER, |more| Soon::of(self.wake_more(more)));
     }
 
     fn on_timer(&self, state: &mut State, at: EventTime, out: &mut Outputs) {
@@ -212,11 +225,13 @@ impl Logic for Entity {
             sessions.on_timer(&mut state.session, at, out);
             moves = true;
         }
-        if let Some(more) = &mut state.more {
+        let looks = state.soon.may_be(at) || moves && self.follows || self.watches;
+        if let Some(more) = state.more.as_mut().filter(|_| looks) {
             moves |= self.more_on_timer(more, at, out);
             if (moves && self.follows) || self.triggers_are_due(more, at) {
                 more.due = Some(at);
             }
+            state.soon = Soon::UNKNOWN;
         }
     }
 
@@ -229,7 +244,8 @@ impl Logic for Entity {
         let Some(more) = &state.more else {
             return wake;
         };
-        match (wake.sooner(self.wake_more(more)), self.watch(more)) {
+        let rest = state.soon.wake().unwrap_or_else(|| self.wake_more(more));
+        match (wake.sooner(rest), self.watch(more)) {
             (Wake::Forget, _) => Wake::Forget,
             (wake, None) => wake,
             (wake, Some(change)) => wake.sooner(Wake::At(change)),
@@ -239,11 +255,12 @@ impl Logic for Entity {
     #[inline]
     fn is_due(&self, state: &State, at: EventTime) -> bool {
         let session = self.session.as_ref();
-        session.is_some_and(|sessions| sessions.is_due(&state.session, at))
-            || state
-                .more
-                .as_ref()
-                .is_some_and(|more| self.more_is_due(more, at))
+        if session.is_some_and(|sessions| sessions.is_due(&state.session, at)) {
+            return true;
+        }
+        let more = || state.more.as_ref();
+        (state.soon.may_be(at) || self.watches)
+            && more().is_some_and(|more| self.more_is_due(more, at))
     }
 
     fn on_table(&self, row: &TableRow) {
@@ -306,6 +323,7 @@ impl Logic for Entity {
                 return;
             }
             self.judge(more, change, registers, out);
+            state.soon = Soon::UNKNOWN;
         }
     }
 
@@ -339,7 +357,12 @@ impl Logic for Entity {
             None => SessionState::default(),
         };
         let more = from.option("all but the first session", |from| self.decode_more(from))?;
-        Ok(State { session, more })
+        let soon = Soon::UNKNOWN;
+        Ok(State {
+            session,
+            more,
+            soon,
+        })
     }
 }
 
