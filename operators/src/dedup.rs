@@ -110,12 +110,24 @@ pub fn id_owner(id: u64, workers: usize) -> usize {
 #[inline]
 #[must_use]
 pub fn fingerprint(key: u64, at: EventTime, bits: u64, words: &[i64]) -> u64 {
-    let start = key ^ (at.0 as u64).rotate_left(32);
-    words.iter().fold(spread(start ^ bits), |print, word| {
-        (print ^ *word as u64)
-            .wrapping_mul(0x9fb2_1c65_1e98_df25)
-            .rotate_left(29)
-    })
+    let (pairs, rest) = words.as_chunks::<2>();
+    let print = mixed(mixed(key, at.0 as u64) ^ bits, 0);
+    let print = pairs.iter().fold(print, |print, [first, second]| {
+        mixed(print ^ *first as u64, *second as u64)
+    });
+    rest.iter()
+        .fold(print, |print, word| mixed(print ^ *word as u64, 0))
+}
+
+/// Two numbers made one: the halves of a product of 128 bits (as wyhash does).
+#[inline]
+fn mixed(first: u64, second: u64) -> u64 {
+    let (first, second) = (
+        first ^ 0xa076_1d64_78bd_642f,
+        second ^ 0xe703_7ed1_a0b4_28db,
+    );
+    let product = u128::from(first) * u128::from(second);
+    product as u64 ^ (product >> 64) as u64
 }
 
 /// Deduplicates a stream of parcels.
