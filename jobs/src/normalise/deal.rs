@@ -172,7 +172,7 @@ impl<'a> Deal<'a> {
         for row in rows {
             let seen = plan.seen.as_ref();
             let mut place = Place::HIDDEN;
-            if seen.is_none_or(|seen| seen.sees(chunk.bits[row], words(chunk, row, plan))) {
+            if seen.is_none_or(|seen| seen.sees(chunk.bits[row], words(chunk, row, plan.stride))) {
                 let owner = self.owners.get(chunk.keys[row] as usize);
                 let owner = owner.copied().unwrap_or_default();
                 let size = &mut sizes[usize::from(owner)];
@@ -187,7 +187,7 @@ impl<'a> Deal<'a> {
             }
         }
         for (block, rows) in blocks.iter_mut().zip(&parts.of_keys) {
-            append(block, chunk, rows.iter().map(|row| *row as usize), plan);
+            append(block, chunk, rows.iter().map(|row| *row as usize));
         }
         for (ids, part) in ids.iter_mut().zip(&parts.of_ids) {
             let rows = part.iter().map(|(row, _)| *row as usize);
@@ -197,7 +197,7 @@ impl<'a> Deal<'a> {
                 ids.places.extend(part.iter().map(|(_, place)| *place));
             }
             if let Some(facts) = &mut ids.facts {
-                append(facts, chunk, rows, plan);
+                append(facts, chunk, rows);
             }
         }
     }
@@ -220,14 +220,32 @@ impl<'a> Deal<'a> {
 }
 
 /// Appends facts to a block.
-fn append(
-    block: &mut FactBlock,
-    chunk: &Chunk<'_>,
-    rows: impl Iterator<Item = usize> + Clone,
-    plan: &FactsPlan,
-) {
+fn append(block: &mut FactBlock, chunk: &Chunk<'_>, rows: impl Iterator<Item = usize> + Clone) {
     block.heads.extend(rows.clone().map(|row| head(chunk, row)));
-    rows.for_each(|row| block.words.extend_from_slice(words(chunk, row, plan)));
+    let (words, stride) = (&mut block.words, block.stride);
+    // A copy of a few words whose number is known needs no call.
+    match stride {
+        0 => {}
+        1 => append_words::<1>(words, chunk, rows),
+        2 => append_words::<2>(words, chunk, rows),
+        3 => append_words::<3>(words, chunk, rows),
+        4 => append_words::<4>(words, chunk, rows),
+        5 => append_words::<5>(words, chunk, rows),
+        6 => append_words::<6>(words, chunk, rows),
+        7 => append_words::<7>(words, chunk, rows),
+        8 => append_words::<8>(words, chunk, rows),
+        _ => rows.for_each(|row| words.extend_from_slice(self::words(chunk, row, stride))),
+    }
+}
+
+#[inline]
+fn append_words<const STRIDE: usize>(
+    words: &mut Vec<i64>,
+    chunk: &Chunk<'_>,
+    rows: impl Iterator<Item = usize>,
+) {
+    let (from, _) = chunk.words.as_chunks::<STRIDE>();
+    rows.for_each(|row| words.extend_from_slice(&from[row]));
 }
 
 #[inline]
@@ -242,17 +260,48 @@ fn head(chunk: &Chunk<'_>, row: usize) -> Head {
 }
 
 #[inline]
-fn words<'a>(chunk: &Chunk<'a>, row: usize, plan: &FactsPlan) -> &'a [i64] {
-    &chunk.words[row * plan.stride..(row + 1) * plan.stride]
+fn words<'a>(chunk: &Chunk<'a>, row: usize, stride: usize) -> &'a [i64] {
+    &chunk.words[row * stride..(row + 1) * stride]
 }
 
-#[inline]
+#[inline(always)]
 fn arrived(chunk: &Chunk<'_>, row: usize, plan: &FactsPlan, keys: &Keys) -> Arrived {
     let (hash, at) = (keys.hashes[chunk.keys[row] as usize], chunk.times[row]);
     Arrived {
         id: chunk.ids[row],
         at,
-        print: fingerprint(hash, at, chunk.bits[row], words(chunk, row, plan)),
+        print: fingerprint(hash, at, chunk.bits[row], words(chunk, row, plan.stride)),
         newest: chunk.newest[row],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_any_number_of_words_are_appended() {
+        let rows = [3, 0, 3, 2];
+        let times: Vec<EventTime> = (0..4).map(|row| EventTime(10 + row)).collect();
+        for stride in 0..12 {
+            let all: Vec<i64> = (0..4 * stride).map(|word| word as i64).collect();
+            let chunk = Chunk {
+                first: 0,
+                keys: &[0, 1, 2, 3],
+                times: &times,
+                newest: &[],
+                ids: &[5, 6, 7, 8],
+                bits: &[1, 2, 3, 4],
+                words: &all,
+            };
+            let mut block = FactBlock::new(stride);
+            append(&mut block, &chunk, rows.into_iter());
+            for (place, row) in rows.into_iter().enumerate() {
+                assert_eq!(block.words(place), words(&chunk, row, stride));
+                let head = block.heads[place];
+                assert_eq!((head.key, head.id), (row as u32, chunk.ids[row]));
+            }
+            assert_eq!(block.words.len(), rows.len() * stride);
+        }
     }
 }
