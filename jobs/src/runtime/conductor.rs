@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Select, Sender};
 use tidegate_schemas::names::Names;
 use tidegate_schemas::time::{EventTime, Tick};
 
@@ -157,13 +157,20 @@ impl Conductor<'_> {
     }
 
     /// The worker that gets the next rows: the one with the least waiting for it, the next in turn
-    /// of several. One that has more than its share of the keys is not given the same share of the batches.
+    /// of several; when all have as much as they may, the first that has room again. One that has more than its
+    /// share of the keys is not given the same share of the batches, and nobody waits because it is full.
     fn least_busy(&self) -> usize {
         let count = self.lines.len();
         let in_turn = (1..=count).map(|step| (self.turn + step) % count);
-        in_turn
-            .min_by_key(|line| self.lines[*line].to.len())
-            .unwrap_or_default()
+        let with_room = in_turn.filter(|line| !self.lines[*line].to.is_full());
+        let least = with_room.min_by_key(|line| self.lines[*line].to.len());
+        least.unwrap_or_else(|| {
+            let mut room = Select::new();
+            for line in &self.lines {
+                room.send(&line.to);
+            }
+            room.ready()
+        })
     }
 
     fn account(&self, rows: &Admitted) {

@@ -107,8 +107,8 @@ struct Shared {
     watch: Arc<Watch>,
 }
 
-/// Batches on their way to a worker.
-const WORK_WAITING: usize = 2;
+/// Batches, and ends of ticks, on their way to a worker.
+const WORK_WAITING: usize = 4;
 /// Batches on their way from each source.
 const ROWS_WAITING: usize = 1;
 
