@@ -72,3 +72,33 @@ fn timers_come_for_the_moments_of_a_trigger_and_then_no_more() {
     assert_eq!(column(FIRED_AT), [20, 20, 20, 40, 40, 40]);
     assert_eq!(closed, [30, 50]);
 }
+
+#[test]
+fn what_a_changed_table_turns_is_asked_about_again() {
+    let entity = Entity::new(vec![], vec![], vec![], vec![], vec![low_limit()], &[(1, 1)]);
+    let limit = |at: i64, limit| TableRow {
+        table: 0,
+        key: [7].into(),
+        at: EventTime(at),
+        id: at as u64,
+        row: Some([limit].into()),
+        diff: 1,
+    };
+    entity.on_table(&limit(0, 3));
+    let (mut state, mut out) = (State::default(), Outputs::new(&[REASONS]));
+    let fact = Fact {
+        at: EventTime(20),
+        id: 1,
+        bits: 0,
+        words: &[],
+    };
+    entity.on_fact(&mut state, &fact, &mut out);
+    entity.on_instant(&mut state, EventTime(20), &mut out);
+    assert_eq!(entity.wake(&state), Wake::Idle, "it is open");
+    let changed = limit(24, 9);
+    entity.on_table(&changed);
+    assert!(entity.stirs(&state, "", &[changed]));
+    entity.turn(&mut state, &mut out);
+    let closed = Wake::At(EventTime(40));
+    assert_eq!(entity.wake(&state), closed, "it may open again then");
+}
