@@ -33,22 +33,21 @@ fn low_limit() -> Trigger {
     Trigger::new(spec).expect("it fits together")
 }
 
-#[test]
-fn timers_come_for_the_moments_of_a_trigger_and_then_no_more() {
-    let entity = Entity::new(vec![], vec![], vec![], vec![], vec![low_limit()], &[(1, 1)]);
-    let limits = [(0, 5), (20, 3), (30, 5), (35, 2), (50, 9)];
-    for (id, (at, limit)) in limits.into_iter().enumerate() {
-        entity.on_table(&TableRow {
-            table: 0,
-            key: [7].into(),
-            at: EventTime(at),
-            id: id as u64,
-            row: Some([limit].into()),
-            diff: 1,
-        });
+/// The limit from `at` on.
+fn limit(at: i64, limit: i64) -> TableRow {
+    TableRow {
+        table: 0,
+        key: [7].into(),
+        at: EventTime(at),
+        id: at as u64,
+        row: Some([limit].into()),
+        diff: 1,
     }
-    let mut state = State::default();
-    let mut out = Outputs::new(&[REASONS]);
+}
+
+/// A key of the entity with one fact, at 20.
+fn with_a_fact(entity: &Entity) -> (State, Outputs) {
+    let (mut state, mut out) = (State::default(), Outputs::new(&[REASONS]));
     let fact = Fact {
         at: EventTime(20),
         id: 1,
@@ -57,6 +56,17 @@ fn timers_come_for_the_moments_of_a_trigger_and_then_no_more() {
     };
     entity.on_fact(&mut state, &fact, &mut out);
     entity.on_instant(&mut state, EventTime(20), &mut out);
+    (state, out)
+}
+
+#[test]
+fn timers_come_for_the_moments_of_a_trigger_and_then_no_more() {
+    let entity = Entity::new(vec![], vec![], vec![], vec![], vec![low_limit()], &[(1, 1)]);
+    let limits = [(0, 5), (20, 3), (30, 5), (35, 2), (50, 9)];
+    for (at, most) in limits {
+        entity.on_table(&limit(at, most));
+    }
+    let (mut state, mut out) = with_a_fact(&entity);
     let mut timers = Vec::new();
     while let Wake::At(at) = entity.wake(&state) {
         assert!(timers.len() < 100, "no end of timers: {timers:?}");
@@ -76,24 +86,8 @@ fn timers_come_for_the_moments_of_a_trigger_and_then_no_more() {
 #[test]
 fn what_a_changed_table_turns_is_asked_about_again() {
     let entity = Entity::new(vec![], vec![], vec![], vec![], vec![low_limit()], &[(1, 1)]);
-    let limit = |at: i64, limit| TableRow {
-        table: 0,
-        key: [7].into(),
-        at: EventTime(at),
-        id: at as u64,
-        row: Some([limit].into()),
-        diff: 1,
-    };
     entity.on_table(&limit(0, 3));
-    let (mut state, mut out) = (State::default(), Outputs::new(&[REASONS]));
-    let fact = Fact {
-        at: EventTime(20),
-        id: 1,
-        bits: 0,
-        words: &[],
-    };
-    entity.on_fact(&mut state, &fact, &mut out);
-    entity.on_instant(&mut state, EventTime(20), &mut out);
+    let (mut state, mut out) = with_a_fact(&entity);
     assert_eq!(entity.wake(&state), Wake::Idle, "it is open");
     let changed = limit(24, 9);
     entity.on_table(&changed);
