@@ -147,11 +147,26 @@ pub trait Logic: 'static {
     }
 
     /// Whether these table rows, which `on_table` has been given, alter what timers will put out at
-    /// their times for a key that has no facts since the first of them. It is asked for every key:
-    /// a yes costs a copy of the state; after a no they are looked at again when event time or a fact
+    /// their times for a key that has no facts since the first of them. It is asked for every key that
+    /// [`Logic::may_stir`] does not leave out: a yes costs a copy of the state; after a no they are looked at again when event time or a fact
     /// comes there.
     fn stirs(&self, state: &Self::State, _key: &str, rows: &[TableRow]) -> bool {
         rows.iter().any(|row| self.affected(state, row))
+    }
+
+    /// How many words of each key a driver keeps side by side for [`Logic::may_stir`]; with none, it asks
+    /// [`Logic::stirs`] of every key.
+    fn brief_words(&self) -> usize {
+        0
+    }
+
+    /// Writes those words of a state that has come to `at`: they hold until it is given something.
+    fn brief(&self, _state: &Self::State, _at: EventTime, _to: &mut [i64]) {}
+
+    /// Whether [`Logic::stirs`] may say yes of the state whose brief this is, if it has not passed any of the rows: a
+    /// no is certain.
+    fn may_stir(&self, _brief: &[i64], _rows: &[TableRow]) -> bool {
+        true
     }
 
     /// May do at once what the timers up to the moment of table rows would. It comes right behind a yes of

@@ -19,6 +19,7 @@
 
 mod agenda;
 mod backlog;
+mod briefs;
 mod by_slot;
 mod difference;
 mod kept;

@@ -8,12 +8,13 @@
 //! recent facts has `base` alone.
 //!
 //! # State
-//! Per key: its slot and `base`, until the logic forgets it; with recent facts, `head` and the facts
-//! besides. What is recent is bounded by the lateness.
+//! Per key: its slot, its brief ([`Logic::brief`]) and `base`, until the logic forgets it; with recent facts, `head`
+//! and the facts besides. What is recent is bounded by the lateness.
 //!
 //! # Cost
 //! A fact in order is stepped twice, now and when the watermark passes it. A correction costs the
-//! key's recent facts twice.
+//! key's recent facts twice. A changed table goes through the briefs of all keys, which lie side by side, and then to
+//! the states of those that it may concern.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tidegate_schemas::time::EventTime;
 
 use super::AHEAD;
 use super::agenda::{Agenda, Entry, time};
+use super::briefs::Briefs;
 use super::difference::{difference, difference_to};
 use super::kept::{Kept, Told, replay};
 use super::save::Shards;
@@ -55,6 +57,7 @@ pub(super) struct OnArrival<L: Logic> {
     /// Of each [`AHEAD`] slots, the last time that a fact or a timer of theirs may have passed: whoever looks for
     /// keys that have passed some time need not look at the others.
     passed: Vec<EventTime>,
+    briefs: Briefs,
     watermark: EventTime,
     before: Outputs,
     after: Outputs,
@@ -67,6 +70,7 @@ impl<L: Logic> OnArrival<L> {
             timers: Agenda::new(),
             due: Vec::new(),
             passed: Vec::new(),
+            briefs: Briefs::default(),
             watermark: EventTime::MIN,
             before: Outputs::new(columns),
             after: Outputs::new(columns),
@@ -177,8 +181,11 @@ impl<L: Logic> OnArrival<L> {
             difference_to(&passed.rows, passed.parts(number), &self.after, live);
             self.rest(logic, index);
         }
-        for index in 0..self.store.slots() {
-            self.touch_ahead(logic, index);
+        let stirred = self.briefs.may_stir(logic, rows, self.store.slots());
+        #[cfg(test)]
+        self.check_the_others(logic, rows, &stirred);
+        for (place, &index) in stirred.iter().enumerate() {
+            self.touch_ahead(logic, &stirred[place..]);
             let Some((slot, name)) = self.store.live(index) else {
                 continue;
             };
@@ -196,19 +203,36 @@ impl<L: Logic> OnArrival<L> {
             // The base is as it was, and what it waited for is remembered. It need not be looked at for
             // the rows before all facts that are older than these have settled.
             let wake = wake.sooner(Wake::At(recent.settles()));
-            self.wait(index, wake);
+            self.wait(logic, index, wake);
             if live.rows.iter().any(|rows| rows.len() >= PIECE) {
                 full(live.take());
             }
         }
     }
 
-    /// Brings what lies ahead of a slot nearer to the processor, when all are gone through.
+    /// What [`Logic::may_stir`] has left out must not stir.
+    #[cfg(test)]
+    fn check_the_others(&self, logic: &L, rows: &[TableRow], stirred: &[u32]) {
+        let first = rows.iter().map(|row| row.at).min();
+        for (index, slot) in self.store.iter() {
+            let recent = slot.state.recent.as_ref().zip(first);
+            let in_order = recent.is_none_or(|(recent, first)| recent.in_order(first));
+            let (newest, name) = (slot.state.newest(), self.store.name_of(slot));
+            let stirs = in_order && logic.stirs(newest, name, rows);
+            assert!(
+                !stirs || stirred.contains(&index),
+                "{name} was left out of {rows:?}"
+            );
+        }
+    }
+
+    /// Brings what lies ahead of a slot nearer to the processor, when many are gone through.
     #[inline]
-    fn touch_ahead(&self, logic: &L, index: u32) {
-        if (index as usize).is_multiple_of(AHEAD) {
-            let ahead = self.store.part(index as usize + AHEAD);
-            let newest = ahead.map(|(_, slot)| logic.touch(slot.state.newest()));
+    fn touch_ahead(&self, logic: &L, slots: &[u32]) {
+        if slots.len().is_multiple_of(AHEAD) {
+            let ahead = slots.iter().skip(AHEAD).take(AHEAD);
+            let ahead = ahead.filter_map(|index| self.store.get(*index));
+            let newest = ahead.map(|slot| logic.touch(slot.state.newest()));
             black_box(newest.fold(0, |sum, word| sum ^ word));
         }
     }
@@ -284,7 +308,7 @@ impl<L: Logic> OnArrival<L> {
         }
         self.due = due;
         logic.settle_tables(watermark);
-        self.shrink();
+        self.shrink(logic);
     }
 
     /// Remembers when the key is next due, or drops it.
@@ -298,15 +322,16 @@ impl<L: Logic> OnArrival<L> {
                 .sooner(logic.wake(&slot.state.base))
                 .sooner(Wake::At(recent.settles())),
         };
-        self.wait(index, wake);
+        self.wait(logic, index, wake);
     }
 
-    /// Remembers that the key is due then, if it is not due before, or drops it.
-    fn wait(&mut self, index: u32, wake: Wake) {
+    /// Remembers that the key is due then, if it is not due before, and what its state says of tables, or drops it.
+    fn wait(&mut self, logic: &L, index: u32, wake: Wake) {
         let slot = self.store.get_mut(index);
         if let Some(recent) = &slot.state.recent {
             raise(&mut self.passed, index, recent.passed());
         }
+        self.briefs.note(logic, index, &slot.state, self.watermark);
         match wake {
             Wake::At(at) if at < slot.timer => {
                 slot.timer = at;
@@ -318,13 +343,15 @@ impl<L: Logic> OnArrival<L> {
     }
 
     /// Gives memory back when most keys are gone.
-    fn shrink(&mut self) {
+    fn shrink(&mut self, logic: &L) {
         if self.store.shrink().is_none() {
             return;
         }
         self.timers.clear();
         self.passed.clear();
+        self.briefs.clear();
         for (index, slot) in self.store.iter_mut() {
+            self.briefs.note(logic, index, &slot.state, self.watermark);
             if let Some(recent) = &slot.state.recent {
                 raise(&mut self.passed, index, recent.passed());
             }
@@ -375,7 +402,7 @@ impl<L: Logic> OnArrival<L> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.store.bytes() + self.timers.bytes()
+        self.store.bytes() + self.timers.bytes() + self.briefs.bytes()
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) struct Store<S> {
 }
 
 /// Slabs smaller than this are never rebuilt.
-const SMALL: usize = 4096;
+const SMALL: usize = if cfg!(test) { 4 } else { 4096 };
 
 impl<S: Default> Store<S> {
     pub(super) fn new() -> Store<S> {
@@ -216,6 +216,12 @@ impl<S: Default> Store<S> {
     pub(super) fn live(&mut self, index: u32) -> Option<(&mut Slot<S>, &str)> {
         let alive = self.slots[index as usize].is_alive();
         alive.then(|| self.get_with_name(index))
+    }
+
+    /// A slot, if it lives.
+    #[inline]
+    pub(super) fn get(&self, index: u32) -> Option<&Slot<S>> {
+        Some(&self.slots[index as usize]).filter(|slot| slot.is_alive())
     }
 
     /// The live ones of [`AHEAD`] slots.

@@ -14,8 +14,10 @@
 //! Per key: the state of its first sessions, 72 bytes. The other parts' states, 256 bytes and what
 //! those say, come with the first fact that matters to one of them; when one of them is next due is kept
 //! beside the first session, so that facts which matter to that alone look at nothing else. All end when every part
-//! forgets the key; a table that will change does not keep it alive.
+//! forgets the key; a table that will change does not keep it alive. Where triggers follow tables, a driver that fires
+//! on arrival keeps 16 bytes more and 8 for each register that these read.
 
+mod brief;
 mod evaluate;
 mod more;
 mod soon;
@@ -35,6 +37,7 @@ use crate::patterns::Pattern;
 use crate::sessions::{SessionState, Sessions};
 use crate::tables::Tables;
 use crate::triggers::{self, Trigger};
+use brief::Brief;
 use more::More;
 use soon::Soon;
 pub use tracked::track_what_is_read;
@@ -61,6 +64,8 @@ pub struct Entity {
     watches: bool,
     /// Whether registers stand as they are until something is due.
     steady: bool,
+    /// What drivers keep of each key for such triggers.
+    brief: Option<Brief>,
     tables: RefCell<Tables>,
     /// How often a table has changed.
     changes: Cell<u64>,
@@ -95,6 +100,7 @@ impl Entity {
             follows: triggers.iter().any(at_changes),
             watches: triggers.iter().any(|t| at_changes(t) && looks_up(t)),
             steady: features.iter().all(Features::are_steady),
+            brief: Brief::new(&features, &triggers),
             features,
             session,
             others,
@@ -302,6 +308,20 @@ impl Logic for Entity {
                 !foretold || trigger.turns_by_tables(told, row.at, registers, tables, key)
             })
         })
+    }
+
+    fn brief_words(&self) -> usize {
+        self.brief.as_ref().map_or(0, Brief::words)
+    }
+
+    #[inline]
+    fn brief(&self, state: &State, at: EventTime, to: &mut [i64]) {
+        self.write_brief(state, at, to);
+    }
+
+    #[inline]
+    fn may_stir(&self, brief: &[i64], rows: &[TableRow]) -> bool {
+        self.brief_may_stir(brief, rows)
     }
 
     fn turn(&self, state: &mut State, out: &mut Outputs) {

@@ -96,6 +96,17 @@ pub struct Trigger {
     held_out: i64,
 }
 
+/// How a key's episode stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stance {
+    /// There is one.
+    Open,
+    /// There is none, and one may open.
+    Closed,
+    /// The cooldown of the last one runs.
+    Cooling,
+}
+
 /// What may become of an episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
@@ -262,13 +273,38 @@ impl Trigger {
         tables: &Tables,
         key_name: &str,
     ) -> bool {
+        let stance = self.stance(state, at);
+        self.versions_turn(stance, at, registers, tables, key_name)
+    }
+
+    /// The same of an episode of which no more is known than how it stands.
+    #[must_use]
+    pub fn versions_turn(
+        &self,
+        stance: Stance,
+        at: EventTime,
+        registers: &mut Vec<i64>,
+        tables: &Tables,
+        key_name: &str,
+    ) -> bool {
         let mut turn = |version: EventTime| {
             self.find(version, registers, tables, key_name);
             registers.truncate(self.segment + 1);
-            self.turn(state, at, registers)
+            self.turn(stance, registers)
         };
         let now = turn(at);
         now.is_some() && now != turn(EventTime(at.0.saturating_sub(1)))
+    }
+
+    /// How the key's episode stands at `at`.
+    #[inline]
+    #[must_use]
+    pub fn stance(&self, state: &State, at: EventTime) -> Stance {
+        match &state.open {
+            Some(_) => Stance::Open,
+            None if state.last.is_none() || self.cooled_down(state, at) => Stance::Closed,
+            None => Stance::Cooling,
+        }
     }
 
     /// Writes the state.
@@ -379,7 +415,7 @@ impl Trigger {
 
     /// At changes: the episode opens, closes, or goes on as it was.
     fn follow(&self, state: &mut State, at: EventTime, registers: &[i64], out: &mut Outputs) {
-        match (&state.open, self.turn(state, at, registers)) {
+        match (&state.open, self.turn(self.stance(state, at), registers)) {
             (Some(open), Some(Turn::Closes)) => {
                 let firing = open.firing();
                 if let Some(output) = self.spec.episodes {
@@ -403,19 +439,17 @@ impl Trigger {
         }
     }
 
-    /// What becomes of the episode at `at`.
-    fn turn(&self, state: &State, at: EventTime, registers: &[i64]) -> Option<Turn> {
+    /// What becomes of an episode that stands like this.
+    fn turn(&self, stance: Stance, registers: &[i64]) -> Option<Turn> {
         let met = self.spec.when.holds(registers);
         let clear = match &self.spec.clear_when {
             Some(clear_when) => clear_when.holds(registers),
             None => !met,
         };
-        match &state.open {
-            Some(_) => clear.then_some(Turn::Closes),
-            None => {
-                let rested = state.last.is_none() || self.cooled_down(state, at);
-                (met && !clear && rested).then_some(Turn::Opens)
-            }
+        match stance {
+            Stance::Open => clear.then_some(Turn::Closes),
+            Stance::Closed => (met && !clear).then_some(Turn::Opens),
+            Stance::Cooling => None,
         }
     }
 

@@ -130,3 +130,52 @@ fn a_changed_limit_is_answered_at_once_by_exactly_those_it_concerns() {
         }
     }
 }
+
+/// Most keys fall silent, so that the slots of the others move.
+#[test]
+fn a_changed_limit_is_answered_by_whoever_is_left() {
+    let settings = settings(Firing::OnArrival, &[REASONS + 1]);
+    let mut driver = Driver::new(by_segment().entity(), settings);
+    let mut tick = 0;
+    let mut work = |arrivals| {
+        let mut said = Vec::new();
+        driver.tick(tick, arrivals, |emission| {
+            let rows = &emission.live[0];
+            said.extend((0..rows.len()).map(|row| rows.keys.get(row).to_owned()));
+        });
+        tick += 1;
+        said
+    };
+    for (number, at) in (0..40).chain([900]).zip(0..) {
+        let event = Event {
+            key: format!("k{at}"),
+            at: number,
+            id: at,
+            word: 0,
+            diff: 1,
+        };
+        let facts = Arc::new(block(&[event], |_| 0, |event| [event.word, 0]));
+        let facts = Arrivals {
+            facts: vec![facts],
+            ..Arrivals::default()
+        };
+        assert!(work(facts).is_empty());
+    }
+    let silent = Arrivals {
+        watermark: Some(EventTime(1_100)),
+        ..Arrivals::default()
+    };
+    assert!(work(silent).is_empty());
+    let limit = Arrivals {
+        tables: vec![TableRow {
+            table: 0,
+            key: [0].into(),
+            at: EventTime(1_200),
+            id: 0,
+            row: Some([1].into()),
+            diff: 1,
+        }],
+        ..Arrivals::default()
+    };
+    assert_eq!(work(limit), ["k40"]);
+}
