@@ -109,6 +109,9 @@ impl Outputs {
     }
 }
 
+/// A word of a brief ([`Logic::brief`]) of which nothing is known: any table row may stir such a key.
+pub const UNKNOWN: i64 = i64::MIN;
+
 /// A pure state machine of one key. The module's documentation is the contract.
 pub trait Logic: 'static {
     /// What is kept per key. The default state is that of a key that was never seen.
@@ -161,6 +164,7 @@ pub trait Logic: 'static {
     }
 
     /// Writes those words of a state that has come to `at`: they hold until it is given something.
+    /// All of them are [`UNKNOWN`] before it is asked.
     fn brief(&self, _state: &Self::State, _at: EventTime, _to: &mut [i64]) {}
 
     /// Whether [`Logic::stirs`] may say yes of the state whose brief this is, if it has not passed any of the rows: a

@@ -3,7 +3,7 @@
 use tidegate_schemas::time::EventTime;
 
 use super::kept::Kept;
-use crate::logic::Logic;
+use crate::logic::{Logic, UNKNOWN};
 use crate::parcel::TableRow;
 
 /// The briefs of a worker's keys ([`Logic::brief`]), by slot. An empty slot has that of the key it had.
@@ -13,7 +13,7 @@ pub(super) struct Briefs {
 }
 
 impl Briefs {
-    /// Keeps what the newest state of a slot's key says.
+    /// Keeps what the newest state of a slot's key says. Where that is not at hand, what was said of it last holds.
     #[inline]
     pub(super) fn note<L: Logic>(
         &mut self,
@@ -22,17 +22,37 @@ impl Briefs {
         kept: &Kept<L::State>,
         watermark: EventTime,
     ) {
-        let width = logic.brief_words();
-        if width == 0 {
-            return;
+        match kept.is_told() {
+            true => _ = self.of(logic, index),
+            false => {
+                let at = kept.passed().unwrap_or(watermark);
+                self.note_state(logic, index, kept.newest(), at);
+            }
         }
+    }
+
+    /// Keeps what the newest state of a slot's key says, which has come to `at`.
+    #[inline]
+    pub(super) fn note_state<L: Logic>(
+        &mut self,
+        logic: &L,
+        index: u32,
+        state: &L::State,
+        at: EventTime,
+    ) {
+        if logic.brief_words() > 0 {
+            logic.brief(state, at, self.of(logic, index));
+        }
+    }
+
+    /// The words of a slot.
+    fn of<L: Logic>(&mut self, logic: &L, index: u32) -> &mut [i64] {
+        let width = logic.brief_words();
         let start = index as usize * width;
         if self.words.len() < start + width {
-            self.words.resize(start + width, 0);
+            self.words.resize(start + width, UNKNOWN);
         }
-        let recent = kept.recent.as_ref();
-        let at = recent.map_or(watermark, |recent| recent.passed());
-        logic.brief(kept.newest(), at, &mut self.words[start..][..width]);
+        &mut self.words[start..][..width]
     }
 
     /// Those of `slots` whose keys table rows may stir, if these have not passed any of the rows.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use tidegate_schemas::fact::Fact;
 use tidegate_schemas::time::EventTime;
 
-use super::step::step;
+use super::step::{run_timers, step};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::logic::{Logic, Outputs};
 
@@ -138,20 +138,78 @@ impl<S> Recent<S> {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Kept<S> {
     pub(super) base: S,
+    /// Without recent facts, the time up to which timers were run that the base has not run, for the sake of tables;
+    /// [`EventTime::MIN`] if there are none. What they left is not kept: it follows from the base, and many keys may
+    /// have to say something when a table changes.
+    pub(super) told: EventTime,
     pub(super) recent: Option<Box<Recent<S>>>,
 }
 
+impl<S: Default> Default for Kept<S> {
+    fn default() -> Kept<S> {
+        Kept {
+            base: S::default(),
+            told: EventTime::MIN,
+            recent: None,
+        }
+    }
+}
+
 impl<S> Kept<S> {
+    /// Whether something at `at` comes after everything that was put out.
+    pub(super) fn in_order(&self, at: EventTime) -> bool {
+        match &self.recent {
+            Some(recent) => recent.in_order(at),
+            None => at >= self.told,
+        }
+    }
+
+    /// The last time that it has come to ahead of the base, if it has.
+    pub(super) fn passed(&self) -> Option<EventTime> {
+        match &self.recent {
+            Some(recent) => Some(recent.passed()),
+            None => Some(self.told).filter(|_| self.is_told()),
+        }
+    }
+
+    /// When the first of what the base has not seen settles.
+    pub(super) fn settles(&self) -> Option<EventTime> {
+        match &self.recent {
+            Some(recent) => Some(recent.settles()),
+            None => Some(self.told).filter(|_| self.is_told()),
+        }
+    }
+
+    /// Whether what was put out is ahead of the base though there are no facts.
+    pub(super) fn is_told(&self) -> bool {
+        self.recent.is_none() && self.told > EventTime::MIN
+    }
+
+    /// Timers have been run up to `at`.
+    pub(super) fn tell(&mut self, at: EventTime) {
+        let told = match &mut self.recent {
+            Some(recent) => &mut recent.timers,
+            None => &mut self.told,
+        };
+        *told = at.max(*told);
+    }
+
     /// Writes the base and what came after it; the head follows from these.
     pub(super) fn encode<L: Logic<State = S>>(&self, logic: &L, to: &mut Writer) {
         logic.encode(&self.base, to);
-        to.option(self.recent.as_ref(), |to, recent| {
-            to.time(recent.timers);
-            to.length(recent.facts.heads.len());
-            recent.facts.iter().for_each(|fact| fact_to(fact, to));
+        let facts = self.recent.as_ref().map(|recent| &recent.facts);
+        let timers = match &self.recent {
+            Some(recent) => Some(recent.timers),
+            None => self.passed(),
+        };
+        to.option(timers, |to, timers| {
+            to.time(timers);
+            to.length(facts.map_or(0, |facts| facts.heads.len()));
+            let facts = facts.into_iter().flat_map(Facts::iter);
+            facts.for_each(|fact| fact_to(fact, to));
         });
     }
 
@@ -166,7 +224,7 @@ impl<S> Kept<S> {
         S: Clone,
     {
         let base = logic.decode(from)?;
-        let recent = from.option("what is recent", |from| {
+        let saved = from.option("what is recent", |from| {
             let timers = from.time("a key's timers")?;
             let mut facts = Facts::default();
             for _ in 0..from.length("a key's facts")? {
@@ -178,14 +236,19 @@ impl<S> Kept<S> {
             }
             Ok((timers, facts))
         })?;
-        let mut kept = Kept { base, recent: None };
-        if let Some((timers, facts)) = recent {
-            let instant = facts.heads.last().map_or(EventTime::MIN, |fact| fact.at);
-            let recent = kept.recent(timers);
-            (recent.facts, recent.instant) = (facts, instant);
-            let head = replay(logic, &kept, out);
-            kept.recent(timers).head = head;
-        }
+        let (told, recent) = (EventTime::MIN, None);
+        let mut kept = Kept { base, told, recent };
+        let Some((timers, facts)) = saved else {
+            return Ok(kept);
+        };
+        let Some(instant) = facts.heads.last().map(|fact| fact.at) else {
+            kept.told = timers;
+            return Ok(kept);
+        };
+        let recent = kept.recent(logic, timers, out);
+        (recent.facts, recent.instant) = (facts, instant);
+        let head = replay(logic, &kept, out);
+        kept.keep(head);
         Ok(kept)
     }
 }
@@ -211,38 +274,52 @@ impl Told {
 }
 
 impl<S: Clone> Kept<S> {
-    /// The state that has seen most.
+    /// The state that has seen most of those that are kept.
     pub(super) fn newest(&self) -> &S {
         self.recent
             .as_ref()
             .map_or(&self.base, |recent| &recent.head)
     }
 
-    pub(super) fn recent(&mut self, watermark: EventTime) -> &mut Recent<S> {
-        let base = &self.base;
-        self.recent.get_or_insert_with(|| {
-            Box::new(Recent {
+    /// What is recent, made if there is nothing. What `out` is given has been put out before.
+    pub(super) fn recent<L: Logic<State = S>>(
+        &mut self,
+        logic: &L,
+        watermark: EventTime,
+        out: &mut Outputs,
+    ) -> &mut Recent<S> {
+        let recent = match self.recent.take() {
+            Some(recent) => recent,
+            None => Box::new(Recent {
                 facts: Facts::default(),
-                head: base.clone(),
+                head: replay(logic, self, out),
                 instant: EventTime::MIN,
-                timers: watermark,
-            })
-        })
+                timers: watermark.max(std::mem::replace(&mut self.told, EventTime::MIN)),
+            }),
+        };
+        self.recent.insert(recent)
+    }
+
+    /// Keeps the state that has seen most, if it does not follow from the base alone.
+    pub(super) fn keep(&mut self, head: S) {
+        if let Some(recent) = &mut self.recent {
+            recent.head = head;
+        }
     }
 }
 
-/// Steps a copy of the base through the recent facts, putting out all that `head` has put out since.
+/// Takes a copy of the base to where what was put out is, and puts out all of that once more.
 pub(super) fn replay<L: Logic>(logic: &L, kept: &Kept<L::State>, out: &mut Outputs) -> L::State {
     let mut state = kept.base.clone();
-    if let Some(recent) = &kept.recent {
-        step(
-            logic,
-            &mut state,
-            recent.facts.iter(),
-            EventTime::MIN,
-            recent.timers,
-            out,
-        );
+    match &kept.recent {
+        Some(recent) => {
+            let (facts, timers) = (recent.facts.iter(), recent.timers);
+            step(logic, &mut state, facts, EventTime::MIN, timers, out);
+        }
+        None if kept.is_told() => {
+            run_timers(logic, &mut state, kept.told, out);
+        }
+        None => {}
     }
     state
 }

@@ -5,7 +5,8 @@
 //! longer change, and `head`, which has seen everything; between them lie the `recent` facts in order.
 //! A fact in order steps `head` once. Anything else replays the recent facts from a copy of `base`
 //! and sends the difference between what that puts out now and what it put out before. A key without
-//! recent facts has `base` alone.
+//! recent facts has `base` alone, and the time up to which it was answered if a changed table was ahead of that: what
+//! it has said since follows from the base.
 //!
 //! # State
 //! Per key: its slot, its brief ([`Logic::brief`]) and `base`, until the logic forgets it; with recent facts, `head`
@@ -115,7 +116,11 @@ impl<L: Logic> OnArrival<L> {
         let diff = |fact: &Arrived| blocks[fact.block as usize].heads[fact.row as usize].diff;
         let fact = |fact: &Arrived| blocks[fact.block as usize].fact(fact.row as usize);
         live.set_key(name);
-        let recent = slot.state.recent(watermark);
+        if slot.state.is_told() {
+            self.after.clear();
+            self.after.set_key(name);
+        }
+        let recent = slot.state.recent(logic, watermark, &mut self.after);
         if group.iter().all(|f| diff(f) > 0) && recent.in_order(group[0].at) {
             let facts = group.iter().map(fact);
             step(
@@ -135,7 +140,7 @@ impl<L: Logic> OnArrival<L> {
             self.before.set_key(name);
             self.after.set_key(name);
             replay(logic, &slot.state, &mut self.before);
-            let recent = slot.state.recent(watermark);
+            let recent = slot.state.recent(logic, watermark, &mut self.after);
             for f in group {
                 if diff(f) > 0 {
                     recent.facts.insert(fact(f));
@@ -147,7 +152,7 @@ impl<L: Logic> OnArrival<L> {
             recent.timers = recent.timers.max(newest);
             recent.instant = newest;
             let head = replay(logic, &slot.state, &mut self.after);
-            slot.state.recent(watermark).head = head;
+            slot.state.keep(head);
             difference(&self.before, &self.after, live);
         }
         self.rest(logic, group[0].slot);
@@ -174,10 +179,10 @@ impl<L: Logic> OnArrival<L> {
             let (slot, name) = self.store.get_with_name(index);
             self.after.clear();
             self.after.set_key(name);
-            let recent = slot.state.recent(self.watermark);
-            recent.timers = recent.timers.max(last);
+            slot.state.tell(last);
             let head = replay(logic, &slot.state, &mut self.after);
-            slot.state.recent(self.watermark).head = head;
+            self.briefs.note_state(logic, index, &head, last);
+            slot.state.keep(head);
             difference_to(&passed.rows, passed.parts(number), &self.after, live);
             self.rest(logic, index);
         }
@@ -189,21 +194,31 @@ impl<L: Logic> OnArrival<L> {
             let Some((slot, name)) = self.store.live(index) else {
                 continue;
             };
-            let recent = slot.state.recent.as_ref();
-            if recent.is_some_and(|recent| !recent.in_order(first))
-                || !logic.stirs(slot.state.newest(), name, rows)
-            {
+            let kept = &mut slot.state;
+            if !kept.in_order(first) {
+                continue;
+            }
+            let mut made = kept.is_told().then(|| {
+                self.after.clear();
+                self.after.set_key(name);
+                replay(logic, kept, &mut self.after)
+            });
+            if !logic.stirs(made.as_ref().unwrap_or(kept.newest()), name, rows) {
                 continue;
             }
             live.set_key(name);
-            let recent = slot.state.recent(self.watermark);
-            recent.timers = recent.timers.max(last);
-            logic.turn(&mut recent.head, live);
-            let wake = run_timers(logic, &mut recent.head, last, live);
+            kept.tell(last);
+            let head = match &mut kept.recent {
+                Some(recent) => &mut recent.head,
+                None => made.get_or_insert_with(|| kept.base.clone()),
+            };
+            logic.turn(head, live);
+            let wake = run_timers(logic, head, last, live);
+            self.briefs.note_state(logic, index, head, last);
             // The base is as it was, and what it waited for is remembered. It need not be looked at for
             // the rows before all facts that are older than these have settled.
-            let wake = wake.sooner(Wake::At(recent.settles()));
-            self.wait(logic, index, wake);
+            let wake = sooner(wake, kept.settles());
+            self.wait(index, wake);
             if live.rows.iter().any(|rows| rows.len() >= PIECE) {
                 full(live.take());
             }
@@ -215,10 +230,12 @@ impl<L: Logic> OnArrival<L> {
     fn check_the_others(&self, logic: &L, rows: &[TableRow], stirred: &[u32]) {
         let first = rows.iter().map(|row| row.at).min();
         for (index, slot) in self.store.iter() {
-            let recent = slot.state.recent.as_ref().zip(first);
-            let in_order = recent.is_none_or(|(recent, first)| recent.in_order(first));
-            let (newest, name) = (slot.state.newest(), self.store.name_of(slot));
-            let stirs = in_order && logic.stirs(newest, name, rows);
+            let name = self.store.name_of(slot);
+            let mut out = Outputs::new(&self.columns());
+            out.set_key(name);
+            let newest = replay(logic, &slot.state, &mut out);
+            let in_order = first.is_some_and(|first| slot.state.in_order(first));
+            let stirs = in_order && logic.stirs(&newest, name, rows);
             assert!(
                 !stirs || stirred.contains(&index),
                 "{name} was left out of {rows:?}"
@@ -240,27 +257,37 @@ impl<L: Logic> OnArrival<L> {
     /// What those keys have put out whose facts or timers have passed the first of the rows: it may
     /// no longer hold.
     fn replay_passed(&self, logic: &L, rows: &[TableRow], first: EventTime) -> Told {
-        let columns = self.before.rows.iter().map(|rows| rows.columns.len());
         let mut told = Told {
-            rows: Outputs::new(&columns.collect::<Vec<_>>()),
+            rows: Outputs::new(&self.columns()),
             keys: Vec::new(),
             ends: Vec::new(),
         };
+        let mut again = Outputs::new(&self.columns());
         let passed = self.passed.iter().zip(0..);
         let passed = passed.filter(|(passed, _)| **passed >= first);
         let slots = passed.flat_map(|(_, part)| self.store.part(part * AHEAD));
-        for (index, slot) in slots {
-            let recent = slot.state.recent.as_ref();
-            if recent.is_some_and(|recent| {
-                !recent.in_order(first) && rows.iter().any(|row| logic.affected(&recent.head, row))
-            }) {
-                told.rows.set_key(self.store.name_of(slot));
+        for (index, slot) in slots.filter(|(_, slot)| !slot.state.in_order(first)) {
+            let name = self.store.name_of(slot);
+            let made = slot.state.is_told().then(|| {
+                again.clear();
+                again.set_key(name);
+                replay(logic, &slot.state, &mut again)
+            });
+            let newest = made.as_ref().unwrap_or(slot.state.newest());
+            if rows.iter().any(|row| logic.affected(newest, row)) {
+                told.rows.set_key(name);
                 replay(logic, &slot.state, &mut told.rows);
                 told.keys.push(index);
                 told.ends.extend(told.rows.rows.iter().map(Rows::len));
             }
         }
         told
+    }
+
+    /// How many columns each output has.
+    fn columns(&self) -> Vec<usize> {
+        let outputs = self.before.rows.iter();
+        outputs.map(|rows| rows.columns.len()).collect()
     }
 
     /// The watermark has come to `watermark`: timers run, and what can no longer change settles.
@@ -284,7 +311,13 @@ impl<L: Logic> OnArrival<L> {
             live.set_key(name);
             settled.set_key(name);
             self.after.set_key(name);
-            let Kept { base, recent } = &mut slot.state;
+            if slot.state.told <= watermark && slot.state.is_told() {
+                // What its timers have put out so far is not put out again.
+                self.after.clear();
+                let mut head = replay(logic, &slot.state, &mut self.after);
+                run_timers(logic, &mut head, watermark, live);
+            }
+            let Kept { base, told, recent } = &mut slot.state;
             match recent {
                 Some(open) => {
                     run_timers(logic, &mut open.head, watermark, live);
@@ -295,6 +328,12 @@ impl<L: Logic> OnArrival<L> {
                     open.facts.drop_first(count);
                     if open.facts.heads.is_empty() && open.timers <= watermark {
                         *recent = None;
+                    }
+                }
+                None if *told > EventTime::MIN => {
+                    run_timers(logic, base, watermark, settled);
+                    if *told <= watermark {
+                        *told = EventTime::MIN;
                     }
                 }
                 None => {
@@ -311,27 +350,27 @@ impl<L: Logic> OnArrival<L> {
         self.shrink(logic);
     }
 
-    /// Remembers when the key is next due, or drops it.
+    /// Remembers when the key is next due and what its state says of tables, or drops it.
     fn rest(&mut self, logic: &L, index: u32) {
         let slot = self.store.get_mut(index);
-        let wake = match &slot.state.recent {
-            None => logic.wake(&slot.state.base),
+        let kept = &slot.state;
+        self.briefs.note(logic, index, kept, self.watermark);
+        let base = logic.wake(&kept.base);
+        let wake = match &kept.recent {
             // The head may have gone on to a later wish while the base still waits for its own.
-            Some(recent) => logic
-                .wake(&recent.head)
-                .sooner(logic.wake(&slot.state.base))
-                .sooner(Wake::At(recent.settles())),
+            Some(recent) => logic.wake(&recent.head).sooner(base),
+            None => base,
         };
-        self.wait(logic, index, wake);
+        let wake = sooner(wake, kept.settles());
+        self.wait(index, wake);
     }
 
-    /// Remembers that the key is due then, if it is not due before, and what its state says of tables, or drops it.
-    fn wait(&mut self, logic: &L, index: u32, wake: Wake) {
+    /// Remembers that the key is due then, if it is not due before, or drops it.
+    fn wait(&mut self, index: u32, wake: Wake) {
         let slot = self.store.get_mut(index);
-        if let Some(recent) = &slot.state.recent {
-            raise(&mut self.passed, index, recent.passed());
+        if let Some(at) = slot.state.passed() {
+            raise(&mut self.passed, index, at);
         }
-        self.briefs.note(logic, index, &slot.state, self.watermark);
         match wake {
             Wake::At(at) if at < slot.timer => {
                 slot.timer = at;
@@ -352,8 +391,8 @@ impl<L: Logic> OnArrival<L> {
         self.briefs.clear();
         for (index, slot) in self.store.iter_mut() {
             self.briefs.note(logic, index, &slot.state, self.watermark);
-            if let Some(recent) = &slot.state.recent {
-                raise(&mut self.passed, index, recent.passed());
+            if let Some(at) = slot.state.passed() {
+                raise(&mut self.passed, index, at);
             }
             if slot.timer != EventTime::MAX {
                 self.timers.push(slot.timer, index);
@@ -404,6 +443,11 @@ impl<L: Logic> OnArrival<L> {
     pub(super) fn bytes(&self) -> usize {
         self.store.bytes() + self.timers.bytes() + self.briefs.bytes()
     }
+}
+
+/// A wish, or a time if that is before it.
+fn sooner(wake: Wake, at: Option<EventTime>) -> Wake {
+    at.map_or(wake, |at| wake.sooner(Wake::At(at)))
 }
 
 /// A slot's key has passed a time.
