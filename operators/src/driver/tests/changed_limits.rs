@@ -160,7 +160,7 @@ fn episodes(
         let mut open = None;
         for at in moments {
             let seen = facts.iter().filter(|(of, _)| *of <= at);
-            let word = seen.clone().last().map(|(_, word)| word);
+            let word = seen.clone().next_back().map(|(_, word)| word);
             let limit = word.and_then(|word| limits.get(word)?.range(..=at).next_back());
             let met = limit.is_some_and(|(_, limit)| seen.count() as i64 >= *limit);
             match open {
