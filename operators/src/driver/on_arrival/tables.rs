@@ -1,4 +1,7 @@
 //! Changed tables: who is answered, and how those are found.
+//!
+//! A key is answered up to the moment of the rows. Where one comes that is older than others, what it alters behind
+//! these is found when event time comes there, unless they have been answered already.
 
 use std::hint::black_box;
 
