@@ -165,6 +165,9 @@ impl fmt::Display for Closing {
     }
 }
 
+/// So many of the reasons for which rows were rejected have a line of their own.
+const REASONS: usize = 3;
+
 /// What became of a source's rows, as far as that is worth a line.
 fn told(name: &str, source: &SourceAccount, counts: bool) -> String {
     let mut text = String::new();
@@ -176,11 +179,17 @@ fn told(name: &str, source: &SourceAccount, counts: bool) -> String {
             "\n  {name}: {rows} rows in = {kept} accepted or duplicate + {late} late + {rejected} rejected"
         ));
     }
-    if let Some((what, most)) = source.most_frequent() {
-        let (most, first) = (grouped(most.rows), &most.first);
+    let reasons = source.most_frequent();
+    for (what, rejected) in reasons.iter().take(REASONS) {
+        let (rows, first) = (grouped(rejected.rows), &rejected.first);
         text.push_str(&format!(
-            "\n  {name}: {most} rejected for `{what}`, the first at {first}"
+            "\n  {name}: {rows} rejected for `{what}`, the first at {first}"
         ));
+    }
+    let others: u64 = reasons.iter().skip(REASONS).map(|(_, r)| r.rows).sum();
+    if others > 0 {
+        let others = grouped(others);
+        text.push_str(&format!("\n  {name}: {others} rejected for other reasons"));
     }
     if late > rows / 2 {
         let behind = span(source.furthest_behind);
@@ -301,6 +310,32 @@ mod tests {
         };
         let text = told("calls", &source, false);
         assert_eq!(text, "\n  warning: most rows of calls were rejected");
+    }
+
+    #[test]
+    fn the_most_frequent_reasons_are_told_and_the_others_counted() {
+        let rejected = |(what, rows): (&str, u64)| {
+            let rejected = Rejected {
+                rows,
+                first: format!("e.csv:{rows}: {what} is null"),
+                stands: (1, rows),
+            };
+            (what.to_owned(), rejected)
+        };
+        let reasons = [("a", 3), ("b", 9), ("c", 4), ("d", 7), ("e", 2)].map(rejected);
+        let source = SourceAccount {
+            rows_in: 100,
+            rejected: 25,
+            reasons: reasons.into(),
+            ..SourceAccount::default()
+        };
+        assert_eq!(
+            told("calls", &source, false),
+            "\n  calls: 9 rejected for `b`, the first at e.csv:9: b is null\n  \
+             calls: 7 rejected for `d`, the first at e.csv:7: d is null\n  \
+             calls: 4 rejected for `c`, the first at e.csv:4: c is null\n  \
+             calls: 5 rejected for other reasons"
+        );
     }
 
     #[test]

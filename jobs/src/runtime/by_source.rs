@@ -1,5 +1,6 @@
 //! What became of the rows of each source, and why rows of it were rejected.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -101,12 +102,12 @@ impl SourceAccount {
         }
     }
 
-    /// What most of the rejected rows were rejected for.
+    /// What rows were rejected for, the most frequent first.
     #[must_use]
-    pub fn most_frequent(&self) -> Option<(&String, &Rejected)> {
-        self.reasons
-            .iter()
-            .max_by_key(|(_, rejected)| rejected.rows)
+    pub fn most_frequent(&self) -> Vec<(&String, &Rejected)> {
+        let mut reasons: Vec<_> = self.reasons.iter().collect();
+        reasons.sort_by_key(|(_, rejected)| Reverse(rejected.rows));
+        reasons
     }
 }
 
@@ -129,7 +130,7 @@ mod tests {
         account.reject(1, &rejects);
         assert_eq!(account.rejected, 1_000);
         assert_eq!(account.reasons.len(), REASONS + 1);
-        let (what, most) = account.most_frequent().unwrap();
+        let (what, most) = account.most_frequent()[0];
         assert_eq!((what.as_str(), most.rows), (OTHERS, 1_000 - REASONS as u64));
         assert_eq!(most.first, "events.jsonl:65: `65` is not an object");
     }
@@ -149,7 +150,7 @@ mod tests {
         for (read, row) in [(3, 70), (4, 2), (3, 61), (2, 40), (3, 5)] {
             account.reject(read, &[reject(row)]);
         }
-        let (_, most) = account.most_frequent().unwrap();
+        let (_, most) = account.most_frequent()[0];
         assert_eq!(most.first, "events.csv:40: it is null");
         let first: Vec<&String> = account.first.values().collect();
         let told = [40, 5, 61].map(|row| format!("events.csv:{row} rejected for `n`: it is null"));

@@ -147,30 +147,13 @@ impl Conductor<'_> {
         self.watch.set_clock(watermark, self.clock.newest());
         if !rows.times.is_empty() {
             self.open += rows.times.len();
-            self.turn = self.least_busy();
+            self.turn = least_busy(&self.lines, self.turn);
             self.deaf |= !self.lines[self.turn].send(Work::Rows(self.tick, rows));
         }
         if self.open == 0 || self.open >= self.enough {
             self.complete(watermark);
         }
         Ok(())
-    }
-
-    /// The worker that gets the next rows: the one with the least waiting for it, the next in turn
-    /// of several; when all have as much as they may, the first that has room again. One that has more than its
-    /// share of the keys is not given the same share of the batches, and nobody waits because it is full.
-    fn least_busy(&self) -> usize {
-        let count = self.lines.len();
-        let in_turn = (1..=count).map(|step| (self.turn + step) % count);
-        let with_room = in_turn.filter(|line| !self.lines[*line].to.is_full());
-        let least = with_room.min_by_key(|line| self.lines[*line].to.len());
-        least.unwrap_or_else(|| {
-            let mut room = Select::new();
-            for line in &self.lines {
-                room.send(&line.to);
-            }
-            room.ready()
-        })
     }
 
     fn account(&self, rows: &Admitted) {
@@ -224,5 +207,61 @@ impl Conductor<'_> {
         for line in &self.lines {
             self.deaf |= !line.send(Work::Tick(self.tick, watermark));
         }
+    }
+}
+
+/// The worker that gets the next rows: the one with the least waiting for it, behind `turn` the next
+/// of several; when all have as much as they may, the first that has room again. One that has more than its
+/// share of the keys is not given the same share of the batches, and nobody waits because it is full.
+fn least_busy(lines: &[Line], turn: usize) -> usize {
+    let count = lines.len();
+    let in_turn = (1..=count).map(|step| (turn + step) % count);
+    let with_room = in_turn.filter(|line| !lines[*line].to.is_full());
+    let least = with_room.min_by_key(|line| lines[*line].to.len());
+    least.unwrap_or_else(|| {
+        let mut room = Select::new();
+        for line in lines {
+            room.send(&line.to);
+        }
+        room.ready()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam::channel::bounded;
+
+    use super::*;
+
+    #[test]
+    fn rows_go_to_whoever_has_the_least_to_do_and_wait_for_nobody_who_is_full() {
+        let (to, workers): (Vec<_>, Vec<_>) = (0..3).map(|_| bounded(2)).unzip();
+        let line = |to| Line {
+            to,
+            thread: std::thread::current(),
+        };
+        let lines: Vec<Line> = to.into_iter().map(line).collect();
+        let give = |worker: usize| assert!(lines[worker].send(Work::Tick(0, EventTime(0))));
+        let mut turn = 0;
+        let mut given = Vec::new();
+        for _ in 0..4 {
+            turn = least_busy(&lines, turn);
+            give(turn);
+            given.push(turn);
+        }
+        assert_eq!(given, [1, 2, 0, 1]);
+        assert!(workers[2].try_recv().is_ok());
+        assert_eq!(least_busy(&lines, 1), 2, "it has nothing to do");
+        give(2);
+        give(2);
+        assert_eq!(least_busy(&lines, turn), 0, "the others are full");
+        give(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(20));
+                workers[2].recv()
+            });
+            assert_eq!(least_busy(&lines, turn), 2, "the first that has room again");
+        });
     }
 }
