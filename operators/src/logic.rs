@@ -151,8 +151,8 @@ pub trait Logic: 'static {
 
     /// Whether these table rows, which `on_table` has been given, alter what timers will put out at
     /// their times for a key that has no facts since the first of them. It is asked for every key that
-    /// [`Logic::may_stir`] does not leave out: a yes costs a copy of the state; after a no they are looked at again when event time or a fact
-    /// comes there.
+    /// [`Logic::may_stir`] does not leave out: a yes costs a copy of the state; after a no they are looked
+    /// at again when event time or a fact comes there.
     fn stirs(&self, state: &Self::State, _key: &str, rows: &[TableRow]) -> bool {
         rows.iter().any(|row| self.affected(state, row))
     }

@@ -66,10 +66,12 @@ impl Briefs {
         stirred.map(|(index, _)| index).collect()
     }
 
+    /// Forgets all and gives the room back: slots have moved.
     pub(super) fn clear(&mut self) {
         self.words = Vec::new();
     }
 
+    /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.words.capacity() * size_of::<i64>()
     }
