@@ -50,7 +50,7 @@ pub(super) fn open(spec: &SinkSpec) -> Result<Opened, Problem> {
         }
         Place::Stdout => {
             refuse_roll(spec)?;
-            return Ok(one(Out::Stdout(std::io::stdout()), None));
+            return Ok(one(Out::stdout(), None));
         }
         Place::Path(path) => Path::new(path),
     };

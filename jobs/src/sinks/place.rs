@@ -35,7 +35,21 @@ pub(super) enum Out {
     Growing(Growing),
 }
 
+/// Bytes that the standard output takes before somebody has read them, if it is a pipe: as many as Linux grants everybody.
+#[cfg(target_os = "linux")]
+const PIPE: usize = 1 << 20;
+
 impl Out {
+    /// The standard output.
+    pub(super) fn stdout() -> Out {
+        let out = io::stdout();
+        // With the usual 64 KiB, who writes many lines and who reads them wait for each other every few hundred of them.
+        // What is no pipe answers an error and stays as it is.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::pipe::fcntl_setpipe_size(&out, PIPE);
+        Out::Stdout(out)
+    }
+
     /// The place's name for messages.
     pub(super) fn path(&self) -> &Path {
         match self {
