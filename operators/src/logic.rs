@@ -97,6 +97,13 @@ impl Outputs {
         self.rows.iter_mut().map(Rows::take).collect()
     }
 
+    /// No rows of the same outputs.
+    #[must_use]
+    pub fn none(&self) -> Vec<Rows> {
+        let columns = self.rows.iter().map(|rows| rows.columns.len());
+        columns.map(Rows::new).collect()
+    }
+
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -137,13 +144,6 @@ pub trait Logic: 'static {
     /// `on_timer` then speak of the times at which it matters to a key.
     fn on_table(&self, _row: &TableRow) {}
 
-    /// Reads a little of what the state keeps elsewhere, and answers something of it: a driver that
-    /// goes through all keys brings theirs nearer to the processor, many at once.
-    #[inline]
-    fn touch(&self, _state: &Self::State) -> u64 {
-        0
-    }
-
     /// Whether a table row can matter to this key from `row.at` on.
     fn affected(&self, _state: &Self::State, _row: &TableRow) -> bool {
         false
@@ -173,10 +173,18 @@ pub trait Logic: 'static {
         true
     }
 
-    /// May do at once what the timers up to the moment of table rows would. It comes right behind a yes of
-    /// [`Logic::stirs`], for that state or a copy of it; timers are run behind it in any case.
+    /// Puts out what timers up to `until` would of the state whose brief this is, and makes the brief that of the state
+    /// behind them. Answers up to when it has done so: maybe not all the way, and not at all where the
+    /// brief does not tell enough.
     #[inline]
-    fn turn(&self, _state: &mut Self::State, _out: &mut Outputs) {}
+    fn answer(
+        &self,
+        _brief: &mut [i64],
+        _until: EventTime,
+        _out: &mut Outputs,
+    ) -> Option<EventTime> {
+        None
+    }
 
     /// No moment before `watermark` will be looked at again: table versions may be dropped.
     fn settle_tables(&self, _watermark: EventTime) {}

@@ -284,7 +284,7 @@ fn deliver<'scope>(
         move |(input, frontier), _output| {
             input.for_each(|_, emissions| {
                 for mut emission in emissions.drain(..) {
-                    let tick = emission.tick;
+                    let (tick, whole) = (emission.tick, emission.whole);
                     for index in 0..outlets.len() {
                         let later = &outlets[index + 1..];
                         let wanted = &outlets[index];
@@ -298,7 +298,7 @@ fn deliver<'scope>(
                             false => &mut emission.settled,
                         };
                         let rows = &mut from[outlet.output];
-                        give(outlet, tick, rows, again, &failed);
+                        give(outlet, (tick, whole), rows, again, &failed);
                     }
                 }
             });
@@ -320,7 +320,7 @@ fn deliver_rows<'scope>(
                 for mut rows in data.drain(..) {
                     let count = outlets.len();
                     for (index, outlet) in outlets.iter_mut().enumerate() {
-                        give(outlet, tick, &mut rows, index + 1 < count, &failed);
+                        give(outlet, (tick, false), &mut rows, index + 1 < count, &failed);
                     }
                 }
             });
@@ -329,10 +329,11 @@ fn deliver_rows<'scope>(
     })
 }
 
-/// Sends rows to a sink; a copy of them when somebody else may want them too.
+/// Sends rows of a tick to a sink, maybe [whole ones](SinkSender::write_whole); a copy of them when somebody else may
+/// want them too.
 fn give(
     outlet: &mut Outlet,
-    tick: Tick,
+    (tick, whole): (Tick, bool),
     rows: &mut Rows,
     shared: bool,
     failed: &Rc<RefCell<Option<RunError>>>,
@@ -340,10 +341,11 @@ fn give(
     if rows.is_empty() {
         return;
     }
-    let sent = if shared {
-        outlet.sender.write(tick, &mut rows.clone())
-    } else {
-        outlet.sender.write(tick, rows)
+    let mut copy = shared.then(|| rows.clone());
+    let rows = copy.as_mut().unwrap_or(rows);
+    let sent = match whole {
+        true => outlet.sender.write_whole(tick, rows),
+        false => outlet.sender.write(tick, rows),
     };
     if let Err(error) = sent {
         failed.borrow_mut().get_or_insert(error.into());

@@ -12,9 +12,8 @@ use super::error::Problem;
 /// More rows of one tick are made into text by several threads.
 pub(super) const LARGE: usize = 16 * 1024;
 
-/// So many rows of them at once by each: their text is half a megabyte, and is still near to the processor when it is
-/// written.
-const SHARE: usize = 2 * 1024;
+/// So many rows become text at once: it is half a megabyte, and is still near to the processor when it is written.
+pub(super) const SHARE: usize = 2 * 1024;
 
 /// Texts that may wait to be written, of each thread.
 const WAITING: usize = 2;

@@ -16,7 +16,7 @@ use super::error::{Problem, SinkError};
 use super::place::Sealed;
 use super::render::Renderer;
 use super::shape::Shape;
-use super::shares::{LARGE, in_order, shares};
+use super::shares::{LARGE, SHARE, in_order, shares};
 use super::spec::{SinkInput, SinkSpec};
 use super::text::Lines;
 use super::writer::Writer;
@@ -140,8 +140,17 @@ impl Sink {
             self.waiting.entry(tick).or_default().push(rows);
             return Ok(None);
         }
+        self.whole_rows(tick, rows).map(Some)
+    }
+
+    /// Takes rows of a tick behind which only such come that have other keys, when all ticks before are complete: they are
+    /// written at once. Answers them, for their room.
+    ///
+    /// # Errors
+    /// When they cannot be rendered or written.
+    pub fn whole_rows(&mut self, tick: Tick, rows: Rows) -> Result<Rows, SinkError> {
         self.write_rows(tick, std::slice::from_ref(&rows))?;
-        Ok(Some(rows))
+        Ok(rows)
     }
 
     /// Takes a ready batch of a tick. It is written at once.
@@ -197,7 +206,9 @@ impl Sink {
         if self.renderers.is_empty() {
             self.renderers.push(self.shape.renderer()?);
         }
-        for share in shares(blocks, left, usize::MAX) {
+        // Text is written while it is near to the processor.
+        let most = self.writer.lines().map_or(usize::MAX, |_| SHARE);
+        for share in shares(blocks, left, most) {
             let batch = self.shape.rows(&mut self.renderers[0], tick, &share)?;
             self.written += batch.num_rows() as u64;
             self.writer.write(&batch)?;

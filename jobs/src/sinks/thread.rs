@@ -27,6 +27,7 @@ const WAITING: usize = 4;
 
 enum Message {
     Rows(Tick, Rows),
+    Whole(Tick, Rows),
     Batch(Tick, RecordBatch),
     /// Sender, and the first tick of which it may still send rows.
     Complete(usize, Tick),
@@ -235,6 +236,24 @@ impl SinkSender {
     /// # Errors
     /// Why the sink failed.
     pub fn write(&mut self, tick: Tick, rows: &mut Rows) -> Result<(), SinkError> {
+        self.write_as(Message::Rows, tick, rows)
+    }
+
+    /// The same for rows of keys of which no others come in the tick, from any worker: they need not wait until it is
+    /// complete.
+    ///
+    /// # Errors
+    /// Why the sink failed.
+    pub fn write_whole(&mut self, tick: Tick, rows: &mut Rows) -> Result<(), SinkError> {
+        self.write_as(Message::Whole, tick, rows)
+    }
+
+    fn write_as(
+        &mut self,
+        message: impl Fn(Tick, Rows) -> Message,
+        tick: Tick,
+        rows: &mut Rows,
+    ) -> Result<(), SinkError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -246,7 +265,7 @@ impl SinkSender {
             .ok()
             .filter(|spare| spare.columns.len() == columns)
             .unwrap_or_else(|| Rows::new(columns));
-        self.send(Message::Rows(tick, std::mem::replace(rows, empty)))
+        self.send(message(tick, std::mem::replace(rows, empty)))
     }
 
     /// Sends a ready batch of a tick.
@@ -299,7 +318,12 @@ impl Loop {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.run()))
             .unwrap_or_else(|panic| Err(Problem::Broken(said(panic.as_ref())).of(&name)))
             .and_then(|sealed| {
-                let missed = |late| matches!(late, Message::Rows(..) | Message::Batch(..));
+                let missed = |late| {
+                    matches!(
+                        late,
+                        Message::Rows(..) | Message::Whole(..) | Message::Batch(..)
+                    )
+                };
                 match sealed.is_some() && from.try_iter().any(missed) {
                     true => Err(Problem::Closed.of(&name)),
                     false => Ok(sealed),
@@ -323,6 +347,15 @@ impl Loop {
             match self.next()? {
                 Some(Message::Rows(tick, rows)) => {
                     let done = self.sink.rows(tick, rows)?;
+                    self.give_back(done);
+                }
+                Some(Message::Whole(tick, rows)) => {
+                    // Ticks are written in order.
+                    let is_next = self.frontiers.iter().all(|frontier| tick <= *frontier);
+                    let done = match is_next {
+                        true => Some(self.sink.whole_rows(tick, rows)?),
+                        false => self.sink.rows(tick, rows)?,
+                    };
                     self.give_back(done);
                 }
                 Some(Message::Batch(tick, batch)) => self.sink.batch(tick, batch)?,

@@ -1,9 +1,11 @@
 //! What the logic says of every key's state for the time when tables change, side by side.
 
+use std::ops::Range;
+
 use tidegate_schemas::time::EventTime;
 
 use super::kept::Kept;
-use crate::logic::{Logic, UNKNOWN};
+use crate::logic::{Logic, Outputs, UNKNOWN};
 use crate::parcel::TableRow;
 
 /// The briefs of a worker's keys ([`Logic::brief`]), by slot. An empty slot has that of the key it had.
@@ -45,6 +47,20 @@ impl Briefs {
         }
     }
 
+    /// Puts out what timers up to `until` would for a slot's key, as far as its brief tells; answers how far that is.
+    pub(super) fn answer<L: Logic>(
+        &mut self,
+        logic: &L,
+        index: u32,
+        until: EventTime,
+        live: &mut Outputs,
+    ) -> Option<EventTime> {
+        match logic.brief_words() {
+            0 => None,
+            _ => logic.answer(self.of(logic, index), until, live),
+        }
+    }
+
     /// The words of a slot.
     fn of<L: Logic>(&mut self, logic: &L, index: u32) -> &mut [i64] {
         let width = logic.brief_words();
@@ -55,15 +71,23 @@ impl Briefs {
         &mut self.words[start..][..width]
     }
 
-    /// Those of `slots` whose keys table rows may stir, if these have not passed any of the rows.
-    pub(super) fn may_stir<L: Logic>(&self, logic: &L, rows: &[TableRow], slots: u32) -> Vec<u32> {
+    /// Adds those of `slots` whose keys table rows may stir, if these have not passed any of the rows.
+    pub(super) fn may_stir<L: Logic>(
+        &self,
+        logic: &L,
+        rows: &[TableRow],
+        slots: Range<u32>,
+        to: &mut Vec<u32>,
+    ) {
         let width = logic.brief_words();
         if width == 0 {
-            return (0..slots).collect();
+            to.extend(slots);
+            return;
         }
-        let briefs = (0..slots).zip(self.words.chunks_exact(width));
+        let words = self.words.get(slots.start as usize * width..);
+        let briefs = slots.zip(words.unwrap_or(&[]).chunks_exact(width));
         let stirred = briefs.filter(|(_, brief)| logic.may_stir(brief, rows));
-        stirred.map(|(index, _)| index).collect()
+        to.extend(stirred.map(|(index, _)| index));
     }
 
     /// Forgets all and gives the room back: slots have moved.

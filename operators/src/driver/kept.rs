@@ -131,21 +131,21 @@ impl<S> Recent<S> {
         self.instant.max(self.timers)
     }
 
-    /// When the first of what is recent settles.
-    pub(super) fn settles(&self) -> EventTime {
+    /// When the first of what is recent settles, or what was told.
+    fn settles(&self, told: EventTime) -> EventTime {
         let first = self.facts.heads.first();
-        first.map_or(self.timers, |fact| fact.at.next())
+        first.map_or(self.timers.max(told), |fact| fact.at.next())
     }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Kept<S> {
-    pub(super) base: S,
-    /// Without recent facts, the time up to which timers were run that the base has not run, for the sake of tables;
-    /// [`EventTime::MIN`] if there are none. What they left is not kept: it follows from the base, and many keys may
+    /// The time up to which was told what timers put out that the newest state has not run, for the sake of tables;
+    /// [`EventTime::MIN`] if there are none. What they left is not kept: it follows from that state, and many keys may
     /// have to say something when a table changes.
     pub(super) told: EventTime,
     pub(super) recent: Option<Box<Recent<S>>>,
+    pub(super) base: S,
 }
 
 impl<S: Default> Default for Kept<S> {
@@ -161,51 +161,48 @@ impl<S: Default> Default for Kept<S> {
 impl<S> Kept<S> {
     /// Whether something at `at` comes after everything that was put out.
     pub(super) fn in_order(&self, at: EventTime) -> bool {
-        match &self.recent {
-            Some(recent) => recent.in_order(at),
-            None => at >= self.told,
-        }
+        at >= self.told && (self.recent.as_ref()).is_none_or(|recent| recent.in_order(at))
     }
 
     /// The last time that it has come to ahead of the base, if it has.
     pub(super) fn passed(&self) -> Option<EventTime> {
-        match &self.recent {
-            Some(recent) => Some(recent.passed()),
-            None => Some(self.told).filter(|_| self.is_told()),
-        }
+        let recent = self.recent.as_ref().map(|recent| recent.passed());
+        recent.max(self.ahead())
     }
 
     /// When the first of what the base has not seen settles.
     pub(super) fn settles(&self) -> Option<EventTime> {
         match &self.recent {
-            Some(recent) => Some(recent.settles()),
-            None => Some(self.told).filter(|_| self.is_told()),
+            Some(recent) => Some(recent.settles(self.told)),
+            None => self.ahead(),
         }
     }
 
-    /// Whether what was put out is ahead of the base though there are no facts.
+    /// Whether what was put out is ahead of the newest state.
     pub(super) fn is_told(&self) -> bool {
-        self.recent.is_none() && self.told > EventTime::MIN
+        self.told > EventTime::MIN
     }
 
-    /// Timers have been run up to `at`.
+    /// What timers put out up to `at` has been put out.
     pub(super) fn tell(&mut self, at: EventTime) {
-        let told = match &mut self.recent {
-            Some(recent) => &mut recent.timers,
-            None => &mut self.told,
-        };
-        *told = at.max(*told);
+        self.told = at.max(self.told);
+    }
+
+    /// Up to when timers were run of what comes after the base.
+    fn timers(&self) -> Option<EventTime> {
+        let recent = self.recent.as_ref().map(|recent| recent.timers);
+        recent.max(self.ahead())
+    }
+
+    fn ahead(&self) -> Option<EventTime> {
+        self.is_told().then_some(self.told)
     }
 
     /// Writes the base and what came after it; the head follows from these.
     pub(super) fn encode<L: Logic<State = S>>(&self, logic: &L, to: &mut Writer) {
         logic.encode(&self.base, to);
         let facts = self.recent.as_ref().map(|recent| &recent.facts);
-        let timers = match &self.recent {
-            Some(recent) => Some(recent.timers),
-            None => self.passed(),
-        };
-        to.option(timers, |to, timers| {
+        to.option(self.timers(), |to, timers| {
             to.time(timers);
             to.length(facts.map_or(0, |facts| facts.heads.len()));
             let facts = facts.into_iter().flat_map(Facts::iter);
@@ -281,29 +278,36 @@ impl<S: Clone> Kept<S> {
             .map_or(&self.base, |recent| &recent.head)
     }
 
-    /// What is recent, made if there is nothing. What `out` is given has been put out before.
+    /// What is recent, made if there is nothing, with a head that has come to all that was put out. What `out` is given
+    /// has been put out before.
     pub(super) fn recent<L: Logic<State = S>>(
         &mut self,
         logic: &L,
         watermark: EventTime,
         out: &mut Outputs,
     ) -> &mut Recent<S> {
-        let recent = match self.recent.take() {
-            Some(recent) => recent,
-            None => Box::new(Recent {
+        let told = std::mem::replace(&mut self.told, EventTime::MIN);
+        let base = &self.base;
+        let recent = self.recent.get_or_insert_with(|| {
+            Box::new(Recent {
                 facts: Facts::default(),
-                head: replay(logic, self, out),
+                head: base.clone(),
                 instant: EventTime::MIN,
-                timers: watermark.max(std::mem::replace(&mut self.told, EventTime::MIN)),
-            }),
-        };
-        self.recent.insert(recent)
+                timers: watermark,
+            })
+        });
+        if told > EventTime::MIN {
+            run_timers(logic, &mut recent.head, told, out);
+            recent.timers = recent.timers.max(told);
+        }
+        recent
     }
 
-    /// Keeps the state that has seen most, if it does not follow from the base alone.
+    /// Keeps the state that has come to all that was put out, if it does not follow from the base alone.
     pub(super) fn keep(&mut self, head: S) {
         if let Some(recent) = &mut self.recent {
-            recent.head = head;
+            let told = std::mem::replace(&mut self.told, EventTime::MIN);
+            (recent.head, recent.timers) = (head, recent.timers.max(told));
         }
     }
 }
@@ -311,15 +315,9 @@ impl<S: Clone> Kept<S> {
 /// Takes a copy of the base to where what was put out is, and puts out all of that once more.
 pub(super) fn replay<L: Logic>(logic: &L, kept: &Kept<L::State>, out: &mut Outputs) -> L::State {
     let mut state = kept.base.clone();
-    match &kept.recent {
-        Some(recent) => {
-            let (facts, timers) = (recent.facts.iter(), recent.timers);
-            step(logic, &mut state, facts, EventTime::MIN, timers, out);
-        }
-        None if kept.is_told() => {
-            run_timers(logic, &mut state, kept.told, out);
-        }
-        None => {}
+    if let Some(timers) = kept.timers() {
+        let facts = kept.recent.iter().flat_map(|recent| recent.facts.iter());
+        step(logic, &mut state, facts, EventTime::MIN, timers, out);
     }
     state
 }

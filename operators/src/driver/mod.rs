@@ -70,6 +70,8 @@ pub enum Firing {
 pub struct Emission {
     /// The tick.
     pub tick: Tick,
+    /// Whether no other emission of the tick has rows of the same keys in `live`.
+    pub whole: bool,
     /// Changes of every output, by output.
     pub live: Vec<Rows>,
     /// Rows that nothing can change any more. Firing on the watermark these are all there are, and
@@ -134,6 +136,7 @@ impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
     fn keyed<L: Logic>(self, logic: L, settings: Settings) -> Driven<'scope> {
         let mut driver = Driver::new(logic, settings);
         let mut builder = OperatorBuilder::new("Keyed".to_owned(), self.scope());
+        let again = self.scope().activator_for(builder.operator_info().address);
         let pact = Exchange::new(|parcel: &Parcel| parcel.to as u64);
         let mut input = builder.new_input(self, pact);
         let (rows, emissions) = builder.new_output::<Vec<Emission>>();
@@ -141,6 +144,7 @@ impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
         let (mut rows, mut contents) = (OutputBuilder::from(rows), OutputBuilder::from(contents));
         builder.build(move |_| {
             let mut stash: BTreeMap<Tick, (Stamps, Arrivals)> = BTreeMap::new();
+            let mut under_way = None;
             move |frontiers| {
                 input.for_each_stamp(|stamp, data| {
                     let stamps = stamp.retain_least(0).zip(stamp.retain_least(1));
@@ -154,22 +158,33 @@ impl<'scope> Keyed<'scope> for StreamVec<'scope, Tick, Parcel> {
                         .for_each(|p| arrivals.add(p.content));
                 });
                 let (mut rows, mut contents) = (rows.activate(), contents.activate());
-                while let Some(entry) = stash.first_entry() {
-                    if frontiers[0].less_equal(entry.key()) {
-                        break;
+                loop {
+                    if under_way.is_none()
+                        && let Some(entry) = stash.first_entry()
+                        && !frontiers[0].less_equal(entry.key())
+                    {
+                        let ((for_rows, for_contents), mut arrivals) = entry.remove();
+                        arrivals.settle();
+                        let mut session = contents.session(&for_contents);
+                        let facts = arrivals.facts.iter().cloned().map(Content::Facts);
+                        let watermark = arrivals.watermark.map(Content::Watermark);
+                        facts
+                            .chain(watermark)
+                            .for_each(|content| session.give(content));
+                        driver.begin(*for_rows.time(), arrivals);
+                        under_way = Some(for_rows);
                     }
-                    let ((for_rows, for_contents), mut arrivals) = entry.remove();
-                    arrivals.settle();
-                    let mut session = contents.session(&for_contents);
-                    let facts = arrivals.facts.iter().cloned().map(Content::Facts);
-                    let watermark = arrivals.watermark.map(Content::Watermark);
-                    facts
-                        .chain(watermark)
-                        .for_each(|content| session.give(content));
+                    let Some(for_rows) = under_way.take() else {
+                        return;
+                    };
                     let mut session = rows.session(&for_rows);
-                    driver.tick(*for_rows.time(), arrivals, |emission| {
-                        session.give(emission)
-                    });
+                    if !driver.go_on(|emission| session.give(emission)) {
+                        // Those who take the rows have their turn first.
+                        again.activate();
+                        drop(session);
+                        under_way = Some(for_rows);
+                        return;
+                    }
                 }
             }
         });
@@ -234,7 +249,11 @@ enum Keys<L: Logic> {
 pub struct Driver<L: Logic> {
     logic: L,
     keys: Keys<L>,
+    /// The tick that is under way, and what is left to do of it.
+    under_way: (Tick, Arrivals),
     live: Outputs,
+    /// Rows of keys of which no others come in the tick.
+    whole: Outputs,
     settled: Outputs,
     gauge: Arc<Gauge>,
     /// What the gauge has been told.
@@ -254,41 +273,65 @@ impl<L: Logic> Driver<L> {
             Firing::OnArrival => Keys::OnArrival(OnArrival::new(&columns)),
             Firing::OnWatermark => Keys::OnWatermark(OnWatermark::new()),
         };
-        let (live, settled) = (Outputs::new(&columns), Outputs::new(&columns));
+        let outputs = || Outputs::new(&columns);
         Driver {
             logic,
             keys,
-            live,
-            settled,
+            under_way: (0, Arrivals::default()),
+            live: outputs(),
+            whole: outputs(),
+            settled: outputs(),
             gauge,
             held: (0, 0),
         }
     }
 
-    /// Works off one tick, whose arrivals are settled: tables first, so that facts meet the thresholds of
-    /// their own time; then facts; then the watermark. `emit` gets the rows.
+    /// Works off one tick: [`Driver::begin`] and [`Driver::go_on`] to its end.
     pub fn tick(&mut self, tick: Tick, arrivals: Arrivals, mut emit: impl FnMut(Emission)) {
-        let Arrivals {
-            facts,
-            pending,
-            known: _,
-            tables,
-            watermark,
-        } = arrivals;
-        debug_assert!(pending.is_empty(), "they are settled first");
+        self.begin(tick, arrivals);
+        while !self.go_on(&mut emit) {}
+    }
+
+    /// Begins a tick, whose arrivals are settled. The one before must have come to its end.
+    pub fn begin(&mut self, tick: Tick, mut arrivals: Arrivals) {
+        debug_assert!(arrivals.pending.is_empty(), "they are settled first");
+        let tables = std::mem::take(&mut arrivals.tables);
+        let (facts, watermark) = (&arrivals.facts, arrivals.watermark);
+        if !tables.is_empty() {
+            match &mut self.keys {
+                Keys::OnArrival(keys) => {
+                    keys.tables(&self.logic, tables, facts, watermark, &mut self.live);
+                }
+                Keys::OnWatermark(keys) => keys.tables(&self.logic, &tables),
+            }
+        }
+        self.under_way = (tick, arrivals);
+    }
+
+    /// Goes on with the tick that is under way: tables first, so that facts meet the thresholds of
+    /// their own time; then facts; then the watermark. `emit` gets the rows. Answers whether the tick has come to
+    /// its end; before that, when there are many rows that others may take meanwhile.
+    pub fn go_on(&mut self, mut emit: impl FnMut(Emission)) -> bool {
         let (logic, live, settled) = (&self.logic, &mut self.live, &mut self.settled);
+        let tick = self.under_way.0;
+        if let Keys::OnArrival(keys) = &mut self.keys {
+            let all = keys.stir(logic, live, &mut self.whole);
+            if !self.whole.is_empty() {
+                emit(Emission {
+                    tick,
+                    whole: true,
+                    live: self.whole.take(),
+                    settled: settled.none(),
+                });
+            }
+            if !all {
+                return false;
+            }
+        }
+        let arrivals = std::mem::take(&mut self.under_way.1);
+        let (facts, watermark) = (arrivals.facts, arrivals.watermark);
         let (keys, bytes) = match &mut self.keys {
             Keys::OnArrival(keys) => {
-                if !tables.is_empty() {
-                    keys.tables(logic, &tables, live, |live| {
-                        let settled = settled.take();
-                        emit(Emission {
-                            tick,
-                            live,
-                            settled,
-                        });
-                    });
-                }
                 keys.facts(logic, &facts, live);
                 if let Some(watermark) = watermark {
                     keys.advance(logic, watermark, live, settled);
@@ -296,9 +339,6 @@ impl<L: Logic> Driver<L> {
                 (keys.keys(), keys.bytes())
             }
             Keys::OnWatermark(keys) => {
-                if !tables.is_empty() {
-                    keys.tables(logic, &tables);
-                }
                 let passed = watermark.unwrap_or(EventTime::MIN);
                 keys.facts(logic, facts, passed);
                 if let Some(watermark) = watermark {
@@ -309,12 +349,13 @@ impl<L: Logic> Driver<L> {
         };
         self.gauge.hold(&mut self.held, (keys as u64, bytes as u64));
         if !live.is_empty() || !settled.is_empty() {
-            let (live, settled) = (live.take(), settled.take());
             emit(Emission {
                 tick,
-                live,
-                settled,
+                whole: false,
+                live: live.take(),
+                settled: settled.take(),
             });
         }
+        true
     }
 }

@@ -5,8 +5,8 @@
 //! longer change, and `head`, which has seen everything; between them lie the `recent` facts in order.
 //! A fact in order steps `head` once. Anything else replays the recent facts from a copy of `base`
 //! and sends the difference between what that puts out now and what it put out before. A key without
-//! recent facts has `base` alone, and the time up to which it was answered if a changed table was ahead of that: what
-//! it has said since follows from the base.
+//! recent facts has `base` alone. A changed table is answered from the key's brief where that tells enough, and then
+//! only the time is kept up to which that was done: the state follows when something else comes for the key.
 //!
 //! # State
 //! Per key: its slot, its brief ([`Logic::brief`]) and `base`, until the logic forgets it; with recent facts, `head`
@@ -14,8 +14,8 @@
 //!
 //! # Cost
 //! A fact in order is stepped twice, now and when the watermark passes it. A correction costs the
-//! key's recent facts twice. A changed table goes through the briefs of all keys, which lie side by side, and then to
-//! the states of those that it may concern.
+//! key's recent facts twice. A changed table goes through the briefs of all keys, which lie side by side, and to
+//! the states of those only whose briefs do not tell enough.
 
 mod tables;
 
@@ -35,6 +35,7 @@ use super::step::{run_timers, step};
 use super::store::Store;
 use crate::codec::{CodecError, Reader};
 use crate::logic::{Logic, Outputs, Wake};
+use tables::Stirring;
 
 /// Where a fact of this tick is.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,7 @@ pub(super) struct OnArrival<L: Logic> {
     /// keys that have passed some time need not look at the others.
     passed: Vec<EventTime>,
     briefs: Briefs,
+    stirring: Option<Stirring>,
     watermark: EventTime,
     before: Outputs,
     after: Outputs,
@@ -68,6 +70,7 @@ impl<L: Logic> OnArrival<L> {
             due: Vec::new(),
             passed: Vec::new(),
             briefs: Briefs::default(),
+            stirring: None,
             watermark: EventTime::MIN,
             before: Outputs::new(columns),
             after: Outputs::new(columns),
@@ -175,11 +178,15 @@ impl<L: Logic> OnArrival<L> {
             live.set_key(name);
             settled.set_key(name);
             self.after.set_key(name);
-            if slot.state.told <= watermark && slot.state.is_told() {
+            if slot.state.is_told() {
                 // What its timers have put out so far is not put out again.
                 self.after.clear();
-                let mut head = replay(logic, &slot.state, &mut self.after);
-                run_timers(logic, &mut head, watermark, live);
+                if slot.state.recent.is_some() {
+                    slot.state.recent(logic, watermark, &mut self.after);
+                } else if slot.state.told <= watermark {
+                    let mut head = replay(logic, &slot.state, &mut self.after);
+                    run_timers(logic, &mut head, watermark, live);
+                }
             }
             let Kept { base, told, recent } = &mut slot.state;
             match recent {
@@ -229,19 +236,24 @@ impl<L: Logic> OnArrival<L> {
         self.wait(index, wake);
     }
 
-    /// Remembers that the key is due then, if it is not due before, or drops it.
+    /// Remembers what the key has passed and when it is due, or drops it.
     fn wait(&mut self, index: u32, wake: Wake) {
-        let slot = self.store.get_mut(index);
-        if let Some(at) = slot.state.passed() {
+        if let Some(at) = self.store.get_mut(index).state.passed() {
             raise(&mut self.passed, index, at);
         }
         match wake {
-            Wake::At(at) if at < slot.timer => {
-                slot.timer = at;
-                self.timers.push(at, index);
-            }
+            Wake::At(at) => self.look_at(index, at),
             Wake::Forget => self.store.remove(index),
-            _ => {}
+            Wake::Idle => {}
+        }
+    }
+
+    /// Remembers that the key is due then, if it is not due before.
+    fn look_at(&mut self, index: u32, at: EventTime) {
+        let slot = self.store.get_mut(index);
+        if at < slot.timer {
+            slot.timer = at;
+            self.timers.push(at, index);
         }
     }
 

@@ -47,6 +47,12 @@ impl<S> Slot<S> {
         shard_of(u64::from(self.hash) << 32)
     }
 
+    /// The upper half of the hash of its key.
+    #[inline]
+    pub(super) fn tag(&self) -> u32 {
+        self.hash
+    }
+
     /// Whether it is the key's, if their tags are alike.
     #[inline]
     fn is(&self, key: KeyHash) -> bool {
@@ -216,12 +222,6 @@ impl<S: Default> Store<S> {
     pub(super) fn live(&mut self, index: u32) -> Option<(&mut Slot<S>, &str)> {
         let alive = self.slots[index as usize].is_alive();
         alive.then(|| self.get_with_name(index))
-    }
-
-    /// A slot, if it lives.
-    #[inline]
-    pub(super) fn get(&self, index: u32) -> Option<&Slot<S>> {
-        Some(&self.slots[index as usize]).filter(|slot| slot.is_alive())
     }
 
     /// The live ones of [`AHEAD`] slots.

@@ -6,7 +6,7 @@ mod entity;
 pub(crate) mod history;
 mod save;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use rand::rngs::StdRng;
@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use tidegate_schemas::fact::{Fact, FactBlock, Head};
 use tidegate_schemas::names::KeyHash;
 use tidegate_schemas::rows::Rows;
-use tidegate_schemas::time::{EventTime, Span};
+use tidegate_schemas::time::{EventTime, Span, Tick};
 use timely::dataflow::operators::capture::Capture;
 use timely::dataflow::operators::{Input, Inspect};
 
@@ -239,6 +239,34 @@ fn settings(firing: Firing, columns: &[usize]) -> Settings {
     }
 }
 
+/// Gives a driver what comes in a tick. No key of a whole emission is in another one.
+fn give<L: Logic>(
+    driver: &mut Driver<L>,
+    tick: Tick,
+    arrivals: Arrivals,
+    found: &mut (Collection, Collection),
+) {
+    let (mut whole, mut others) = (BTreeSet::new(), BTreeSet::new());
+    driver.tick(tick, arrivals, |emission| {
+        let keys = |rows: &Rows| -> Vec<String> {
+            (0..rows.len())
+                .map(|row| rows.keys.get(row).to_owned())
+                .collect()
+        };
+        let keys: BTreeSet<String> = emission.live.iter().flat_map(keys).collect();
+        assert!(whole.is_disjoint(&keys), "tick {tick}: {keys:?}");
+        assert!(
+            !emission.whole || others.is_disjoint(&keys),
+            "tick {tick}: {keys:?}"
+        );
+        match emission.whole {
+            true => whole.extend(keys),
+            false => others.extend(keys),
+        }
+        gather(found, &emission);
+    });
+}
+
 /// Gives a driver what comes, tick by tick: its live and settled rows, and how many keys it holds in the end.
 fn alone<L: Logic>(
     logic: L,
@@ -251,7 +279,7 @@ fn alone<L: Logic>(
     let mut driver = Driver::new(logic, settings);
     let mut found = (Collection::new(), Collection::new());
     for (tick, arrivals) in (0..).zip(arrivals) {
-        driver.tick(tick, arrivals, |emission| gather(&mut found, &emission));
+        give(&mut driver, tick, arrivals, &mut found);
     }
     (found.0, found.1, gauge.keys())
 }

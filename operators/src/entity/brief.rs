@@ -1,37 +1,42 @@
-//! What of a key is enough to tell that changed tables leave it as it is.
+//! What of a key is enough to say what changed tables do to it.
 //!
-//! A table may be looked up by every key, and a change of it turn few of them. A driver keeps these words of all keys
-//! side by side, so that it need not go to the state of a key, which lies in many places, to find that out.
+//! A table may be looked up by every key, and a change of it turn few of them, or many. A driver keeps these words of
+//! all keys side by side, so that it need not go to the state of a key, which lies in many places, to find out whom it
+//! turns, nor to tell their episodes: the state is brought there when something else comes for the key.
 
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::time::EventTime;
 
 use super::{Entity, State};
 use crate::features::Features;
-use crate::logic::{Logic, Wake};
+use crate::logic::{Logic, Outputs, UNKNOWN, Wake};
 use crate::parcel::TableRow;
-use crate::triggers::{KeyPart, Stance, Trigger};
+use crate::triggers::{KeyPart, Trigger};
 
-/// The words of a brief: up to when it holds, the open episodes (a bit each), and the registers that are read.
+/// The words of a brief: up to when it holds, up to when tables have been looked at, the registers that are read, and
+/// how the episode of each trigger stands that follows tables.
 ///
 /// # State
-/// 16 bytes a key and 8 for each register.
+/// 16 bytes a key, 8 for each register, and for each trigger 24 and 8 for each of its reasons.
 #[derive(Clone, Debug)]
 pub(super) struct Brief {
-    /// The triggers that follow tables, by index.
-    triggers: Vec<usize>,
+    /// The triggers that follow tables, by index, and where the words of each begin.
+    triggers: Vec<(usize, usize)>,
     /// The registers that they read, in order.
     reads: Vec<usize>,
+    /// How many registers there are.
+    inputs: usize,
+    words: usize,
 }
 
 /// Where the words are that are not registers.
 const UNTIL: usize = 0;
-const OPEN: usize = 1;
+const SINCE: usize = 1;
 const READS: usize = 2;
 
 impl Brief {
     /// The brief of an entity; `None` where there is nothing to tell, or not enough could be told: values move
-    /// with the clock, or tables are looked up by the key's name.
+    /// with the clock, or tables are looked up by the key's name, or triggers do not see the same registers.
     pub(super) fn new(features: &[Features], triggers: &[Trigger]) -> Option<Brief> {
         let follows = |index: &usize| {
             let spec = triggers[*index].spec();
@@ -42,20 +47,37 @@ impl Brief {
         let mut lookups = specs().flat_map(|spec| &spec.lookups);
         let by_name = lookups.any(|lookup| lookup.key.contains(&KeyPart::Entity));
         let steady = features.iter().all(Features::are_steady);
-        if by_name || !steady || !(1..=64).contains(&followers.len()) {
+        let inputs = specs().map(|spec| spec.inputs).min()?;
+        if by_name || !steady || specs().any(|spec| spec.inputs != inputs) {
             return None;
         }
         let mut reads: Vec<usize> = specs().flat_map(|spec| spec.reads()).collect();
         reads.sort_unstable();
         reads.dedup();
+        let mut words = READS + reads.len();
+        let placed = followers.iter().map(|index| {
+            let start = words;
+            words += triggers[*index].brief_words();
+            (*index, start)
+        });
         Some(Brief {
-            triggers: followers,
+            triggers: placed.collect(),
             reads,
+            inputs,
+            words,
         })
     }
 
     pub(super) fn words(&self) -> usize {
-        READS + self.reads.len()
+        self.words
+    }
+
+    /// Fills the registers that are read; the others are looked at by nobody.
+    fn registers(&self, words: &[i64], registers: &mut Vec<i64>) {
+        registers.resize(self.inputs, NULL);
+        for (register, word) in self.reads.iter().zip(&words[READS..]) {
+            registers[*register] = *word;
+        }
     }
 }
 
@@ -65,24 +87,30 @@ impl Entity {
             return;
         };
         to.fill(NULL);
-        to[OPEN] = 0;
         let Some(more) = &state.more else {
-            // Nothing of it was ever evaluated.
-            to[UNTIL] = EventTime::MAX.0;
+            // Nothing of it was ever evaluated: there is nothing to look at again.
+            (to[UNTIL], to[SINCE]) = (EventTime::MAX.0, EventTime::MAX.0);
             return;
         };
-        to[UNTIL] = EventTime::MIN.0;
+        to[UNTIL] = UNKNOWN;
+        // All of them are evaluated at the same moments.
+        let first = brief.triggers[0].0;
+        let looked = self.triggers[first].looked_at(&more.triggers[first]);
+        let (Some(looked), None) = (looked, more.due) else {
+            return;
+        };
+        to[SINCE] = looked.0;
         let registers = &mut *self.registers.borrow_mut();
         if !self.foretell(&state.session, more, at, registers) {
             return;
         }
-        // One whose cooldown runs counts as closed: it may be asked about in vain.
-        for (bit, index) in brief.triggers.iter().enumerate() {
-            let stance = self.triggers[*index].stance(&more.triggers[*index], at);
-            to[OPEN] |= i64::from(stance == Stance::Open) << bit;
-        }
         for (to, register) in to[READS..].iter_mut().zip(&brief.reads) {
             *to = registers[*register];
+        }
+        for (index, start) in &brief.triggers {
+            let trigger = &self.triggers[*index];
+            let words = &mut to[*start..][..trigger.brief_words()];
+            trigger.brief(&more.triggers[*index], words);
         }
         let session = self.session.as_ref().map(|s| s.wake(&state.session));
         let more = state.soon.wake().unwrap_or_else(|| self.wake_more(more));
@@ -101,20 +129,48 @@ impl Entity {
             return true;
         }
         let (registers, tables) = (&mut *self.registers.borrow_mut(), &*self.tables.borrow());
-        brief.triggers.iter().enumerate().any(|(bit, index)| {
-            let trigger = &self.triggers[*index];
-            let stance = match words[OPEN] >> bit & 1 {
-                0 => Stance::Closed,
-                _ => Stance::Open,
-            };
-            rows.iter().any(|row| {
-                // The others are looked at by nobody.
-                registers.resize(trigger.spec().inputs, NULL);
-                for (register, word) in brief.reads.iter().zip(&words[READS..]) {
-                    registers[*register] = *word;
-                }
-                trigger.versions_turn(stance, row.at, registers, tables, "")
-            })
+        brief.registers(words, registers);
+        brief.triggers.iter().any(|(index, start)| {
+            let mut rows = rows.iter();
+            let words = &words[*start..];
+            rows.any(|row| self.triggers[*index].turns_at(words, row.at, registers, tables, ""))
         })
+    }
+
+    /// Evaluates the triggers at the moments before `until` at which tables change. Answers how far it has come: not all
+    /// the way where something else happens before; nowhere where that is not known.
+    pub(super) fn answer_brief(
+        &self,
+        words: &mut [i64],
+        until: EventTime,
+        out: &mut Outputs,
+    ) -> Option<EventTime> {
+        let brief = self.brief.as_ref()?;
+        let (registers, tables) = (&mut *self.registers.borrow_mut(), &*self.tables.borrow());
+        brief.registers(words, registers);
+        let since = EventTime(words[SINCE]);
+        let mut change = EventTime::MAX;
+        for (index, _) in &brief.triggers {
+            let next = self.triggers[*index].next_change(since, registers, tables, out.key());
+            change = next.map_or(change, |next| next.min(change));
+        }
+        let mut come = None;
+        while until.0 < words[UNTIL] {
+            if change >= until {
+                return Some(until);
+            }
+            let at = std::mem::replace(&mut change, EventTime::MAX);
+            words[SINCE] = at.0;
+            for (index, start) in &brief.triggers {
+                let trigger = &self.triggers[*index];
+                let of_trigger = &mut words[*start..][..trigger.brief_words()];
+                let next = trigger.evaluate_brief(of_trigger, at, registers, tables, out);
+                change = next.map_or(change, |next| next.min(change));
+                let cools = trigger.cools_until(of_trigger);
+                words[UNTIL] = cools.map_or(words[UNTIL], |until| until.0.min(words[UNTIL]));
+            }
+            come = Some(at.next());
+        }
+        come
     }
 }

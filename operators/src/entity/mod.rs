@@ -15,7 +15,7 @@
 //! those say, come with the first fact that matters to one of them; when one of them is next due is kept
 //! beside the first session, so that facts which matter to that alone look at nothing else. All end when every part
 //! forgets the key; a table that will change does not keep it alive. Where triggers follow tables, a driver that fires
-//! on arrival keeps 16 bytes more and 8 for each register that these read.
+//! on arrival keeps a brief of each key besides (`brief`).
 
 mod brief;
 mod evaluate;
@@ -25,11 +25,12 @@ mod tracked;
 
 use std::cell::{Cell, RefCell};
 
-use tidegate_schemas::fact::Fact;
+use smallvec::SmallVec;
+use tidegate_schemas::fact::{Fact, NULL};
 use tidegate_schemas::time::EventTime;
 
 use crate::codec::{CodecError, Reader, Writer};
-use crate::features::{self, Features};
+use crate::features::Features;
 use crate::journeys::Journeys;
 use crate::logic::{Logic, Outputs, Wake};
 use crate::parcel::TableRow;
@@ -62,8 +63,6 @@ pub struct Entity {
     follows: bool,
     /// Whether such a trigger looks rows up: it wants to be evaluated when they change, too.
     watches: bool,
-    /// Whether registers stand as they are until something is due.
-    steady: bool,
     /// What drivers keep of each key for such triggers.
     brief: Option<Brief>,
     tables: RefCell<Tables>,
@@ -71,8 +70,6 @@ pub struct Entity {
     changes: Cell<u64>,
     /// Room for the registers.
     registers: RefCell<Vec<i64>>,
-    /// The moment of which the registers were foretold last.
-    foretold: Cell<Option<EventTime>>,
 }
 
 impl Entity {
@@ -99,7 +96,6 @@ impl Entity {
             reads: session.as_ref().is_some_and(Sessions::reads),
             follows: triggers.iter().any(at_changes),
             watches: triggers.iter().any(|t| at_changes(t) && looks_up(t)),
-            steady: features.iter().all(Features::are_steady),
             brief: Brief::new(&features, &triggers),
             features,
             session,
@@ -110,7 +106,6 @@ impl Entity {
             tables: RefCell::new(Tables::new(widths)),
             changes: Cell::new(1),
             registers: RefCell::default(),
-            foretold: Cell::default(),
         }
     }
 
@@ -274,17 +269,6 @@ impl Logic for Entity {
         self.tables.borrow_mut().apply(row);
     }
 
-    #[inline]
-    fn touch(&self, state: &State) -> u64 {
-        let Some(more) = &state.more else {
-            return 0;
-        };
-        let features = more.features.iter().map(features::State::touch);
-        let triggers = more.triggers.iter().map(triggers::State::touch);
-        let parts = features.chain(triggers);
-        parts.fold(more.watched.get().changes, |sum, word| sum ^ word)
-    }
-
     fn affected(&self, state: &State, row: &TableRow) -> bool {
         let Some(more) = &state.more else {
             return false;
@@ -300,12 +284,14 @@ impl Logic for Entity {
         let (registers, tables) = (&mut *self.registers.borrow_mut(), &*self.tables.borrow());
         let triggers = self.triggers.iter().zip(&more.triggers);
         let mut follow = triggers.filter(|(trigger, _)| trigger.spec().anchor.is_none());
+        let mut brief = SmallVec::<[i64; 8]>::new();
         follow.any(|(trigger, told)| {
+            brief.resize(trigger.brief_words(), NULL);
+            trigger.brief(told, &mut brief);
             let mut affect = rows.iter().filter(|row| trigger.affected(told, row));
             affect.any(|row| {
                 let foretold = self.foretell(&state.session, more, row.at, registers);
-                self.foretold.set(foretold.then_some(row.at));
-                !foretold || trigger.turns_by_tables(told, row.at, registers, tables, key)
+                !foretold || trigger.turns_at(&brief, row.at, registers, tables, key)
             })
         })
     }
@@ -324,27 +310,8 @@ impl Logic for Entity {
         self.brief_may_stir(brief, rows)
     }
 
-    fn turn(&self, state: &mut State, out: &mut Outputs) {
-        let (Some(at), Some(more)) = (self.foretold.take(), &mut state.more) else {
-            return;
-        };
-        // Moments of tables before it, at which nothing turned when they became known, are not passed by timers
-        // but judged as well: nothing else happens between them.
-        let session = self.session.as_ref().map(|s| s.wake(&state.session));
-        let registers = &mut *self.registers.borrow_mut();
-        while let Some(change) = self.watch(more).filter(|change| *change <= at) {
-            match self.wake_more(more).sooner(session.unwrap_or(Wake::Forget)) {
-                Wake::At(due) if due <= at => return,
-                Wake::Forget => return,
-                _ => {}
-            }
-            let foretold = change == at || self.steady;
-            if !foretold && !self.foretell(&state.session, more, change, registers) {
-                return;
-            }
-            self.judge(more, change, registers, out);
-            state.soon = Soon::UNKNOWN;
-        }
+    fn answer(&self, brief: &mut [i64], until: EventTime, out: &mut Outputs) -> Option<EventTime> {
+        self.answer_brief(brief, until, out)
     }
 
     fn settle_tables(&self, watermark: EventTime) {

@@ -82,17 +82,3 @@ fn timers_come_for_the_moments_of_a_trigger_and_then_no_more() {
     assert_eq!(column(FIRED_AT), [20, 20, 20, 40, 40, 40]);
     assert_eq!(closed, [30, 50]);
 }
-
-#[test]
-fn what_a_changed_table_turns_is_asked_about_again() {
-    let entity = Entity::new(vec![], vec![], vec![], vec![], vec![low_limit()], &[(1, 1)]);
-    entity.on_table(&limit(0, 3));
-    let (mut state, mut out) = with_a_fact(&entity);
-    assert_eq!(entity.wake(&state), Wake::Idle, "it is open");
-    let changed = limit(24, 9);
-    entity.on_table(&changed);
-    assert!(entity.stirs(&state, "", &[changed]));
-    entity.turn(&mut state, &mut out);
-    let closed = Wake::At(EventTime(40));
-    assert_eq!(entity.wake(&state), closed, "it may open again then");
-}

@@ -52,6 +52,7 @@ pub fn aside<'scope>(
                     let [live, settled] = [live, settled].map(|rows| take(rows, &outputs));
                     taken.give(Emission {
                         tick: emission.tick,
+                        whole: emission.whole,
                         live,
                         settled,
                     });

@@ -51,8 +51,10 @@
 //! keys of the last evaluation: 88 bytes and, for an episode, an allocation of 56, and another if it has
 //! more than three reasons. Forgotten when there is neither episode nor cooldown.
 
+mod brief;
 mod spec;
 mod state;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -63,7 +65,7 @@ pub use spec::{
 pub use state::State;
 
 use tidegate_schemas::fact::{Fact, NULL};
-use tidegate_schemas::names::{code_of, stable_hash};
+use tidegate_schemas::names::code_of;
 use tidegate_schemas::time::{EventTime, Span};
 
 use crate::codec::{CodecError, Reader, Writer};
@@ -72,6 +74,7 @@ use crate::parcel::TableRow;
 use crate::tables::Tables;
 use crate::words::same_words;
 use state::{Looked, Open, Reasons};
+use telling::Firing;
 
 /// A trigger ready to run. See the module's documentation.
 #[derive(Clone, Debug)]
@@ -98,7 +101,7 @@ pub struct Trigger {
 
 /// How a key's episode stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stance {
+enum Stance {
     /// There is one.
     Open,
     /// There is none, and one may open.
@@ -112,16 +115,6 @@ pub enum Stance {
 enum Turn {
     Opens,
     Closes,
-}
-
-/// A firing, as its row tells it.
-#[derive(Clone, Copy)]
-struct Firing<'a> {
-    event: Option<u64>,
-    at: EventTime,
-    closed: Option<EventTime>,
-    segment: i64,
-    reasons: &'a [i64],
 }
 
 impl Trigger {
@@ -181,7 +174,7 @@ impl Trigger {
     #[inline]
     #[must_use]
     pub fn wants(&self, state: &State, at: EventTime) -> bool {
-        self.spec.anchor.is_none() || !state.anchors.is_empty() || self.cooled_down(state, at)
+        self.spec.anchor.is_none() || !state.anchors.is_empty() || self.cooled_down(state.last, at)
     }
 
     /// Evaluates the trigger at `at`, for the key that `out` works on.
@@ -201,7 +194,7 @@ impl Trigger {
         tables: &Tables,
         out: &mut Outputs,
     ) {
-        if self.cooled_down(state, at) {
+        if self.cooled_down(state.last, at) {
             state.last = None;
         }
         if self.spec.anchor.is_none() {
@@ -240,7 +233,7 @@ impl Trigger {
         if self.spec.anchor.is_some() {
             return None;
         }
-        self.keys(looked)
+        self.keys(&looked.keys)
             .filter_map(|(table, key)| tables.tables[table].next_change(key, looked.at))
             .min()
     }
@@ -256,53 +249,17 @@ impl Trigger {
             return false;
         }
         // Before `since` other keys were looked up, and they are not remembered.
-        self.keys(looked).any(|(table, key)| {
+        self.keys(&looked.keys).any(|(table, key)| {
             table == row.table && (row.at < looked.since || same_words(key, &row.key))
         })
     }
 
-    /// Whether the versions of `at` itself make the episode open or close then, if it stands until then
-    /// as it does now. For a trigger at changes; what is read is as for
-    /// [`Trigger::evaluate`].
-    #[must_use]
-    pub fn turns_by_tables(
-        &self,
-        state: &State,
-        at: EventTime,
-        registers: &mut Vec<i64>,
-        tables: &Tables,
-        key_name: &str,
-    ) -> bool {
-        let stance = self.stance(state, at);
-        self.versions_turn(stance, at, registers, tables, key_name)
-    }
-
-    /// The same of an episode of which no more is known than how it stands.
-    #[must_use]
-    pub fn versions_turn(
-        &self,
-        stance: Stance,
-        at: EventTime,
-        registers: &mut Vec<i64>,
-        tables: &Tables,
-        key_name: &str,
-    ) -> bool {
-        let mut turn = |version: EventTime| {
-            self.find(version, registers, tables, key_name);
-            registers.truncate(self.segment + 1);
-            self.turn(stance, registers)
-        };
-        let now = turn(at);
-        now.is_some() && now != turn(EventTime(at.0.saturating_sub(1)))
-    }
-
-    /// How the key's episode stands at `at`.
+    /// How an episode stands at `at` of which this is remembered.
     #[inline]
-    #[must_use]
-    pub fn stance(&self, state: &State, at: EventTime) -> Stance {
-        match &state.open {
+    fn stance(&self, opened: Option<EventTime>, last: Option<EventTime>, at: EventTime) -> Stance {
+        match opened {
             Some(_) => Stance::Open,
-            None if state.last.is_none() || self.cooled_down(state, at) => Stance::Closed,
+            None if last.is_none() || self.cooled_down(last, at) => Stance::Closed,
             None => Stance::Cooling,
         }
     }
@@ -323,8 +280,8 @@ impl Trigger {
 
     /// Whether a cooldown was running and is over at `at`.
     #[inline]
-    fn cooled_down(&self, state: &State, at: EventTime) -> bool {
-        state.last.is_some_and(|last| at - last >= self.cooldown)
+    fn cooled_down(&self, last: Option<EventTime>, at: EventTime) -> bool {
+        last.is_some_and(|last| at - last >= self.cooldown)
     }
 
     /// Fills the registers behind the inputs and remembers what was looked up.
@@ -415,15 +372,11 @@ impl Trigger {
 
     /// At changes: the episode opens, closes, or goes on as it was.
     fn follow(&self, state: &mut State, at: EventTime, registers: &[i64], out: &mut Outputs) {
-        match (&state.open, self.turn(self.stance(state, at), registers)) {
+        let opened = state.open.as_ref().map(|open| open.at);
+        let stance = self.stance(opened, state.last, at);
+        match (&state.open, self.turn(stance, registers)) {
             (Some(open), Some(Turn::Closes)) => {
-                let firing = open.firing();
-                if let Some(output) = self.spec.episodes {
-                    self.emit(output, firing, -1, out);
-                    let closed = Some(at);
-                    self.emit(output, Firing { closed, ..firing }, 1, out);
-                }
-                state.last = (at - open.at < self.cooldown).then_some(open.at);
+                state.last = self.close(open.firing(), at, out);
                 state.open = None;
             }
             (None, Some(Turn::Opens)) => {
@@ -464,48 +417,8 @@ impl Trigger {
         reasons
     }
 
-    /// A firing begins: both outputs say so.
-    fn announce(&self, firing: Firing<'_>, out: &mut Outputs) {
-        for output in [self.spec.firings, self.spec.episodes]
-            .into_iter()
-            .flatten()
-        {
-            self.emit(output, firing, 1, out);
-        }
-    }
-
-    fn emit(&self, output: usize, firing: Firing<'_>, diff: i32, out: &mut Outputs) {
-        let arm = match &self.spec.holdout {
-            Some(holdout) => holdout.arm(stable_hash(out.key())),
-            None => Arm::Treated,
-        };
-        let state = match (firing.event, firing.closed) {
-            (Some(_), _) => self.fired,
-            (None, None) => self.opened,
-            (None, Some(_)) => self.closed,
-        };
-        let columns = out.begin(output, firing.closed.unwrap_or(firing.at), diff);
-        columns[EVENT_ID].push(firing.event.map_or(NULL, |id| id as i64));
-        columns[FIRED_AT].push(firing.at.0);
-        columns[CLOSED_AT].push(firing.closed.map_or(NULL, |at| at.0));
-        columns[STATE].push(state);
-        columns[SEGMENT].push(firing.segment);
-        columns[ARM].push(match arm {
-            Arm::Treated => self.treated,
-            Arm::HeldOut => self.held_out,
-        });
-        columns[ACTION].push(match arm {
-            Arm::Treated => self.spec.action.unwrap_or(NULL),
-            Arm::HeldOut => NULL,
-        });
-        for (column, word) in columns[REASONS..].iter_mut().zip(firing.reasons) {
-            column.push(*word);
-        }
-    }
-
-    /// The tables and keys that were looked up, in the order they were.
-    fn keys<'a>(&'a self, looked: &'a Looked) -> impl Iterator<Item = (usize, &'a [i64])> {
-        let mut words = &looked.keys[..];
+    /// The tables and keys of lookups, whose words stand end to end in the order these are made.
+    fn keys<'a>(&'a self, mut words: &'a [i64]) -> impl Iterator<Item = (usize, &'a [i64])> {
         self.order.iter().map(move |&index| {
             let lookup = &self.spec.lookups[index];
             let (key, rest) = words.split_at(lookup.key.len());

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use tidegate_schemas::time::EventTime;
 
-use super::Firing;
+use super::telling::Firing;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::words::same_words;
 
@@ -42,13 +42,7 @@ pub(super) struct Looked {
 
 impl Open {
     pub(super) fn firing(&self) -> Firing<'_> {
-        Firing {
-            event: None,
-            at: self.at,
-            closed: None,
-            segment: self.segment,
-            reasons: &self.reasons,
-        }
+        Firing::of_episode(self.at, self.segment, &self.reasons)
     }
 }
 
@@ -80,12 +74,6 @@ impl State {
     #[must_use]
     pub fn has_anchors(&self) -> bool {
         !self.anchors.is_empty()
-    }
-
-    /// Reads a little of it, for whoever wants it nearer to the processor.
-    #[inline]
-    pub(crate) fn touch(&self) -> u64 {
-        self.looked.as_ref().map_or(0, |looked| looked.at.0 as u64)
     }
 
     pub(super) fn encode(&self, to: &mut Writer) {

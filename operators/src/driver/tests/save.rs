@@ -8,7 +8,7 @@ use tidegate_schemas::names::KeyHash;
 
 use super::super::{Arrivals, Driver, Firing, Gauge, Saved, Settings};
 use super::entity::{Parts, Step, bits, steps, words};
-use super::{Collection, Event, block, gather};
+use super::{Collection, Event, block, give};
 use crate::bed::{by_build, seeds};
 use crate::entity::Entity;
 use crate::parcel::owner_of;
@@ -49,7 +49,7 @@ impl Crew {
                 watermark: Some(step.watermark),
                 ..Arrivals::default()
             };
-            driver.tick(tick, arrivals, |emission| gather(&mut found, &emission));
+            give(driver, tick, arrivals, &mut found);
         }
         found
     }
