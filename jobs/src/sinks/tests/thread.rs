@@ -49,6 +49,47 @@ fn a_tick_is_complete_when_every_worker_says_so() {
 }
 
 #[test]
+fn whole_rows_do_not_wait_for_their_tick_but_for_those_before() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("visits.jsonl");
+    let spec = SinkSpec {
+        life: Life::Unending,
+        ..spec(&path, Format::Jsonl, Mode::Changes)
+    };
+    let (handle, mut senders) = start(spec, 2);
+    let ticks = || -> Vec<String> {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let tick = |line: &str| {
+            line.split("\"tick\":")
+                .nth(1)
+                .map(|rest| rest[..1].to_owned())
+        };
+        text.lines().filter_map(tick).collect()
+    };
+    let whole = |sender: &mut SinkSender, tick, key| {
+        let rows = &mut visit_rows(&[(key, 1, 1, 1)]);
+        sender.write_whole(tick, rows).expect("sent");
+    };
+    senders[0].complete(1).expect("sent");
+    whole(&mut senders[0], 1, "a");
+    senders[1]
+        .write(0, &mut visit_rows(&[("b", 1, 1, 1)]))
+        .expect("sent");
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(ticks(), [""; 0], "tick 0 may have more");
+    senders[1].complete(1).expect("sent");
+    until("tick 0", || ticks() == ["0"]);
+    // Now nothing is before it.
+    whole(&mut senders[1], 1, "c");
+    until("a part of tick 1", || ticks() == ["0", "1"]);
+    senders
+        .iter_mut()
+        .for_each(|s| s.complete(2).expect("sent"));
+    until("all of tick 1", || ticks() == ["0", "1", "1"]);
+    assert_eq!(handle.finish().expect("it ends").rows, 3);
+}
+
+#[test]
 fn rows_of_many_workers_all_arrive() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("visits.parquet");

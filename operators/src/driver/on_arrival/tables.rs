@@ -111,8 +111,8 @@ impl<L: Logic> OnArrival<L> {
                 let Some((slot, _)) = self.store.live(index) else {
                     continue;
                 };
-                let others =
-                    stirring.busy.contains(&slot.tag()) || slot.timer <= stirring.watermark;
+                let due = slot.timer.min(stirring.last);
+                let others = stirring.busy.contains(&slot.tag()) || due <= stirring.watermark;
                 let out = if others { &mut *live } else { &mut *whole };
                 self.stir_key(logic, index, &stirring, out);
             }
