@@ -249,7 +249,7 @@ impl SinkSender {
     }
 
     fn write_as(
-        &mut self,
+        &self,
         message: impl Fn(Tick, Rows) -> Message,
         tick: Tick,
         rows: &mut Rows,
