@@ -7,11 +7,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::rows::{Kind, Rows};
-use tidegate_schemas::time::EventTime;
+use tidegate_schemas::time::{EventTime, Span};
 
 use super::super::{Arrivals, Driver, Firing};
 use super::entity::{Parts, feature};
-use super::{Collection, Event, add, block, settings};
+use super::{Collection, Event, add, block, give, settings};
 use crate::aggregate::window::Bounds;
 use crate::features::spec::{FeaturesSpec, Op};
 use crate::parcel::TableRow;
@@ -19,7 +19,7 @@ use crate::program::{Comparison, Expr, Program};
 use crate::triggers::{CLOSED_AT, FIRED_AT, KeyPart, Lookup, REASONS, TriggerSpec};
 
 /// Opens while the count of the last 1000 is at least the limit of the key's last word.
-fn by_segment() -> Parts {
+fn by_segment(cooldown: Option<Span>) -> Parts {
     let kinds = vec![Kind::Int; 5];
     let compiled = |expr: &Expr| Program::compile(expr, &kinds).unwrap();
     let (count, limit) = (Expr::Register(0), Expr::Register(3));
@@ -52,7 +52,7 @@ fn by_segment() -> Parts {
             segment: Some(compiled(&Expr::Register(1))),
             when: compiled(&met),
             clear_when: None,
-            cooldown: None,
+            cooldown,
             holdout: None,
             action: None,
             reasons: vec![0],
@@ -71,7 +71,7 @@ fn a_changed_limit_is_answered_at_once_by_exactly_those_it_concerns() {
         let mut random = StdRng::seed_from_u64(seed);
         let in_order = seed % 2 == 0;
         let settings = settings(Firing::OnArrival, &[REASONS + 1]);
-        let mut driver = Driver::new(by_segment().entity(), settings);
+        let mut driver = Driver::new(by_segment(None).entity(), settings);
         // By word, the limits by time.
         let mut limits: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
         // By key: the times of its facts, and its words.
@@ -178,11 +178,60 @@ fn episodes(
     episodes
 }
 
+/// An episode that was closed inside its cooldown may open again at the end of that, between two changes.
+#[test]
+fn a_cooldown_ends_between_changes_as_in_a_replay() {
+    for seed in 0..1_000 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let parts = by_segment(Some(Span(random.random_range(1..30))));
+        let driver = |firing| Driver::new(parts.entity(), settings(firing, &[REASONS + 1]));
+        let [mut live, mut replay] = [Firing::OnArrival, Firing::OnWatermark].map(driver);
+        let mut said = [(); 2].map(|()| (Collection::new(), Collection::new()));
+        for tick in 0..=40 {
+            let now = tick as i64 * 2;
+            let watermark = Some(EventTime(if tick < 40 { now - 6 } else { 200 }));
+            let mut arrivals = [(); 2].map(|()| Arrivals {
+                watermark,
+                ..Arrivals::default()
+            });
+            if tick < 40 && random.random_bool(0.6) {
+                let row = TableRow {
+                    table: 0,
+                    key: [0].into(),
+                    at: EventTime(now),
+                    id: tick,
+                    row: Some([random.random_range(1..4)].into()),
+                    diff: 1,
+                };
+                arrivals
+                    .iter_mut()
+                    .for_each(|to| to.tables.push(row.clone()));
+            } else if tick < 40 {
+                let event = Event {
+                    key: format!("k{}", random.random_range(0..4)),
+                    at: now,
+                    id: tick,
+                    word: 0,
+                    diff: 1,
+                };
+                let facts = Arc::new(block(&[event], |_| 0, |event| [event.word, 0]));
+                arrivals
+                    .iter_mut()
+                    .for_each(|to| to.facts.push(Arc::clone(&facts)));
+            }
+            let [first, second] = arrivals;
+            give(&mut live, tick, first, &mut said[0]);
+            give(&mut replay, tick, second, &mut said[1]);
+        }
+        assert_eq!(said[0].0, said[1].1, "seed {seed}");
+    }
+}
+
 /// Most keys fall silent, so that the slots of the others move.
 #[test]
 fn a_changed_limit_is_answered_by_whoever_is_left() {
     let settings = settings(Firing::OnArrival, &[REASONS + 1]);
-    let mut driver = Driver::new(by_segment().entity(), settings);
+    let mut driver = Driver::new(by_segment(None).entity(), settings);
     let mut tick = 0;
     let mut work = |arrivals| {
         let mut said = Vec::new();
