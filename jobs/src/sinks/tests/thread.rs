@@ -10,6 +10,14 @@ fn start(spec: SinkSpec, senders: usize) -> (SinkHandle, Vec<SinkSender>) {
     SinkHandle::start(spec, SinkInput::Rows(visits()), Arc::default(), senders).expect("it starts")
 }
 
+/// Changes that can be read while they come.
+fn growing(path: &Path) -> SinkSpec {
+    SinkSpec {
+        life: Life::Unending,
+        ..spec(path, Format::Jsonl, Mode::Changes)
+    }
+}
+
 /// Waits for another thread.
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..2_000 {
@@ -25,11 +33,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 fn a_tick_is_complete_when_every_worker_says_so() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("visits.jsonl");
-    let spec = SinkSpec {
-        life: Life::Unending,
-        ..spec(&path, Format::Jsonl, Mode::Changes)
-    };
-    let (handle, mut senders) = start(spec, 2);
+    let (handle, mut senders) = start(growing(&path), 2);
     let lines = || fs::read_to_string(&path).map_or(0, |text| text.lines().count());
     senders[0]
         .write(1, &mut visit_rows(&[("a", 1, 1, 1), ("x", 1, 1, 1)]))
@@ -52,11 +56,7 @@ fn a_tick_is_complete_when_every_worker_says_so() {
 fn whole_rows_do_not_wait_for_their_tick_but_for_those_before() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("visits.jsonl");
-    let spec = SinkSpec {
-        life: Life::Unending,
-        ..spec(&path, Format::Jsonl, Mode::Changes)
-    };
-    let (handle, mut senders) = start(spec, 2);
+    let (handle, mut senders) = start(growing(&path), 2);
     let ticks = || -> Vec<String> {
         let text = fs::read_to_string(&path).unwrap_or_default();
         let tick = |line: &str| {
