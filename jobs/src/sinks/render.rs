@@ -204,16 +204,19 @@ impl TextCache {
     fn texts(&mut self, column: &str, words: &[i64]) -> Result<StringArray, Problem> {
         let mut bytes = Vec::new();
         let mut ends = Vec::with_capacity(words.len());
-        // Many rows on end say the same: their text is looked up once.
-        for same in words.chunk_by(|a, b| a == b) {
-            let text = match same[0] {
-                NULL => "",
-                code => self.text(column, code)?,
-            };
-            for _ in same {
-                bytes.extend_from_slice(text.as_bytes());
-                ends.push(bytes.len());
+        // Most rows say one of two things, on end or by turns: their texts are at hand.
+        let mut known = [(NULL, 0); 2];
+        for word in words.iter().copied() {
+            if word != NULL {
+                if word != known[0].0 {
+                    if word != known[1].0 {
+                        known[1] = (word, self.place(column, word)?);
+                    }
+                    known.swap(0, 1);
+                }
+                bytes.extend_from_slice(self.texts[known[0].1].as_bytes());
             }
+            ends.push(bytes.len());
         }
         let offsets = offsets(ends.into_iter())?;
         StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls(words))
@@ -232,20 +235,18 @@ impl TextCache {
         keys(&texts, 0..words.len())
     }
 
-    fn text(&mut self, column: &str, code: i64) -> Result<&str, Problem> {
-        let place = match self.known.get(&code) {
-            Some(place) => *place,
-            None => {
-                let text = self.names.text(code).ok_or_else(|| Problem::UnknownCode {
-                    column: column.to_owned(),
-                    code,
-                })?;
-                self.texts.push(text);
-                self.known.insert(code, self.texts.len() - 1);
-                self.texts.len() - 1
-            }
-        };
-        Ok(&self.texts[place])
+    /// Where the text of a code stands.
+    fn place(&mut self, column: &str, code: i64) -> Result<usize, Problem> {
+        if let Some(place) = self.known.get(&code) {
+            return Ok(*place);
+        }
+        let text = self.names.text(code).ok_or_else(|| Problem::UnknownCode {
+            column: column.to_owned(),
+            code,
+        })?;
+        self.texts.push(text);
+        self.known.insert(code, self.texts.len() - 1);
+        Ok(self.texts.len() - 1)
     }
 }
 
