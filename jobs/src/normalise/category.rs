@@ -7,19 +7,21 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
+use tidegate_schemas::fact::Keys;
 use tidegate_schemas::names::Names;
 
-use super::distinct::{Numbering, Numbers, array_of};
+use super::distinct::{Numbering, Numbers, array_of, as_it_is};
 use super::evaluation::Evaluation;
 use super::layout::{FactsPlan, Filter, Word};
 use super::words::{Column, Faults};
 use crate::sources::each_its_own;
 
 /// What is evaluated on the values of one text column.
+#[derive(Clone)]
 pub(super) struct Category {
     pub(super) column: usize,
     filters: Vec<Filter>,
@@ -64,36 +66,31 @@ pub(super) fn split(plan: &FactsPlan) -> (Vec<Category>, Vec<Filter>, Vec<Word>)
 }
 
 impl Category {
-    /// Evaluates everything on the distinct values of the column.
+    /// Evaluates everything on the distinct values of the column. Where it is the key's, `key` are the number of each
+    /// row's value, and the values.
     pub(super) fn evaluate<'a>(
         &'a self,
+        key: Option<(&Numbers, &Keys)>,
         batch: &RecordBatch,
         names: &Names,
         numbering: &mut Numbering,
         faults: &mut Faults,
     ) -> Result<Evaluation<'a>, DataFusionError> {
         let column = batch.column(self.column);
-        if let Some((numbers, texts)) = as_it_is(column) {
-            return self.on_texts(batch, (&numbers, &texts), names, numbering, faults);
-        }
-        let (numbers, keys) = numbering.of(column)?;
-        let texts = array_of(&keys.names, column.is_nullable())?;
-        self.on_texts(batch, (&numbers, &texts), names, numbering, faults)
-    }
-
-    /// Evaluates everything on `texts`; `numbers` says which of them each row has.
-    pub(super) fn on_texts<'a>(
-        &'a self,
-        batch: &RecordBatch,
-        (numbers, texts): (&Numbers, &StringArray),
-        names: &Names,
-        numbering: &mut Numbering,
-        faults: &mut Faults,
-    ) -> Result<Evaluation<'a>, DataFusionError> {
+        let array = |keys: &Keys| array_of(&keys.names, column.is_nullable());
+        let (numbers, texts) = match (as_it_is(column), key) {
+            (Some(found), _) if column.null_count() == 0 => found,
+            (Some((numbers, texts)), _) => (numbers, texts.iter().chain([None]).collect()),
+            (None, Some((numbers, keys))) => (numbers.clone(), array(keys)?),
+            (None, None) => {
+                let (numbers, keys) = numbering.of(column)?;
+                (numbers, array(&keys)?)
+            }
+        };
         let mut to = Evaluation::default();
         // Also of texts that no row has: a dictionary may hold such.
         let mut wrong = Faults::default();
-        let distinct = self.batch_of(batch, texts)?;
+        let distinct = self.batch_of(batch, &texts)?;
         if !self.filters.is_empty() {
             let mut masks = vec![0u64; distinct.num_rows()];
             for filter in &self.filters {
@@ -110,7 +107,7 @@ impl Category {
             let column = Column::of(word, &array, names, numbering)?;
             to.column(column.by_number(numbers.clone(), distinct.num_rows(), &mut wrong));
         }
-        faults.add_by_number(&wrong, numbers);
+        faults.add_by_number(&wrong, &numbers);
         Ok(to)
     }
 
@@ -145,17 +142,4 @@ impl Category {
             columns,
         )?)
     }
-}
-
-/// The number of each row's text and the texts of a dictionary, with a null when a row has none.
-fn as_it_is(column: &ArrayRef) -> Option<(Numbers, StringArray)> {
-    let dictionary = column.as_dictionary_opt::<Int32Type>()?;
-    let texts = dictionary.values().as_string_opt::<i32>()?;
-    let keys = dictionary.keys();
-    if keys.null_count() == 0 {
-        return Some((keys.values().clone(), texts.clone()));
-    }
-    let none = texts.len() as i32;
-    let numbers: Vec<i32> = keys.iter().map(|key| key.unwrap_or(none)).collect();
-    Some((numbers.into(), texts.iter().chain([None]).collect()))
 }

@@ -3,6 +3,10 @@
 //! A text is told from others by the 96 bits of its [`KeyHash`], as keys are everywhere, and is there once. Those of
 //! a dictionary are told apart by their places in it: to look each up took 2 to 3% of the time of a replay. A
 //! dictionary that holds a text twice gives it two numbers, and who reads the keys finds the same key by its hash.
+//! The keys of a dictionary are all there, in its order, even those that no row has: the batches of a row group of
+//! Parquet have one dictionary, and share them, so that the driver finds its states once a tick and not for each batch.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -17,15 +21,20 @@ pub(super) type Numbers = ScalarBuffer<i32>;
 /// Numbers texts in the order in which they occur.
 ///
 /// # State
-/// A table with room for twice the texts of a batch, 16 bytes a place, kept from batch to batch.
-#[derive(Debug, Default)]
+/// A table with room for twice the texts of a batch, 16 bytes a place, kept from batch to batch; and the latest
+/// dictionary of keys. Clones share that.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Numbering {
     /// Open addressing with linear probing, at most half full; the length is a power of two.
     places: Vec<Place>,
     found: Keys,
     /// How many texts the previous batch had.
     before: usize,
+    latest: Arc<Mutex<Option<Dictionary>>>,
 }
+
+/// The dictionary of a batch, and its keys.
+type Dictionary = (StringArray, Arc<Keys>);
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -42,6 +51,31 @@ const NONE: i32 = -1;
 const FEWEST_PLACES: usize = 64;
 
 impl Numbering {
+    /// The keys of a column of any type that can become text.
+    pub(super) fn keys(
+        &mut self,
+        column: &ArrayRef,
+    ) -> Result<(Numbers, Arc<Keys>), DataFusionError> {
+        let Some((numbers, texts)) = as_it_is(column).filter(|(_, texts)| texts.null_count() == 0)
+        else {
+            let (numbers, keys) = self.of(column)?;
+            return Ok((numbers, Arc::new(keys)));
+        };
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, keys)) = latest
+            .as_ref()
+            .filter(|(known, _)| is_the_same(known, &texts))
+        {
+            return Ok((numbers, Arc::clone(keys)));
+        }
+        let mut keys = Keys::default();
+        for text in texts.iter().flatten() {
+            keys.push(KeyHash::of(text), text);
+        }
+        let (_, keys) = latest.insert((texts, Arc::new(keys)));
+        Ok((numbers, Arc::clone(keys)))
+    }
+
     /// The distinct texts of a column of any type that can become text.
     pub(super) fn of(&mut self, column: &ArrayRef) -> Result<(Numbers, Keys), DataFusionError> {
         if let Some(dictionary) = column.as_dictionary_opt::<Int32Type>()
@@ -92,10 +126,10 @@ impl Numbering {
     }
 
     /// One text for all rows.
-    pub(super) fn one(text: &str, rows: usize) -> (Numbers, Keys) {
+    pub(super) fn one(text: &str, rows: usize) -> (Numbers, Arc<Keys>) {
         let mut keys = Keys::default();
         keys.push(KeyHash::of(text), text);
-        (vec![0; rows].into(), keys)
+        (vec![0; rows].into(), Arc::new(keys))
     }
 
     fn begin(&mut self) {
@@ -161,6 +195,25 @@ impl Numbering {
     }
 }
 
+/// The place of each row's text in a dictionary, with the one after the last for a row without, and the texts.
+pub(super) fn as_it_is(column: &ArrayRef) -> Option<(Numbers, StringArray)> {
+    let dictionary = column.as_dictionary_opt::<Int32Type>()?;
+    let texts = dictionary.values().as_string_opt::<i32>()?;
+    let places = dictionary.keys();
+    let none = texts.len() as i32;
+    let numbers = match places.null_count() {
+        0 => places.values().clone(),
+        _ => places.iter().map(|place| place.unwrap_or(none)).collect(),
+    };
+    Some((numbers, texts.clone()))
+}
+
+/// Whether two arrays of texts, none of them null, are one and the same in memory.
+fn is_the_same(a: &StringArray, b: &StringArray) -> bool {
+    std::ptr::eq(a.value_offsets(), b.value_offsets())
+        && std::ptr::eq(a.value_data(), b.value_data())
+}
+
 /// The numbers of rows, where one without a text has got the number after the last.
 fn numbered(mut rows: Vec<i32>, keys: &Keys, has_nulls: bool) -> Numbers {
     if has_nulls {
@@ -219,6 +272,8 @@ mod tests {
             let dictionary: DictionaryArray<Int32Type> =
                 expected.iter().map(|text| text.as_deref()).collect();
             for column in [plain, whole, Arc::new(dictionary) as ArrayRef] {
+                let (numbers, keys) = numbering.keys(&column).unwrap();
+                assert_eq!(texts(&numbers, &keys), expected);
                 let (numbers, keys) = numbering.of(&column).unwrap();
                 assert_eq!(texts(&numbers, &keys), expected);
                 let mut names: Vec<&str> = keys.names.iter().collect();
@@ -242,6 +297,31 @@ mod tests {
         // Not told apart by their texts: the dictionary has `b` twice.
         assert_eq!(keys.names.iter().collect::<Vec<_>>(), ["b", "b", "c"]);
         assert_eq!(&numbers[..], [0, 1, 3, 2]);
+    }
+
+    #[test]
+    fn batches_with_one_dictionary_share_its_keys() {
+        let column = |places: Vec<Option<i32>>, texts: &ArrayRef| -> ArrayRef {
+            Arc::new(DictionaryArray::<Int32Type>::new(
+                places.into(),
+                Arc::clone(texts),
+            ))
+        };
+        let letters = || -> ArrayRef { Arc::new(StringArray::from(vec!["a", "b", "c"])) };
+        let (one, other) = (letters(), letters());
+        let numbering = Numbering::default();
+        let mut workers = [numbering.clone(), numbering];
+        let mut keys = |worker: usize, column: &ArrayRef| workers[worker].keys(column).unwrap();
+        let (numbers, first) = keys(0, &column(vec![Some(2), None], &one));
+        assert_eq!(texts(&numbers, &first), [Some("c".to_owned()), None]);
+        let (numbers, again) = keys(1, &column(vec![Some(0)], &one));
+        assert_eq!(texts(&numbers, &again), [Some("a".to_owned())]);
+        assert!(Arc::ptr_eq(&first, &again));
+        let (_, equal) = keys(0, &column(vec![Some(0)], &other));
+        assert!(equal == first && !Arc::ptr_eq(&first, &equal));
+        let holes: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+        let (numbers, found) = keys(0, &column(vec![Some(1), Some(0)], &holes));
+        assert_eq!(texts(&numbers, &found), [None, Some("a".to_owned())]);
     }
 
     #[test]

@@ -33,13 +33,14 @@ use tidegate_schemas::time::EventTime;
 
 use category::Category;
 use deal::{Chunk, Deal};
-use distinct::{Numbering, Numbers, array_of};
+use distinct::{Numbering, Numbers};
 use evaluation::Evaluation;
 pub(crate) use layout::numbers;
 pub use layout::{FactsPlan, Filter, IdPlan, IdTag, Word, WordKind};
 pub use words::{Fault, Faults, values_of};
 
-/// Turns batches of one source into facts of one entity.
+/// Turns batches of one source into facts of one entity. Clones, one for each worker, share the keys of dictionaries.
+#[derive(Clone)]
 pub struct Normaliser {
     plan: FactsPlan,
     categories: Vec<Category>,
@@ -102,9 +103,8 @@ impl Normaliser {
         let stride = self.plan.stride;
         let (numbers, keys) = match self.plan.key {
             None => Numbering::one("", rows),
-            Some(column) => self.keys.of(batch.column(column))?,
+            Some(column) => self.keys.keys(batch.column(column))?,
         };
-        let keys = Arc::new(keys);
         let mut faults = faulty;
         let evaluation = evaluate(
             &self.categories,
@@ -211,14 +211,8 @@ fn evaluate<'a>(
 ) -> Result<Evaluation<'a>, DataFusionError> {
     let mut evaluation = Evaluation::default();
     for category in categories {
-        evaluation.append(match Some(category.column) == key {
-            true => {
-                let has_nulls = batch.column(category.column).is_nullable();
-                let texts = array_of(&keys.names, has_nulls)?;
-                category.on_texts(batch, (numbers, &texts), names, numbering, faults)?
-            }
-            false => category.evaluate(batch, names, numbering, faults)?,
-        });
+        let key = (Some(category.column) == key).then_some((numbers, keys));
+        evaluation.append(category.evaluate(key, batch, names, numbering, faults)?);
     }
     for filter in filters {
         evaluation.filter(filter, batch, faults)?;

@@ -43,6 +43,7 @@ use tidegate_schemas::names::Names;
 use tidegate_schemas::time::{EventTime, Span};
 
 use crate::compile::{Feed, Plan, SinkPlan, SourcePlan, StagePlan};
+use crate::normalise::{FactsPlan, Normaliser};
 use crate::sinks::{Mode, SinkHandle, SinkInput, SinkReport, SinkSender};
 use crate::sources::{Lifetime, Source};
 pub(crate) use admit::Admission;
@@ -100,6 +101,8 @@ struct StageRun {
 /// What all workers share.
 struct Shared {
     sources: Vec<SourcePlan>,
+    /// By source: what feeds which stage. Every worker takes a clone.
+    normalisers: Vec<Vec<(usize, Normaliser)>>,
     stages: Vec<StageRun>,
     names: Arc<Names>,
     lateness: Span,
@@ -137,6 +140,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         .collect();
     let mut outputs = open_sinks(sinks, &sources, &stages, &names, options.workers, watch)?;
     let shared = Arc::new(Shared {
+        normalisers: normalisers(&sources, &names, options.workers),
         sources,
         stages,
         names,
@@ -237,6 +241,19 @@ fn open_sources(sources: &[SourcePlan]) -> Result<Vec<Box<dyn Source>>, RunError
         })
     };
     sources.iter().map(open).collect()
+}
+
+fn normalisers(
+    sources: &[SourcePlan],
+    names: &Arc<Names>,
+    workers: usize,
+) -> Vec<Vec<(usize, Normaliser)>> {
+    let normaliser = |(stage, plan): &(usize, FactsPlan)| {
+        let normaliser = Normaliser::new(plan.clone(), Arc::clone(names), workers);
+        (*stage, normaliser)
+    };
+    let of_source = |source: &SourcePlan| source.feeds.iter().map(normaliser).collect();
+    sources.iter().map(of_source).collect()
 }
 
 /// Which stages count rows: each source is counted by the first stage that it feeds.

@@ -386,25 +386,10 @@ struct Feeder {
 
 impl Feeder {
     fn new(shared: &Arc<Shared>, rejects: Vec<Vec<SinkSender>>, peers: usize) -> Feeder {
-        let normalisers = shared
-            .sources
-            .iter()
-            .map(|source| {
-                let feeds = source.feeds.iter();
-                feeds
-                    .map(|(stage, plan)| {
-                        (
-                            *stage,
-                            Normaliser::new(plan.clone(), Arc::clone(&shared.names), peers),
-                        )
-                    })
-                    .collect()
-            })
-            .collect();
         Feeder {
             shared: Arc::clone(shared),
             peers,
-            normalisers,
+            normalisers: shared.normalisers.clone(),
             rejects,
             watch: Arc::clone(&shared.watch),
         }
