@@ -191,6 +191,29 @@ fn an_aborted_or_abandoned_sink_leaves_nothing() {
     });
 }
 
+/// What comes when a sink has been told to finish is not lost in silence.
+#[test]
+fn rows_that_come_too_late_are_an_error() {
+    for whole in [false, true] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("visits.jsonl");
+        let (handle, mut senders) = start(spec(&path, Format::Jsonl, Mode::Final), 1);
+        // Long enough for the rest to wait behind it.
+        let mut many = visit_rows(&[("a", 1, 1, 1); 200_000]);
+        senders[0].write(0, &mut many).expect("sent");
+        handle.begin_to_seal();
+        let late = &mut visit_rows(&[("b", 1, 1, 1)]);
+        let sent = match whole {
+            true => senders[0].write_whole(1, late),
+            false => senders[0].write(1, late),
+        };
+        sent.expect("it waits");
+        let failure = handle.finish().expect_err("a row was left over");
+        assert!(failure.to_string().contains("closed"), "{failure}");
+        assert_eq!(listing(directory.path()), [""; 0]);
+    }
+}
+
 #[test]
 fn a_part_rolls_by_time_though_nothing_comes() {
     let directory = tempfile::tempdir().expect("a directory");

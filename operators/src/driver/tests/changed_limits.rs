@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tidegate_schemas::fact::NULL;
+use tidegate_schemas::fact::{FactBlock, NULL};
 use tidegate_schemas::rows::{Kind, Rows};
 use tidegate_schemas::time::{EventTime, Span};
 
@@ -63,6 +63,32 @@ fn by_segment(cooldown: Option<Span>) -> Parts {
     }
 }
 
+/// From `at` on the limit of a word is another one.
+fn limit(word: i64, at: i64, id: u64, limit: i64) -> TableRow {
+    TableRow {
+        table: 0,
+        key: [word].into(),
+        at: EventTime(at),
+        id,
+        row: Some([limit].into()),
+        diff: 1,
+    }
+}
+
+fn event(key: String, at: i64, id: u64, word: i64) -> Event {
+    Event {
+        key,
+        at,
+        id,
+        word,
+        diff: 1,
+    }
+}
+
+fn facts(events: &[Event]) -> Arc<FactBlock> {
+    Arc::new(block(events, |_| 0, |event| [event.word, 0]))
+}
+
 /// A changed limit is answered in its own tick, by those whose verdict it alters and nobody else. What one that is older
 /// than others alters after these is answered when the watermark comes there, at the latest.
 #[test]
@@ -86,34 +112,19 @@ fn a_changed_limit_is_answered_at_once_by_exactly_those_it_concerns() {
             let before = episodes(&keys, &limits);
             let changes = random.random_bool(0.5);
             if changes {
-                let (word, limit) = (random.random_range(0..2), random.random_range(1..8));
+                let (word, most) = (random.random_range(0..2), random.random_range(1..8));
                 let at = match in_order {
                     true => now,
                     false => now - random.random_range(0..6),
                 };
                 let by_time = limits.entry(word).or_default();
-                by_time.insert(at, limit);
-                arrivals.tables.push(TableRow {
-                    table: 0,
-                    key: [word].into(),
-                    at: EventTime(at),
-                    id: tick,
-                    row: Some([limit].into()),
-                    diff: 1,
-                });
+                by_time.insert(at, most);
+                arrivals.tables.push(limit(word, at, tick, most));
             } else {
                 let key = format!("k{}", random.random_range(0..9));
                 let word = random.random_range(0..2);
                 keys.entry(key.clone()).or_default().push((now, word));
-                let event = Event {
-                    key,
-                    at: now,
-                    id: tick,
-                    word,
-                    diff: 1,
-                };
-                let facts = block(&[event], |_| 0, |event| [event.word, 0]);
-                arrivals.facts.push(Arc::new(facts));
+                arrivals.facts.push(facts(&[event(key, now, tick, word)]));
             }
             let after = episodes(&keys, &limits);
             let mut said = false;
@@ -195,26 +206,13 @@ fn a_cooldown_ends_between_changes_as_in_a_replay() {
                 ..Arrivals::default()
             });
             if tick < 40 && random.random_bool(0.6) {
-                let row = TableRow {
-                    table: 0,
-                    key: [0].into(),
-                    at: EventTime(now),
-                    id: tick,
-                    row: Some([random.random_range(1..4)].into()),
-                    diff: 1,
-                };
+                let row = limit(0, now, tick, random.random_range(1..4));
                 arrivals
                     .iter_mut()
                     .for_each(|to| to.tables.push(row.clone()));
             } else if tick < 40 {
-                let event = Event {
-                    key: format!("k{}", random.random_range(0..4)),
-                    at: now,
-                    id: tick,
-                    word: 0,
-                    diff: 1,
-                };
-                let facts = Arc::new(block(&[event], |_| 0, |event| [event.word, 0]));
+                let key = format!("k{}", random.random_range(0..4));
+                let facts = facts(&[event(key, now, tick, 0)]);
                 arrivals
                     .iter_mut()
                     .for_each(|to| to.facts.push(Arc::clone(&facts)));
@@ -227,51 +225,82 @@ fn a_cooldown_ends_between_changes_as_in_a_replay() {
     }
 }
 
-/// Most keys fall silent, so that the slots of the others move.
-#[test]
-fn a_changed_limit_is_answered_by_whoever_is_left() {
+/// What comes in a tick: facts, one limit, or the watermark alone.
+enum Comes {
+    Facts(Vec<Event>),
+    Limit(TableRow),
+    Watermark(i64),
+}
+
+/// A live driver, which says in each tick how much it holds, and whose rows came together.
+fn live(comes: impl IntoIterator<Item = Comes>) -> Vec<(u64, Vec<Vec<String>>)> {
     let settings = settings(Firing::OnArrival, &[REASONS + 1]);
+    let gauge = Arc::clone(&settings.gauge);
     let mut driver = Driver::new(by_segment(None).entity(), settings);
-    let mut tick = 0;
-    let mut work = |arrivals| {
+    let tick = |(tick, comes)| {
+        let mut arrivals = Arrivals::default();
+        match comes {
+            Comes::Facts(events) => arrivals.facts.push(facts(&events)),
+            Comes::Limit(row) => arrivals.tables.push(row),
+            Comes::Watermark(at) => arrivals.watermark = Some(EventTime(at)),
+        }
         let mut said = Vec::new();
         driver.tick(tick, arrivals, |emission| {
             let rows = &emission.live[0];
-            said.extend((0..rows.len()).map(|row| rows.keys.get(row).to_owned()));
+            let keys: Vec<String> = (0..rows.len())
+                .map(|row| rows.keys.get(row).to_owned())
+                .collect();
+            said.extend((!keys.is_empty()).then_some(keys));
         });
-        tick += 1;
-        said
+        (gauge.bytes(), said)
     };
-    for (number, at) in (0..40).chain([900]).zip(0..) {
-        let event = Event {
-            key: format!("k{at}"),
-            at: number,
-            id: at,
-            word: 0,
-            diff: 1,
-        };
-        let facts = Arc::new(block(&[event], |_| 0, |event| [event.word, 0]));
-        let facts = Arrivals {
-            facts: vec![facts],
-            ..Arrivals::default()
-        };
-        assert!(work(facts).is_empty());
+    (0..).zip(comes).map(tick).collect()
+}
+
+/// Most keys fall silent, so that the slots of the others move, and what was kept for the silent ones is given back.
+#[test]
+fn a_changed_limit_is_answered_by_whoever_is_left() {
+    const SILENT: u64 = 4_000;
+    let [among, alone] = [0, SILENT].map(|first| {
+        let at = |id| if id == SILENT { 900 } else { 0 };
+        let events = (first..=SILENT).map(|id| event(format!("k{id}"), at(id), id, 0));
+        live([
+            Comes::Facts(events.collect()),
+            Comes::Watermark(1_100),
+            Comes::Limit(limit(0, 1_200, 0, 1)),
+        ])
+    });
+    for said in [&among, &alone] {
+        assert!(said[0].1.is_empty() && said[1].1.is_empty());
+        assert_eq!(said[2].1, [[format!("k{SILENT}")]]);
     }
-    let silent = Arrivals {
-        watermark: Some(EventTime(1_100)),
-        ..Arrivals::default()
+    let [(full, _), _, (left, _)] = &among[..] else {
+        panic!("three ticks")
     };
-    assert!(work(silent).is_empty());
-    let limit = Arrivals {
-        tables: vec![TableRow {
-            table: 0,
-            key: [0].into(),
-            at: EventTime(1_200),
-            id: 0,
-            row: Some([1].into()),
-            diff: 1,
-        }],
-        ..Arrivals::default()
-    };
-    assert_eq!(work(limit), ["k40"]);
+    let only = alone[2].0;
+    assert!(
+        *left <= 2 * only + full / 10,
+        "{left} of {full} are left; one key alone takes {only}"
+    );
+}
+
+/// What a changed limit makes many keys say does not wait for the last of them.
+#[test]
+fn what_many_say_leaves_piece_by_piece() {
+    const KEYS: u64 = 4_000;
+    let events = (0..KEYS).map(|id| event(format!("k{id}"), 0, id, 0));
+    let comes = [
+        Comes::Facts(events.collect()),
+        Comes::Limit(limit(0, 10, 0, 1)),
+    ];
+    let (_, said) = live(comes).pop().expect("two ticks");
+    let mut keys: Vec<&String> = said.iter().flatten().collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len() as u64, KEYS);
+    let most = said.iter().map(Vec::len).max();
+    assert!(
+        most < Some(KEYS as usize / 10),
+        "{most:?} of {KEYS} at once"
+    );
 }
