@@ -30,7 +30,8 @@ pub(super) struct Numbering {
     found: Keys,
     /// How many texts the previous batch had.
     before: usize,
-    latest: Arc<Mutex<Option<Dictionary>>>,
+    /// The dictionary of the keys of the latest batch of any clone.
+    shared: Arc<Mutex<Option<Dictionary>>>,
 }
 
 /// The dictionary of a batch, and its keys.
@@ -61,7 +62,7 @@ impl Numbering {
             let (numbers, keys) = self.of(column)?;
             return Ok((numbers, Arc::new(keys)));
         };
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, keys)) = latest
             .as_ref()
             .filter(|(known, _)| is_the_same(known, &texts))

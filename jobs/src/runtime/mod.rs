@@ -16,8 +16,10 @@ mod admit;
 mod by_source;
 mod clock;
 mod conductor;
+mod crew;
 mod error;
 mod journeys;
+mod outputs;
 mod reader;
 mod rejects;
 mod sound;
@@ -28,12 +30,10 @@ mod watch;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
-use std::thread::{JoinHandle, Thread};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::bounded;
 use tidegate_operators::dedup::Tally;
 use tidegate_operators::detection::book::Unheard;
 pub use tidegate_operators::driver::Firing;
@@ -42,21 +42,22 @@ use tidegate_schemas::account::Account;
 use tidegate_schemas::names::Names;
 use tidegate_schemas::time::{EventTime, Span};
 
-use crate::compile::{Feed, Plan, SinkPlan, SourcePlan, StagePlan};
+use crate::compile::{Plan, SourcePlan, StagePlan};
 use crate::normalise::{FactsPlan, Normaliser};
-use crate::sinks::{Mode, SinkHandle, SinkInput, SinkReport, SinkSender};
+use crate::sinks::{SinkHandle, SinkReport};
 use crate::sources::{Lifetime, Source};
 pub(crate) use admit::Admission;
 pub use admit::Stretch;
 pub use by_source::{Rejected, SourceAccount};
 use clock::Clock;
-use conductor::{Conductor, Line, RawSinks, Work};
+use conductor::Conductor;
+use crew::Crew;
 pub use error::RunError;
+use outputs::open_sinks;
 pub use rejects::reject_schema;
 pub(crate) use sound::unsound;
 pub(crate) use tables::table_rows;
 pub use watch::Watch;
-use worker::Outlet;
 pub(crate) use worker::logic;
 
 /// How to run.
@@ -110,8 +111,6 @@ struct Shared {
     watch: Arc<Watch>,
 }
 
-/// Batches, and ends of ticks, on their way to a worker.
-const WORK_WAITING: usize = 4;
 /// Batches on their way from each source.
 const ROWS_WAITING: usize = 1;
 
@@ -282,166 +281,6 @@ fn stage_run(plan: StagePlan, counted: bool, watch: &Watch) -> StageRun {
         tally,
         gauge,
         unheard,
-    }
-}
-
-/// The running sinks and their ends.
-struct Outputs {
-    handles: Vec<SinkHandle>,
-    /// By worker.
-    outlets: Vec<Vec<Outlet>>,
-    /// By worker, then by source: where rows go that cannot become facts.
-    rejects: Vec<Vec<Vec<SinkSender>>>,
-    /// By source, for the conductor.
-    raw: Vec<RawSinks>,
-}
-
-/// A run that fails leaves nothing half-written: whoever ends before the sinks were finished waits until they have
-/// removed their files.
-impl Drop for Outputs {
-    fn drop(&mut self) {
-        for handle in self.handles.drain(..) {
-            // Why the run failed is told elsewhere.
-            let _ = handle.abort();
-        }
-    }
-}
-
-fn open_sinks(
-    sinks: Vec<SinkPlan>,
-    sources: &[SourcePlan],
-    stages: &[StageRun],
-    names: &Arc<Names>,
-    workers: usize,
-    watch: &Watch,
-) -> Result<Outputs, RunError> {
-    let by_source = || (0..sources.len()).map(|_| Vec::new()).collect::<Vec<_>>();
-    let mut outputs = Outputs {
-        handles: Vec::new(),
-        outlets: (0..workers).map(|_| Vec::new()).collect(),
-        rejects: (0..workers).map(|_| by_source()).collect(),
-        raw: (0..sources.len()).map(|_| RawSinks::default()).collect(),
-    };
-    for SinkPlan { spec, feed } in sinks {
-        let settled = spec.mode == Mode::Final;
-        let handle = match feed {
-            Feed::Output { stage, output } => {
-                let input = SinkInput::Rows(stages[stage].plan.outputs[output].clone());
-                let (handle, senders) = SinkHandle::start(spec, input, Arc::clone(names), workers)?;
-                for (outlets, sender) in outputs.outlets.iter_mut().zip(senders) {
-                    outlets.push(Outlet {
-                        stage,
-                        output,
-                        settled,
-                        sender,
-                    });
-                }
-                handle
-            }
-            Feed::Late(source) => {
-                let input = SinkInput::Batches(sources[source].declared.schema());
-                let (handle, senders) = SinkHandle::start(spec, input, Arc::clone(names), 1)?;
-                outputs.raw[source].late.extend(senders);
-                handle
-            }
-            Feed::Rejects(source) => {
-                let input = SinkInput::Batches(reject_schema());
-                let (handle, mut senders) =
-                    SinkHandle::start(spec, input, Arc::clone(names), workers + 1)?;
-                outputs.raw[source].rejects.extend(senders.pop());
-                for (rejects, sender) in outputs.rejects.iter_mut().zip(senders) {
-                    rejects[source].push(sender);
-                }
-                handle
-            }
-        };
-        watch.add_sink(handle.name(), handle.written());
-        outputs.handles.push(handle);
-    }
-    Ok(outputs)
-}
-
-/// The workers.
-struct Crew {
-    lines: Vec<Line>,
-    guards: JoinHandle<Result<(), RunError>>,
-}
-
-/// What a worker takes with it when it starts.
-struct Kit {
-    from: Receiver<Work>,
-    outlets: Vec<Outlet>,
-    rejects: Vec<Vec<SinkSender>>,
-    hello: mpsc::Sender<(usize, Thread)>,
-}
-
-impl Crew {
-    fn start(
-        shared: &Arc<Shared>,
-        workers: usize,
-        outputs: &mut Outputs,
-    ) -> Result<Crew, RunError> {
-        let (hello, hellos) = mpsc::channel();
-        let mut channels = Vec::new();
-        let mut kits = Vec::new();
-        let outlets = std::mem::take(&mut outputs.outlets);
-        for (outlets, rejects) in outlets
-            .into_iter()
-            .zip(std::mem::take(&mut outputs.rejects))
-        {
-            let (to, from): (Sender<Work>, Receiver<Work>) = bounded(WORK_WAITING);
-            channels.push(to);
-            kits.push(Mutex::new(Some(Kit {
-                from,
-                outlets,
-                rejects,
-                hello: hello.clone(),
-            })));
-        }
-        drop(hello);
-        let shared = Arc::clone(shared);
-        let guards = timely::execute(timely::Config::process(workers), move |worker| {
-            let kit = kits[worker.index()]
-                .lock()
-                .ok()
-                .and_then(|mut kit| kit.take());
-            let Some(Kit {
-                from,
-                outlets,
-                rejects,
-                hello,
-            }) = kit
-            else {
-                return Err(RunError::Start("a worker was started twice".to_owned()));
-            };
-            // Nobody listens any more only when the run has failed already.
-            let _ = hello.send((worker.index(), std::thread::current()));
-            drop(hello);
-            worker::work(worker, &shared, &from, outlets, rejects)
-        })
-        .map_err(RunError::Start)?;
-        let mut threads: Vec<Option<Thread>> = vec![None; workers];
-        for (index, thread) in hellos {
-            threads[index] = Some(thread);
-        }
-        let lines = channels.into_iter().zip(threads);
-        let lines = lines
-            .filter_map(|(to, thread)| {
-                Some(Line {
-                    to,
-                    thread: thread?,
-                })
-            })
-            .collect();
-        let guards = std::thread::spawn(move || {
-            let mut result = Ok(());
-            for worker in guards.join() {
-                let worker = worker.unwrap_or_else(|death| Err(RunError::Start(death)));
-                result = result.and(worker);
-            }
-            result
-        });
-        Ok(Crew { lines, guards })
     }
 }
 
