@@ -1,6 +1,6 @@
 //! The closing account: where every row that came in went, what went out, and what it took.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +21,9 @@ pub(super) struct Closing {
     #[serde(flatten)]
     account: Account,
     sources: BTreeMap<String, SourceAccount>,
+    /// The sources whose late rows a sink writes.
+    #[serde(skip)]
+    late_written: BTreeSet<String>,
     /// Rows outside the stretch of event time that was asked for; they are not counted as read.
     skipped: u64,
     /// Whether the run was stopped before its input had ended.
@@ -53,7 +56,13 @@ struct Written {
 }
 
 impl Closing {
-    pub(super) fn new(job: &str, options: &Options, report: &Report) -> Closing {
+    /// The account of a run; `late_written` are the sources whose late rows a sink writes.
+    pub(super) fn new(
+        job: &str,
+        options: &Options,
+        report: &Report,
+        late_written: BTreeSet<String>,
+    ) -> Closing {
         let sinks = report.sinks.iter().map(|(name, sink)| {
             let written = Written {
                 rows: sink.rows,
@@ -81,6 +90,7 @@ impl Closing {
             },
             account: report.account,
             sources: report.sources.clone(),
+            late_written,
             skipped: report.skipped,
             stopped: report.stopped,
             sinks: sinks.collect(),
@@ -112,7 +122,8 @@ impl fmt::Display for Closing {
             write!(f, "\n  {conflicts} of the duplicates had other content")?;
         }
         for (name, source) in &self.sources {
-            f.write_str(&told(name, source, self.sources.len() > 1))?;
+            let written = self.late_written.contains(name);
+            f.write_str(&told(name, source, self.sources.len() > 1, written))?;
         }
         if self.skipped > 0 {
             let skipped = grouped(self.skipped);
@@ -169,7 +180,7 @@ impl fmt::Display for Closing {
 const REASONS: usize = 3;
 
 /// What became of a source's rows, as far as that is worth a line.
-fn told(name: &str, source: &SourceAccount, counts: bool) -> String {
+fn told(name: &str, source: &SourceAccount, counts: bool, late_written: bool) -> String {
     let mut text = String::new();
     let (rows, late, rejected) = (source.rows_in, source.late, source.rejected);
     if counts {
@@ -191,11 +202,20 @@ fn told(name: &str, source: &SourceAccount, counts: bool) -> String {
         let others = grouped(others);
         text.push_str(&format!("\n  {name}: {others} rejected for other reasons"));
     }
-    if late > rows / 2 {
-        let behind = span(source.furthest_behind);
+    if late > 0 {
+        let (late, behind) = (grouped(late), span(source.furthest_behind));
         text.push_str(&format!(
-            "\n  warning: most rows of {name} are late, up to {behind} behind the newest before them; \
-             if it is not in the order of time, set job.lateness"
+            "\n  {name}: {late} late, up to {behind} behind the newest before them"
+        ));
+        if !late_written {
+            text.push_str(&format!(
+                "; nothing keeps them: a longer job.lateness accepts them, a sink with from = \"late.{name}\" writes them"
+            ));
+        }
+    }
+    if late > rows / 2 {
+        text.push_str(&format!(
+            "\n  warning: most rows of {name} are late; if it is not in the order of time, set job.lateness"
         ));
     }
     if rejected > rows / 2 {
@@ -266,7 +286,7 @@ mod tests {
         };
         Closing {
             peak_memory_bytes: Some(64 << 20),
-            ..Closing::new("demo", &options, &report)
+            ..Closing::new("demo", &options, &report, BTreeSet::new())
         }
     }
 
@@ -277,6 +297,8 @@ mod tests {
             "10000 rows in = 9990 accepted + 7 duplicate + 2 late + 1 rejected\n  \
              3 of the duplicates had other content\n  \
              events: 1 rejected for `at`, the first at e.csv:7: it is null\n  \
+             events: 2 late, up to 1d behind the newest before them; nothing keeps them: a longer job.lateness \
+             accepts them, a sink with from = \"late.events\" writes them\n  \
              5 more rows lie outside --from and --to\n  \
              visits  1,200 rows  visits.parquet\n\
              took 2.50 s, 4,000 rows/s, 2 workers, on watermark, peak memory 64.0 MiB"
@@ -298,17 +320,17 @@ mod tests {
             ..SourceAccount::default()
         };
         assert_eq!(
-            told("calls", &source, true),
+            told("calls", &source, true, true),
             "\n  calls: 10 rows in = 1 accepted or duplicate + 9 late + 0 rejected\n  \
-             warning: most rows of calls are late, up to 2d behind the newest before them; if it is \
-             not in the order of time, set job.lateness"
+             calls: 9 late, up to 2d behind the newest before them\n  \
+             warning: most rows of calls are late; if it is not in the order of time, set job.lateness"
         );
         let source = SourceAccount {
             rows_in: 3,
             rejected: 2,
             ..SourceAccount::default()
         };
-        let text = told("calls", &source, false);
+        let text = told("calls", &source, false, true);
         assert_eq!(text, "\n  warning: most rows of calls were rejected");
     }
 
@@ -330,7 +352,7 @@ mod tests {
             ..SourceAccount::default()
         };
         assert_eq!(
-            told("calls", &source, false),
+            told("calls", &source, false, true),
             "\n  calls: 9 rejected for `b`, the first at e.csv:9: b is null\n  \
              calls: 7 rejected for `d`, the first at e.csv:7: d is null\n  \
              calls: 4 rejected for `c`, the first at e.csv:4: c is null\n  \

@@ -69,6 +69,7 @@ impl Running {
     /// What ended it early: an error or a signal.
     pub(super) fn carry_out(&self, plan: Plan, options: &Options) -> Result<(), Failure> {
         let name = plan.name.clone();
+        let late_written = plan.sources_with_late_sinks();
         let watch = Arc::new(Watch::default());
         let progress = Progress::start(&watch, self.quiet);
         let signals = Signals::stop(&watch)
@@ -79,7 +80,7 @@ impl Running {
             let attempt = format!("cannot carry out the job `{name}`");
             Failure::from(error).while_doing(attempt)
         })?;
-        let closing = Closing::new(&name, options, &report);
+        let closing = Closing::new(&name, options, &report, late_written);
         if !self.quiet {
             // Results are safe by now; an account that nobody can read is not worth a failure.
             let _ = writeln!(io::stderr().lock(), "{closing}");

@@ -66,6 +66,17 @@ pub struct Plan {
     pub sinks: Vec<SinkPlan>,
 }
 
+impl Plan {
+    /// The sources whose late rows a sink writes.
+    pub(crate) fn sources_with_late_sinks(&self) -> BTreeSet<String> {
+        let late = self.sinks.iter().filter_map(|sink| match sink.feed {
+            Feed::Late(source) => Some(self.sources[source].name.clone()),
+            Feed::Output { .. } | Feed::Rejects(_) => None,
+        });
+        late.collect()
+    }
+}
+
 /// A source and what becomes of its rows.
 #[derive(Clone, Debug)]
 pub struct SourcePlan {
