@@ -15,7 +15,7 @@
 //! All versions from the watermark on, and the newest before it, per key. Every worker holds all of
 //! it: tables are for thousands of keys, not for millions.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hash::{Hash, Hasher};
 
 use hashbrown::{Equivalent, HashMap};
@@ -261,11 +261,25 @@ impl Table {
     }
 }
 
+/// So many moments at which versions begin are remembered.
+const MOMENTS: usize = 8;
+
+/// The last moments before `until` at which versions begin that are not settled, the newest first.
+#[derive(Clone, Debug)]
+struct Moments {
+    until: EventTime,
+    at: SmallVec<[EventTime; MOMENTS]>,
+    /// There are others before them.
+    more: bool,
+}
+
 /// The tables of a job. See the module's documentation.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// One after the other, as the job numbers them.
     pub tables: Vec<Table>,
+    /// Those that were asked for last.
+    moments: RefCell<Option<Moments>>,
 }
 
 impl Tables {
@@ -277,6 +291,7 @@ impl Tables {
                 .iter()
                 .map(|(key, columns)| Table::new(*key, *columns))
                 .collect(),
+            moments: RefCell::default(),
         }
     }
 
@@ -295,13 +310,48 @@ impl Tables {
 
     /// Adds or takes back a version of the table that the row names.
     pub fn apply(&mut self, row: &TableRow) -> Applied {
+        *self.moments.get_mut() = None;
         self.tables[row.table].apply(row)
     }
 
     /// [`Table::settle`] for every table.
     pub fn settle(&mut self, watermark: EventTime) {
+        *self.moments.get_mut() = None;
         for table in &mut self.tables {
             table.settle(watermark);
+        }
+    }
+
+    /// The first moment behind `after` and before `until` at which a version begins, whatever its key, and none that
+    /// is settled; [`EventTime::MAX`] if there is none. `None`: it lies too many versions back to be remembered. To ask again
+    /// with the same `until` costs little.
+    pub(crate) fn next_moment(&self, after: EventTime, until: EventTime) -> Option<EventTime> {
+        let mut known = self.moments.borrow_mut();
+        let moments = match &mut *known {
+            Some(moments) if moments.until == until => moments,
+            other => other.insert(self.moments_before(until)),
+        };
+        let behind = moments.at.iter().take_while(|at| **at > after).count();
+        match behind {
+            0 => Some(EventTime::MAX),
+            _ if behind == moments.at.len() && moments.more => None,
+            _ => Some(moments.at[behind - 1]),
+        }
+    }
+
+    fn moments_before(&self, until: EventTime) -> Moments {
+        let mut all: Vec<EventTime> = Vec::new();
+        for table in &self.tables {
+            let versions = table.versions.iter().flat_map(|(_, versions)| versions);
+            let times = versions.map(|version| version.at);
+            all.extend(times.filter(|at| *at >= table.settled && *at < until));
+        }
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all.dedup();
+        Moments {
+            until,
+            more: all.len() > MOMENTS,
+            at: all.into_iter().take(MOMENTS).collect(),
         }
     }
 

@@ -7,11 +7,13 @@
 use tidegate_schemas::fact::NULL;
 use tidegate_schemas::time::EventTime;
 
+use super::verdicts::Question;
 use super::{Entity, State};
 use crate::features::Features;
 use crate::logic::{Logic, Outputs, UNKNOWN, Wake};
 use crate::parcel::TableRow;
-use crate::triggers::{KeyPart, Trigger};
+use crate::tables::Tables;
+use crate::triggers::{KeyPart, Trigger, Turn};
 
 /// The words of a brief: up to when it holds, up to when tables have been looked at, the registers that are read, and
 /// how the episode of each trigger stands that follows tables.
@@ -128,13 +130,52 @@ impl Entity {
         if rows.iter().any(|row| row.at.0 >= words[UNTIL]) {
             return true;
         }
-        let (registers, tables) = (&mut *self.registers.borrow_mut(), &*self.tables.borrow());
-        brief.registers(words, registers);
-        brief.triggers.iter().any(|(index, start)| {
+        let tables = &*self.tables.borrow();
+        let mut places = brief.triggers.iter();
+        places.any(|place| {
             let mut rows = rows.iter();
-            let words = &words[*start..];
-            rows.any(|row| self.triggers[*index].turns_at(words, row.at, registers, tables, ""))
+            rows.any(|row| self.verdict(*place, words, row.at, tables).is_some())
         })
+    }
+
+    /// What a trigger makes of a brief at `at`, if that holds so long.
+    #[inline]
+    fn verdict(
+        &self,
+        (index, start): (usize, usize),
+        words: &[i64],
+        at: EventTime,
+        tables: &Tables,
+    ) -> Option<Turn> {
+        let brief = self.brief.as_ref()?;
+        let trigger = &self.triggers[index];
+        let question = Question {
+            trigger: index,
+            at,
+            stance: trigger.stance_of(&words[start..], at),
+            changes: self.changes.get(),
+        };
+        let reads = &words[READS..][..brief.reads.len()];
+        self.verdicts.borrow_mut().of(question, reads, || {
+            let registers = &mut *self.registers.borrow_mut();
+            brief.registers(words, registers);
+            trigger.turn_at(question.stance, at, registers, tables, "")
+        })
+    }
+
+    /// When a row changes next that one of the triggers has looked up at `since`.
+    fn next_change(&self, words: &[i64], since: EventTime, tables: &Tables) -> EventTime {
+        let Some(brief) = &self.brief else {
+            return EventTime::MAX;
+        };
+        let registers = &mut *self.registers.borrow_mut();
+        brief.registers(words, registers);
+        let triggers = brief
+            .triggers
+            .iter()
+            .map(|(index, _)| &self.triggers[*index]);
+        let changes = triggers.filter_map(|t| t.next_change(since, registers, tables, ""));
+        changes.min().unwrap_or(EventTime::MAX)
     }
 
     /// Evaluates the triggers at the moments before `until` at which tables change. Answers how far it has come: not all
@@ -146,29 +187,33 @@ impl Entity {
         out: &mut Outputs,
     ) -> Option<EventTime> {
         let brief = self.brief.as_ref()?;
-        let (registers, tables) = (&mut *self.registers.borrow_mut(), &*self.tables.borrow());
-        brief.registers(words, registers);
-        let since = EventTime(words[SINCE]);
-        let mut change = EventTime::MAX;
-        for (index, _) in &brief.triggers {
-            let next = self.triggers[*index].next_change(since, registers, tables, out.key());
-            change = next.map_or(change, |next| next.min(change));
-        }
+        let tables = &*self.tables.borrow();
+        // To evaluate where nothing has changed for the key alters nothing.
+        let next = |words: &[i64], since| {
+            let moment = tables.next_moment(since, until);
+            moment.unwrap_or_else(|| self.next_change(words, since, tables))
+        };
+        let mut change = next(words, EventTime(words[SINCE]));
         let mut come = None;
         while until.0 < words[UNTIL] {
             if change >= until {
                 return Some(until);
             }
-            let at = std::mem::replace(&mut change, EventTime::MAX);
+            let at = change;
             words[SINCE] = at.0;
-            for (index, start) in &brief.triggers {
-                let trigger = &self.triggers[*index];
-                let of_trigger = &mut words[*start..][..trigger.brief_words()];
-                let next = trigger.evaluate_brief(of_trigger, at, registers, tables, out);
-                change = next.map_or(change, |next| next.min(change));
+            for place in &brief.triggers {
+                let turn = self.verdict(*place, words, at, tables);
+                let trigger = &self.triggers[place.0];
+                let registers = &mut *self.registers.borrow_mut();
+                if turn.is_some() {
+                    brief.registers(words, registers);
+                }
+                let of_trigger = &mut words[place.1..][..trigger.brief_words()];
+                trigger.evaluate_brief(of_trigger, turn, at, registers, tables, out);
                 let cools = trigger.cools_until(of_trigger);
                 words[UNTIL] = cools.map_or(words[UNTIL], |until| until.0.min(words[UNTIL]));
             }
+            change = next(words, at);
             come = Some(at.next());
         }
         come

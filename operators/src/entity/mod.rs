@@ -22,6 +22,7 @@ mod evaluate;
 mod more;
 mod soon;
 mod tracked;
+mod verdicts;
 
 use std::cell::{Cell, RefCell};
 
@@ -42,6 +43,7 @@ use brief::Brief;
 use more::More;
 use soon::Soon;
 pub use tracked::track_what_is_read;
+use verdicts::Verdicts;
 
 /// What is kept of one entity.
 pub struct Entity {
@@ -65,6 +67,8 @@ pub struct Entity {
     watches: bool,
     /// What drivers keep of each key for such triggers.
     brief: Option<Brief>,
+    /// What triggers have made of them.
+    verdicts: RefCell<Verdicts>,
     tables: RefCell<Tables>,
     /// How often a table has changed.
     changes: Cell<u64>,
@@ -97,6 +101,7 @@ impl Entity {
             follows: triggers.iter().any(at_changes),
             watches: triggers.iter().any(|t| at_changes(t) && looks_up(t)),
             brief: Brief::new(&features, &triggers),
+            verdicts: RefCell::default(),
             features,
             session,
             others,

@@ -150,10 +150,60 @@ fn the_answer_is_a_function_of_the_set_of_rows() {
                 }
             }
         }
+        moments_are_those_of_changes(&tables, seed);
         assert!(
             Tables::decode(&[(1, 1)], &mut Reader::new(&to.bytes[..to.bytes.len() / 2])).is_err()
         );
     }
+}
+
+/// Between the moments at which versions begin, no row changes.
+fn moments_are_those_of_changes(tables: &Tables, seed: u64) {
+    for (after, until) in (-1..21).flat_map(|until| (-2..until).map(move |after| (after, until))) {
+        let (after, until) = (EventTime(after), EventTime(until));
+        let changes = (0..3).filter_map(|key| tables.tables[0].next_change(&[key], after));
+        let change = changes.filter(|at| *at < until).min();
+        let Some(moment) = tables.next_moment(after, until) else {
+            continue;
+        };
+        assert!(moment > after && (moment < until || moment == EventTime::MAX));
+        assert!(
+            change.is_none_or(|change| moment <= change),
+            "seed {seed}: {change:?} behind {after:?}, before {until:?}, and not {moment:?}"
+        );
+    }
+}
+
+#[test]
+fn moments_are_told_of_all_tables_and_anew_when_one_changes() {
+    let mut tables = Tables::new(&[(1, 1), (1, 1)]);
+    let next = |tables: &Tables, after| {
+        let next = tables.next_moment(EventTime(after), EventTime(1_000));
+        next.map(|next| next.0)
+    };
+    let none = Some(EventTime::MAX.0);
+    assert_eq!(next(&tables, 0), none);
+    tables.apply(&put(1, 10, 1, Some(3), 1));
+    tables.apply(&put(2, 10, 2, Some(4), 1));
+    assert_eq!((next(&tables, 0), next(&tables, 10)), (Some(10), none));
+    assert_eq!(
+        tables
+            .next_moment(EventTime(0), EventTime(10))
+            .map(|next| next.0),
+        none
+    );
+    let other = put(1, 20, 3, Some(5), 1);
+    tables.apply(&TableRow { table: 1, ..other });
+    assert_eq!((next(&tables, 0), next(&tables, 10)), (Some(10), Some(20)));
+    tables.settle(EventTime(15));
+    assert_eq!((next(&tables, 0), next(&tables, 20)), (Some(20), none));
+    (0..7).for_each(|n| _ = tables.apply(&put(1, 30 + n, 4, Some(n), 1)));
+    assert_eq!((next(&tables, 0), next(&tables, 36)), (Some(20), none));
+    tables.apply(&put(2, 40, 5, Some(3), 1));
+    assert_eq!(
+        (next(&tables, 20), next(&tables, 30), next(&tables, 36)),
+        (None, Some(31), Some(40))
+    );
 }
 
 fn seen(tables: &Tables, key: i64, at: i64) -> Option<i64> {

@@ -7,7 +7,7 @@ use tidegate_schemas::fact::NULL;
 use tidegate_schemas::time::EventTime;
 
 use super::telling::Firing;
-use super::{State, Trigger, Turn};
+use super::{Stance, State, Trigger, Turn};
 use crate::logic::Outputs;
 use crate::tables::Tables;
 
@@ -56,8 +56,29 @@ impl Trigger {
         tables: &Tables,
         key_name: &str,
     ) -> bool {
+        let stance = self.stance_of(brief, at);
+        self.turn_at(stance, at, registers, tables, key_name)
+            .is_some()
+    }
+
+    /// How the episode stands at `at` if nothing comes between.
+    #[inline]
+    pub(crate) fn stance_of(&self, brief: &[i64], at: EventTime) -> Stance {
+        self.stance(time(brief[OPENED]), time(brief[LAST]), at)
+    }
+
+    /// What the versions at `at` make of an episode that stands like this.
+    pub(crate) fn turn_at(
+        &self,
+        stance: Stance,
+        at: EventTime,
+        registers: &mut Vec<i64>,
+        tables: &Tables,
+        key_name: &str,
+    ) -> Option<Turn> {
         self.find(at, registers, tables, key_name);
-        self.turn_of(brief, at, registers).is_some()
+        registers.truncate(self.segment + 1);
+        self.turn(stance, registers)
     }
 
     /// When a row changes next that the key has looked up at `since`.
@@ -69,37 +90,26 @@ impl Trigger {
         key_name: &str,
     ) -> Option<EventTime> {
         self.find(since, registers, tables, key_name);
-        self.change_behind(since, registers, tables)
-    }
-
-    /// The same where the registers are those of `since`.
-    fn change_behind(
-        &self,
-        since: EventTime,
-        registers: &[i64],
-        tables: &Tables,
-    ) -> Option<EventTime> {
         self.keys(&registers[self.segment + 1..])
             .filter_map(|(table, key)| tables.tables[table].next_change(key, since))
             .min()
     }
 
-    /// Does to the brief and puts out what [`Trigger::evaluate`] would do to the state at `at`. Answers when a row changes
-    /// next that was looked up.
+    /// Does to the brief and puts out what [`Trigger::evaluate`] would do to the state at `at`, where [`Trigger::turn_at`]
+    /// has said what that is.
     pub(crate) fn evaluate_brief(
         &self,
         brief: &mut [i64],
+        turn: Option<Turn>,
         at: EventTime,
         registers: &mut Vec<i64>,
         tables: &Tables,
         out: &mut Outputs,
-    ) -> Option<EventTime> {
+    ) {
         if self.cooled_down(time(brief[LAST]), at) {
             brief[LAST] = NULL;
         }
-        self.find(at, registers, tables, out.key());
-        let next = self.change_behind(at, registers, tables);
-        match (time(brief[OPENED]), self.turn_of(brief, at, registers)) {
+        match (time(brief[OPENED]), turn) {
             (Some(opened), Some(Turn::Closes)) => {
                 let firing = Firing::of_episode(opened, brief[SEGMENT], &brief[REASONS..]);
                 let last = self.close(firing, at, out);
@@ -107,6 +117,7 @@ impl Trigger {
                 brief[LAST] = last.map_or(NULL, |last| last.0);
             }
             (None, Some(Turn::Opens)) => {
+                self.find(at, registers, tables, out.key());
                 brief[OPENED] = at.0;
                 brief[SEGMENT] = registers[self.segment];
                 for (to, register) in brief[REASONS..].iter_mut().zip(&self.spec.reasons) {
@@ -117,17 +128,10 @@ impl Trigger {
             }
             _ => {}
         }
-        next
     }
 
     /// When the cooldown that runs is over.
     pub(crate) fn cools_until(&self, brief: &[i64]) -> Option<EventTime> {
         time(brief[LAST]).map(|last| last.plus(self.cooldown))
-    }
-
-    fn turn_of(&self, brief: &[i64], at: EventTime, registers: &mut Vec<i64>) -> Option<Turn> {
-        registers.truncate(self.segment + 1);
-        let stance = self.stance(time(brief[OPENED]), time(brief[LAST]), at);
-        self.turn(stance, registers)
     }
 }

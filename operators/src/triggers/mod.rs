@@ -101,7 +101,7 @@ pub struct Trigger {
 
 /// How a key's episode stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stance {
+pub(crate) enum Stance {
     /// There is one.
     Open,
     /// There is none, and one may open.
@@ -112,7 +112,7 @@ enum Stance {
 
 /// What may become of an episode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+pub(crate) enum Turn {
     Opens,
     Closes,
 }
