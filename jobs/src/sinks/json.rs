@@ -21,8 +21,10 @@ pub(super) fn append(batch: &RecordBatch, to: &mut Vec<u8>) -> Result<(), ArrowE
     let members = columns
         .zip(comma)
         .map(|((field, array), comma)| Member::of(comma, field, array, &options));
+    let members = members.collect::<Result<Vec<_>, _>>()?;
     let mut line = Line {
-        members: members.collect::<Result<_, _>>()?,
+        same: [0, 1].map(|back| same(&members, back, batch.num_rows())),
+        members,
         starts: [0, 1].map(|_| vec![0; batch.num_columns() + 1]),
     };
     (0..batch.num_rows()).for_each(|row| line.append(row, to));
@@ -34,6 +36,8 @@ pub(super) fn append(batch: &RecordBatch, to: &mut Vec<u8>) -> Result<(), ArrowE
 /// value, and then the next one, make two kinds of lines by turns.
 struct Line<'a> {
     members: Vec<Member<'a>>,
+    /// Of the row before and of the one before that, for 64 members at a time: by row, a bit for each that is the same.
+    same: [Vec<Vec<u64>>; 2],
     /// Where each member begins in the last line and in the one before it, and where the last one ends.
     starts: [Vec<usize>; 2],
 }
@@ -64,23 +68,44 @@ impl Line<'_> {
     }
 
     /// In which line before more members from one on are the same, and how many are.
+    #[inline]
     fn as_before(&self, first: usize, row: usize) -> (usize, usize) {
-        let members = &self.members[first..];
         let same = |back: usize| {
-            let same = members
-                .iter()
-                .take_while(|member| member.is_as_before(row, back));
-            same.count()
+            let same = self.same[back][first / 64][row] >> (first % 64);
+            same.trailing_ones() as usize
         };
-        let last = same(0);
-        if last == members.len() {
-            return (0, last);
-        }
-        match same(1) {
-            earlier if earlier > last => (1, earlier),
-            _ => (0, last),
+        let (last, earlier) = (same(0), same(1));
+        match earlier > last {
+            true => (1, earlier),
+            false => (0, last),
         }
     }
+}
+
+/// Which members are as in the row before (`back` 0) or in the one before that, as [`Line`] keeps it.
+fn same(members: &[Member<'_>], back: usize, rows: usize) -> Vec<Vec<u64>> {
+    let of_some = |members: &[Member<'_>]| {
+        let (mut always, mut same) = (0, vec![0; rows]);
+        for (member, bit) in members.iter().zip(0..) {
+            let Some(again) = &member.again[back] else {
+                continue;
+            };
+            match again.count_set_bits() {
+                0 => {}
+                all if all == again.len() => always |= 1 << bit,
+                _ => {
+                    let rows = same.iter_mut().skip(back + 1);
+                    rows.zip(again)
+                        .for_each(|(same, again)| *same |= u64::from(again) << bit);
+                }
+            }
+        }
+        same.iter_mut()
+            .skip(back + 1)
+            .for_each(|same| *same |= always);
+        same
+    };
+    members.chunks(64).map(of_some).collect()
 }
 
 /// A member of the objects: a name and the values of a column.
@@ -107,12 +132,6 @@ impl<'a> Member<'a> {
             values: make_encoder(field, array, options)?,
             again: [again(array, 1), again(array, 2)],
         })
-    }
-
-    #[inline]
-    fn is_as_before(&self, row: usize, back: usize) -> bool {
-        let again = self.again[back].as_ref();
-        row > back && again.is_some_and(|again| again.value(row - back - 1))
     }
 
     fn append(&mut self, row: usize, to: &mut Vec<u8>) {

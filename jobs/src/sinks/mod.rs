@@ -17,6 +17,7 @@
 //! [`Sink`] is the plain object; [`SinkHandle`] runs one on a thread of its own, fed by any number of
 //! workers through a bounded channel.
 
+mod code_texts;
 mod columns;
 mod csv;
 pub mod error;

@@ -14,12 +14,12 @@ use arrow::array::{
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::SchemaRef;
-use hashbrown::HashMap;
 use tidegate_schemas::fact::{NULL, present_float};
 use tidegate_schemas::names::{Names, Texts};
 use tidegate_schemas::rows::{Column, Kind, OutputSchema, Rows};
 use tidegate_schemas::time::TimeUnit;
 
+use super::code_texts::CodeTexts;
 use super::columns::{arrow_schema, bar_fields, item_field};
 use super::error::Problem;
 
@@ -57,7 +57,7 @@ pub struct Renderer {
     schema: SchemaRef,
     keyed: bool,
     columns: Vec<(String, Kind)>,
-    texts: TextCache,
+    texts: CodeTexts,
     out_of_range: Arc<AtomicU64>,
 }
 
@@ -73,11 +73,7 @@ impl Renderer {
                 .iter()
                 .map(|column| (column.name.clone(), column.kind.clone()))
                 .collect(),
-            texts: TextCache {
-                names,
-                texts: Vec::new(),
-                known: HashMap::new(),
-            },
+            texts: CodeTexts::new(names),
             out_of_range: Arc::default(),
         }
     }
@@ -119,15 +115,15 @@ impl Renderer {
             let words = &column.words[words(kind, column, &part)];
             arrays.push(match kind {
                 Kind::List(item) => {
-                    let items = texts.array(name, item, words, out_of_range)?;
+                    let items = array(texts, name, item, words, out_of_range)?;
                     list(column, &part, 1, items)?
                 }
                 Kind::Histogram(value) => {
                     let (values, counts) = bars(words);
-                    let values = texts.array(name, value, &values, out_of_range)?;
+                    let values = array(texts, name, value, &values, out_of_range)?;
                     list(column, &part, 2, bar_array(value, values, counts)?)?
                 }
-                plain => texts.array(name, plain, words, out_of_range)?,
+                plain => array(texts, name, plain, words, out_of_range)?,
             });
         }
         RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|e| Problem::shape(&e))
@@ -156,101 +152,42 @@ impl Renderer {
     }
 }
 
-/// The texts of codes, without asking the shared dictionary twice.
-#[derive(Clone, Debug)]
-struct TextCache {
-    names: Arc<Names>,
-    texts: Vec<Arc<str>>,
-    /// Where the text of a code stands.
-    known: HashMap<i64, usize>,
+/// Words of a plain kind as an array.
+fn array(
+    texts: &mut CodeTexts,
+    column: &str,
+    kind: &Kind,
+    words: &[i64],
+    out_of_range: &AtomicU64,
+) -> Result<ArrayRef, Problem> {
+    Ok(match kind {
+        Kind::Int => Arc::new(Int64Array::new(words.to_vec().into(), nulls(words))),
+        Kind::Id { shown } => {
+            let ids: Vec<u64> = words.iter().map(|word| *word as u64 & shown).collect();
+            Arc::new(UInt64Array::new(ids.into(), None))
+        }
+        Kind::IdText => texts.ids(column, words)?,
+        Kind::Fixed { scale } => Arc::new(decimals(words, *scale)),
+        Kind::Span => Arc::new(decimals(words, 6)),
+        Kind::Float => {
+            let floats: Vec<f64> = words.iter().copied().map(present_float).collect();
+            Arc::new(Float64Array::new(floats.into(), nulls(words)))
+        }
+        Kind::Bool => Arc::new(BooleanArray::new(
+            BooleanBuffer::collect_bool(words.len(), |row| words[row] == 1),
+            nulls(words),
+        )),
+        Kind::Text => Arc::new(texts.texts(column, words)?),
+        Kind::Time(unit) => times(words, *unit, out_of_range),
+        Kind::List(_) | Kind::Histogram(_) => {
+            return Err(Problem::Shape {
+                what: format!("column `{column}` is a list of lists"),
+            });
+        }
+    })
 }
 
-impl TextCache {
-    /// Words of a plain kind as an array.
-    fn array(
-        &mut self,
-        column: &str,
-        kind: &Kind,
-        words: &[i64],
-        out_of_range: &AtomicU64,
-    ) -> Result<ArrayRef, Problem> {
-        Ok(match kind {
-            Kind::Int => Arc::new(Int64Array::new(words.to_vec().into(), nulls(words))),
-            Kind::Id { shown } => {
-                let ids: Vec<u64> = words.iter().map(|word| *word as u64 & shown).collect();
-                Arc::new(UInt64Array::new(ids.into(), None))
-            }
-            Kind::IdText => self.ids(column, words)?,
-            Kind::Fixed { scale } => Arc::new(decimals(words, *scale)),
-            Kind::Span => Arc::new(decimals(words, 6)),
-            Kind::Float => {
-                let floats: Vec<f64> = words.iter().copied().map(present_float).collect();
-                Arc::new(Float64Array::new(floats.into(), nulls(words)))
-            }
-            Kind::Bool => Arc::new(BooleanArray::new(
-                BooleanBuffer::collect_bool(words.len(), |row| words[row] == 1),
-                nulls(words),
-            )),
-            Kind::Text => Arc::new(self.texts(column, words)?),
-            Kind::Time(unit) => times(words, *unit, out_of_range),
-            Kind::List(_) | Kind::Histogram(_) => {
-                return Err(Problem::Shape {
-                    what: format!("column `{column}` is a list of lists"),
-                });
-            }
-        })
-    }
-
-    fn texts(&mut self, column: &str, words: &[i64]) -> Result<StringArray, Problem> {
-        let mut bytes = Vec::new();
-        let mut ends = Vec::with_capacity(words.len());
-        // Most rows say one of two things, on end or by turns: their texts are at hand.
-        let mut known = [(NULL, 0); 2];
-        for word in words.iter().copied() {
-            if word != NULL {
-                if word != known[0].0 {
-                    if word != known[1].0 {
-                        known[1] = (word, self.place(column, word)?);
-                    }
-                    known.swap(0, 1);
-                }
-                bytes.extend_from_slice(self.texts[known[0].1].as_bytes());
-            }
-            ends.push(bytes.len());
-        }
-        let offsets = offsets(ends.into_iter())?;
-        StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls(words))
-            .map_err(|e| Problem::shape(&e))
-    }
-
-    fn ids(&self, column: &str, words: &[i64]) -> Result<ArrayRef, Problem> {
-        let texts = self
-            .names
-            .ids()
-            .texts(words.iter().map(|word| *word as u64));
-        let texts = texts.map_err(|id| Problem::UnknownCode {
-            column: column.to_owned(),
-            code: id as i64,
-        })?;
-        keys(&texts, 0..words.len())
-    }
-
-    /// Where the text of a code stands.
-    fn place(&mut self, column: &str, code: i64) -> Result<usize, Problem> {
-        if let Some(place) = self.known.get(&code) {
-            return Ok(*place);
-        }
-        let text = self.names.text(code).ok_or_else(|| Problem::UnknownCode {
-            column: column.to_owned(),
-            code,
-        })?;
-        self.texts.push(text);
-        self.known.insert(code, self.texts.len() - 1);
-        Ok(self.texts.len() - 1)
-    }
-}
-
-fn keys(texts: &Texts, part: Range<usize>) -> Result<ArrayRef, Problem> {
+pub(super) fn keys(texts: &Texts, part: Range<usize>) -> Result<ArrayRef, Problem> {
     let (bytes, ends) = texts.parts();
     let cut = cut(ends, &part);
     let offsets = offsets(ends[part].iter().map(|end| *end as usize - cut.start))?;
@@ -282,7 +219,9 @@ fn words(kind: &Kind, column: &Column, part: &Range<usize>) -> Range<usize> {
 }
 
 /// Ends that only grow, as Arrow wants them: with a leading zero, and below 2 GiB.
-fn offsets(ends: impl ExactSizeIterator<Item = usize>) -> Result<OffsetBuffer<i32>, Problem> {
+pub(super) fn offsets(
+    ends: impl ExactSizeIterator<Item = usize>,
+) -> Result<OffsetBuffer<i32>, Problem> {
     let mut all = Vec::with_capacity(ends.len() + 1);
     all.push(0);
     let mut last = 0;
@@ -299,7 +238,7 @@ fn offsets(ends: impl ExactSizeIterator<Item = usize>) -> Result<OffsetBuffer<i3
 }
 
 /// Which words are values; `None` when all are.
-fn nulls(words: &[i64]) -> Option<NullBuffer> {
+pub(super) fn nulls(words: &[i64]) -> Option<NullBuffer> {
     // Without an early exit the search is vectorised, and nulls are usually late or absent.
     words
         .iter()

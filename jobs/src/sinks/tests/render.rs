@@ -208,6 +208,15 @@ fn texts_come_from_their_codes() {
         let texts: Vec<_> = batch.column(1).as_string::<i32>().iter().collect();
         assert_eq!(texts, [Some("chat"), None, Some(""), Some("chat")]);
     }
+    for (words, wanted) in [
+        ([chat; 3], Some("chat")),
+        ([NULL; 3], None),
+        ([empty; 3], Some("")),
+    ] {
+        let batch = renderer.render(&plain(&words)).expect("it renders");
+        let texts: Vec<_> = batch.column(1).as_string::<i32>().iter().collect();
+        assert_eq!(texts, [wanted; 3]);
+    }
     assert!(matches!(
         renderer.render(&plain(&[chat, 7])),
         Err(Problem::UnknownCode { code: 7, .. })
