@@ -10,29 +10,40 @@ begin() {
     printf '== %s (%d s)\n' "$1" "$SECONDS"
 }
 
-# One profile for everything, and the program with the tests, so that DataFusion is compiled once.
-begin build
-cargo build --release --workspace --all-targets
 target="$(cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')"
-export TIDEGATE="$target/release/tidegate" TIDEGATE_BENCH="$target/release/tidegate-bench"
+mkdir -p "$target"
+export TIDEGATE="$target/release/tidegate" TIDEGATE_BENCH="$target/release/tidegate-bench" TIDEGATE_REFERENCES="$target/references"
 
-# Made once, and again when other versions are asked for.
-begin 'Python libraries to compare with'
-export TIDEGATE_REFERENCES="$target/references"
-if ! cmp -s tests/references/requirements.txt "$TIDEGATE_REFERENCES/requirements.txt"; then
+# Python libraries to compare with: made once, and again when other versions are asked for.
+references() {
+    cmp -s tests/references/requirements.txt "$TIDEGATE_REFERENCES/requirements.txt" && return
     python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' ||
-        { apt-get update && apt-get install --yes --no-install-recommends python3-venv; }
+        { apt-get update && apt-get install --yes --no-install-recommends python3-venv; } || return
     rm -rf "$TIDEGATE_REFERENCES"
-    python3 -m venv "$TIDEGATE_REFERENCES"
-    "$TIDEGATE_REFERENCES/bin/pip" install --quiet --disable-pip-version-check -r tests/references/requirements.txt
-    cp tests/references/requirements.txt "$TIDEGATE_REFERENCES/"
-fi
+    python3 -m venv "$TIDEGATE_REFERENCES" &&
+        "$TIDEGATE_REFERENCES/bin/pip" install --quiet --disable-pip-version-check -r tests/references/requirements.txt &&
+        cp tests/references/requirements.txt "$TIDEGATE_REFERENCES/"
+}
+references &
+references=$!
+trap 'kill "$references" 2>/dev/null || true' EXIT
+
+# One profile for the program and the tests, so that DataFusion is compiled once; for its own unit tests the largest crate
+# is compiled lightly, in half the time. (Those of the operators try thousands of random cases.)
+begin build
+cargo build --release --workspace
+tests=(--release --workspace --lib --test all --config 'profile.release.package.tidegate-jobs.opt-level=1')
+cargo test "${tests[@]}" --no-run
+
+begin 'Python libraries to compare with'
+wait "$references"
+trap - EXIT
 
 begin tests
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --release --workspace --no-fail-fast --status-level fail --final-status-level fail
+    cargo nextest run "${tests[@]}" --no-fail-fast --status-level fail --final-status-level fail
 else
-    cargo test --release --workspace --all-targets --quiet
+    cargo test "${tests[@]}" --quiet
 fi
 
 begin 'examples in the documentation'
