@@ -160,6 +160,31 @@ fn what_is_as_in_the_lines_before_is_written_again() {
 }
 
 #[test]
+fn lines_of_more_columns_than_a_word_has_bits_are_whole() {
+    let mut random = Random(0xC0FFEE);
+    let mut columns = Vec::new();
+    for column in 0..150 {
+        // Some never change, some do so by turns, and some at random.
+        let value = |row: i64| match column % 3 {
+            0 => column,
+            1 => row % 2,
+            _ => random.below(3) as i64,
+        };
+        columns.push((0..50).map(value).collect::<Vec<i64>>());
+    }
+    let array = |values: &Vec<i64>| Arc::new(Int64Array::from(values.clone())) as ArrayRef;
+    let names = (0..columns.len()).map(|column| format!("c{column}"));
+    let batch = RecordBatch::try_from_iter(names.zip(columns.iter().map(array))).expect("a batch");
+    let lines = String::from_utf8(file(&batch, "o.jsonl", Format::Jsonl)).expect("text");
+    let expected = (0..50).map(|row| {
+        let members = columns.iter().enumerate();
+        let members = members.map(|(column, values)| format!("\"c{column}\":{}", values[row]));
+        format!("{{{}}}\n", members.collect::<Vec<_>>().join(","))
+    });
+    assert_eq!(lines, expected.collect::<String>());
+}
+
+#[test]
 fn csv_texts_come_back_through_a_reader() {
     let texts = [
         "",
