@@ -235,3 +235,21 @@ fn a_row_that_one_entity_cannot_take_counts_for_none() {
         place.tidegate(["verify", "job.toml"]).run().code(0);
     }
 }
+
+#[test]
+fn late_rows_that_no_sink_writes_are_told_so() {
+    let rows = "0,a,2024-01-03T00:00:00Z\n1,a,2024-01-01T00:00:00Z\n";
+    for verb in ["run", "replay"] {
+        let place = place("", rows, rows);
+        let late = "1 late, up to 2d behind the newest before them";
+        let told = [
+            format!("calls: {late}\n"),
+            format!("mails: {late}; nothing keeps them"),
+            "a sink with from = \"late.mails\" writes them".to_owned(),
+        ];
+        let call = place.tidegate([verb, "job.toml"]);
+        call.run()
+            .code(0)
+            .says(&told.each_ref().map(String::as_str));
+    }
+}
