@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::{Column, DataFusionError};
 use datafusion::logical_expr::{Expr, SortExpr};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use tokio::runtime::Runtime;
 
 use super::error::VerifyError;
@@ -84,7 +84,10 @@ impl Database {
         sql: &str,
     ) -> Result<(arrow::datatypes::SchemaRef, Vec<RecordBatch>), VerifyError> {
         let query = async {
-            let frame = self.context.sql(sql).await?;
+            // Not by `SessionContext::sql`, which carries statements out as well: each of them would be compiled here.
+            let state = self.context.state();
+            let plan = state.create_logical_plan(sql).await?;
+            let frame = DataFrame::new(state, plan);
             let schema = Arc::new(frame.schema().as_arrow().clone());
             let batches = frame.collect().await?;
             // Plans may know more about nulls than the query says.

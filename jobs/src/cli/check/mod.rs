@@ -176,6 +176,21 @@ select = ["id", "asks_1h + 1 as next"]
     }
 
     #[test]
+    fn ends_that_final_rows_do_not_tell_are_warned_of() {
+        let warning = "warning: `closed_at` is null in final rows";
+        let sink = |more: &str| {
+            let sink =
+                "[sink.many]\nfrom = \"trigger.many\"\nformat = \"jsonl\"\npath = \"m.jsonl\"\n";
+            checked(&format!("{JOB}{sink}{more}\n")).unwrap()
+        };
+        assert!(sink(r#"where = "closed_at is not null""#).contains(warning));
+        assert!(sink(r#"select = ["user", "closed_at"]"#).contains(warning));
+        let upserts = "where = \"closed_at is not null\"\nmode = \"upserts\"";
+        assert!(!sink(upserts).contains(warning));
+        assert!(!sink("").contains(warning));
+    }
+
+    #[test]
     fn keys_that_may_be_empty_fields_are_warned_of() {
         let csv = JOB.replacen("format = \"jsonl\"", "format = \"csv\"", 1);
         let warning = "warning: rows of events whose user is empty count together";

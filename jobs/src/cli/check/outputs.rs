@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use tidegate_schemas::job::{
-    Aggregate, Drift, Job, Mode, Output, OutputKind, Pattern, Sink, SinkFormat, Window,
+    Aggregate, Drift, Job, Mode, Output, OutputKind, Pattern, Sink, SinkFormat, Sql, Window,
 };
 use tidegate_schemas::rows::{Kind, OutputColumn, OutputSchema};
 
@@ -64,6 +64,11 @@ fn paragraph(whole: &Whole<'_>, lineage: &Lineage<'_>, output: &Output) -> Strin
                 format_name(sink)
             ));
         }
+        if asks_for_ends(sink) {
+            text.push_str(
+                "         warning: `closed_at` is null in final rows, which tell no end; mode = \"upserts\" tells it\n",
+            );
+        }
         if !sink.select.is_empty()
             && let Some(schema) = whole.written.get(name)
         {
@@ -78,6 +83,21 @@ fn paragraph(whole: &Whole<'_>, lineage: &Lineage<'_>, output: &Output) -> Strin
         text.push_str("      no sink writes it\n");
     }
     text
+}
+
+/// Whether a sink of final rows, which never tell when an episode closed, reads when.
+fn asks_for_ends(sink: &Sink) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let asks = |sql: &Sql| {
+        sql.as_str()
+            .split(|c| !is_word(c))
+            .any(|word| word == "closed_at")
+    };
+    let of_trigger = sink
+        .from
+        .output()
+        .is_some_and(|output| output.kind == OutputKind::Trigger);
+    of_trigger && sink.mode == Mode::Final && sink.filter.iter().chain(&sink.select).any(asks)
 }
 
 /// What the rows of an output are.
