@@ -66,7 +66,7 @@ fn paragraph(whole: &Whole<'_>, lineage: &Lineage<'_>, output: &Output) -> Strin
         }
         if asks_for_ends(sink) {
             text.push_str(
-                "         warning: `closed_at` is null in final rows, which tell no end; mode = \"upserts\" tells it\n",
+                "         warning: `closed_at` is null in final rows, which tell no end; where an episode has one (at = \"changes\"), mode = \"upserts\" tells it\n",
             );
         }
         if !sink.select.is_empty()
