@@ -69,6 +69,8 @@ pub(super) struct Conductor<'a> {
     pub(super) enough: usize,
     /// Rows sent of the tick that is not complete.
     pub(super) open: usize,
+    /// When the latest tick was complete.
+    pub(super) completed: Instant,
     /// The worker that got the latest batch.
     pub(super) turn: usize,
     pub(super) sent: EventTime,
@@ -76,6 +78,9 @@ pub(super) struct Conductor<'a> {
 
 /// How often the clock is looked at when nothing comes.
 const PULSE: Duration = Duration::from_millis(100);
+/// How long a tick of a live run lasts at least: a millisecond is what ticks count there. What comes meanwhile joins it,
+/// since a tick costs every worker and every sink something however few rows it has.
+const LIVE_TICK: Duration = Duration::from_millis(1);
 
 impl Conductor<'_> {
     /// Works until these sources have ended, the run is stopped, or somebody who is needed has failed.
@@ -90,11 +95,16 @@ impl Conductor<'_> {
             {
                 return Ok(false);
             }
-            match from.recv_timeout(PULSE) {
+            let patience = match self.live && self.open > 0 {
+                true => LIVE_TICK.saturating_sub(self.completed.elapsed()),
+                false => PULSE,
+            };
+            match from.recv_timeout(patience) {
                 Ok((source, Word::Rows(rows))) => self.rows(source, rows)?,
                 // A tick that is not complete waits for its rows however long they take: what a replay puts
                 // out, its ticks too, does not depend on the clock.
-                Ok((_, Word::Idle)) | Err(RecvTimeoutError::Timeout) if self.open > 0 => {}
+                Ok((_, Word::Idle)) | Err(RecvTimeoutError::Timeout)
+                    if !self.live && self.open > 0 => {}
                 Ok((_, Word::Idle)) | Err(RecvTimeoutError::Timeout) => self.pulse(),
                 Ok((source, Word::End)) => {
                     self.clock.ended(source);
@@ -150,7 +160,11 @@ impl Conductor<'_> {
             self.turn = least_busy(&self.lines, self.turn);
             self.deaf |= !self.lines[self.turn].send(Work::Rows(self.tick, rows));
         }
-        if self.open == 0 || self.open >= self.enough {
+        let joins = match self.live {
+            true => self.completed.elapsed() < LIVE_TICK,
+            false => self.open < self.enough,
+        };
+        if self.open == 0 || !joins {
             self.complete(watermark);
         }
         Ok(())
@@ -203,6 +217,7 @@ impl Conductor<'_> {
     fn complete(&mut self, watermark: EventTime) {
         self.sent = watermark;
         self.open = 0;
+        self.completed = Instant::now();
         self.texts.ids().at_watermark(self.tick, watermark);
         for line in &self.lines {
             self.deaf |= !line.send(Work::Tick(self.tick, watermark));

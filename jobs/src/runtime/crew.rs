@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
@@ -54,7 +55,10 @@ impl Crew {
         }
         drop(hello);
         let shared = Arc::clone(shared);
-        let guards = timely::execute(timely::Config::process(workers), move |worker| {
+        // Workers share the processors with those who read and write: one that has to wait leaves its own to them.
+        let mut config = timely::Config::process(workers);
+        config.worker = config.worker.idle_spin(Duration::ZERO);
+        let guards = timely::execute(config, move |worker| {
             let kit = kits[worker.index()]
                 .lock()
                 .ok()

@@ -165,6 +165,7 @@ pub fn run(plan: Plan, options: &Options, watch: &Arc<Watch>) -> Result<Report, 
         tick: 0,
         enough: rows_of_tick(&shared.sources, unending, options),
         open: 0,
+        completed: start,
         turn: 0,
         sent: EventTime::MIN,
     };

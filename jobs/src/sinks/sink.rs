@@ -131,6 +131,11 @@ impl Sink {
         &self.name
     }
 
+    /// Whether rows wait until their tick is complete.
+    pub(super) fn waits(&self) -> bool {
+        self.shape.waits()
+    }
+
     /// Takes rows of a tick. Answers rows that are no longer needed, for their room.
     ///
     /// # Errors

@@ -103,6 +103,8 @@ pub struct SinkSender {
     name: String,
     number: usize,
     frontier: Tick,
+    /// Whether it matters to the sink that a tick is complete.
+    heeds: bool,
     to: Sender<Message>,
     spare: Receiver<Rows>,
     shared: Arc<Shared>,
@@ -122,6 +124,7 @@ impl SinkHandle {
         let ids = shows_ids(&input).then(|| names.ids().add_reader());
         let sink = Sink::open(&spec, input, Arc::clone(&names))?;
         let room = WAITING * senders.max(1);
+        let heeds = sink.waits() || ids.is_some();
         let (to, from) = bounded(room);
         let (give_back, spare) = bounded(room);
         let shared = Arc::new(Shared::default());
@@ -130,6 +133,7 @@ impl SinkHandle {
                 name: spec.name.clone(),
                 number,
                 frontier: 0,
+                heeds,
                 to: to.clone(),
                 spare: spare.clone(),
                 shared: Arc::clone(&shared),
@@ -277,7 +281,8 @@ impl SinkSender {
     }
 
     /// Promises that no rows of ticks before `frontier` come from this sender any more. A tick is
-    /// complete when every sender has promised it: a sender with nothing to say has to say that.
+    /// complete when every sender has promised it: a sender with nothing to say has to say that. (A sink that writes every
+    /// row at once is not woken for it.)
     ///
     /// # Errors
     /// Why the sink failed.
@@ -286,7 +291,10 @@ impl SinkSender {
             return Ok(());
         }
         self.frontier = frontier;
-        self.send(Message::Complete(self.number, frontier))
+        match self.heeds {
+            true => self.send(Message::Complete(self.number, frontier)),
+            false => Ok(()),
+        }
     }
 
     fn send(&self, message: Message) -> Result<(), SinkError> {

@@ -8,15 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
-use flate2::read::MultiGzDecoder;
-
+use super::compression::{Compression, MAGIC_BYTES};
 use super::files::Found;
+use super::pipe::{Counted, Pipe};
 
-/// Bytes of one read from a pipe: what a pipe holds at most by default.
-const PIPE_BYTES: usize = 64 << 10;
-/// Reads from a pipe waiting to be decoded, before the writer is held up.
-const PIPE_READS: usize = 16;
 /// How long a growing file is left alone when it has nothing new.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -92,13 +87,8 @@ impl Input {
                 Arc::clone(counter),
             )?)),
             Some(compression) => {
-                let counted = Counted {
-                    inner: file,
-                    counter: Arc::clone(counter),
-                };
-                Ok(Self::Decoded(
-                    compression.decode(io::BufReader::with_capacity(1 << 17, counted))?,
-                ))
+                let counted = Counted::new(file, Arc::clone(counter));
+                Ok(Self::Decoded(compression.decode(counted)?))
             }
         }
     }
@@ -201,170 +191,14 @@ fn identity(_: &std::fs::Metadata) -> (u64, u64) {
     (0, 0)
 }
 
-/// A pipe, read by a thread of its own: a read that finds nothing blocks, and that thread with it, so that
-/// the source itself can say that it is idle, and stop.
-pub(super) struct Pipe {
-    reads: Receiver<io::Result<Block>>,
-    used: Sender<Vec<u8>>,
-    /// The read being handed on.
-    current: Option<Block>,
-}
-
-struct Block {
-    bytes: Vec<u8>,
-    from: usize,
-    to: usize,
-}
-
-impl Pipe {
-    fn start(
-        open: impl FnOnce() -> io::Result<File> + Send + 'static,
-        counter: Arc<AtomicU64>,
-    ) -> io::Result<Self> {
-        let (sender, reads) = bounded(PIPE_READS);
-        let (used, spare) = bounded::<Vec<u8>>(PIPE_READS + 2);
-        thread::Builder::new()
-            .name("pipe reader".into())
-            .spawn(move || {
-                let mut input = match open().and_then(|file| {
-                    plain_or_decoded(Counted {
-                        inner: file,
-                        counter,
-                    })
-                }) {
-                    Ok(input) => input,
-                    Err(error) => return drop(sender.send(Err(error))),
-                };
-                loop {
-                    let mut bytes = spare.try_recv().unwrap_or_else(|_| vec![0; PIPE_BYTES]);
-                    let read = match read_on(&mut input, &mut bytes) {
-                        Ok(0) => return,
-                        Ok(to) => Ok(Block { bytes, from: 0, to }),
-                        Err(error) => Err(error),
-                    };
-                    let failed = read.is_err();
-                    if sender.send(read).is_err() || failed {
-                        return;
-                    }
-                }
-            })?;
-        Ok(Self {
-            reads,
-            used,
-            current: None,
-        })
-    }
-
-    fn read(&mut self, spare: &mut [u8]) -> io::Result<Got> {
-        let mut block = match self.current.take() {
-            Some(block) => block,
-            None => match self.reads.try_recv() {
-                Ok(read) => read?,
-                Err(TryRecvError::Empty) => return Ok(Got::Nothing),
-                Err(TryRecvError::Disconnected) => return Ok(Got::End),
-            },
-        };
-        let bytes = spare.len().min(block.to - block.from);
-        spare[..bytes].copy_from_slice(&block.bytes[block.from..block.from + bytes]);
-        block.from += bytes;
-        if block.from < block.to {
-            self.current = Some(block);
-        } else {
-            // A full or closed channel only means that the buffer is not used again.
-            let _ = self.used.try_send(block.bytes);
-        }
-        Ok(Got::Bytes(bytes))
-    }
-
-    fn wait(&mut self, at_most: Duration) {
-        if self.current.is_some() {
-            return;
-        }
-        match self.reads.recv_timeout(at_most) {
-            Ok(Ok(block)) => self.current = Some(block),
-            // An error is handed on by putting it where the next read looks.
-            Ok(Err(error)) => {
-                let (sender, reads) = bounded(1);
-                let _ = sender.send(Err(error));
-                self.reads = reads;
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-        }
-    }
-}
-
 /// A second handle on standard input, without the standard library's buffer and lock.
 fn duplicate_stdin() -> io::Result<File> {
     use std::os::fd::AsFd;
     Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
-/// Tells a compressed stream by its first bytes, without waiting for more than it must.
-fn plain_or_decoded(mut input: Counted) -> io::Result<Box<dyn Read + Send>> {
-    let mut start = vec![0; MAGIC_BYTES];
-    let mut length = 0;
-    while length < MAGIC_BYTES && Compression::possible(&start[..length]) {
-        match read_on(&mut input, &mut start[length..])? {
-            0 => break,
-            bytes => length += bytes,
-        }
-    }
-    start.truncate(length);
-    let compression = Compression::of(&start);
-    let whole = io::Cursor::new(start).chain(input);
-    match compression {
-        Some(compression) => compression.decode(io::BufReader::with_capacity(PIPE_BYTES, whole)),
-        None => Ok(Box::new(whole)),
-    }
-}
-
-const MAGIC_BYTES: usize = 4;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    Gzip,
-    Zstd,
-}
-
-impl Compression {
-    fn of(start: &[u8]) -> Option<Self> {
-        match start {
-            [0x1f, 0x8b, ..] => Some(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
-            _ => None,
-        }
-    }
-
-    /// Whether a stream that begins so may turn out to be compressed.
-    fn possible(start: &[u8]) -> bool {
-        [0x1f, 0x8b].starts_with(&start[..start.len().min(2)])
-            || [0x28, 0xb5, 0x2f, 0xfd].starts_with(start)
-    }
-
-    fn decode(self, input: impl io::BufRead + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-        Ok(match self {
-            Self::Gzip => Box::new(MultiGzDecoder::new(input)),
-            Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
-        })
-    }
-}
-
-/// Counts what is read through it.
-struct Counted {
-    inner: File,
-    counter: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.inner.read(into)?;
-        self.counter.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(bytes)
-    }
-}
-
 /// Reads once, again when a signal came between.
-fn read_on(input: &mut (impl Read + ?Sized), into: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_on(input: &mut (impl Read + ?Sized), into: &mut [u8]) -> io::Result<usize> {
     loop {
         match input.read(into) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -20,6 +20,7 @@ use self::numbered::Numbered;
 
 mod batch;
 mod columns;
+mod compression;
 mod conform;
 mod csv_records;
 mod declare;
@@ -34,6 +35,7 @@ mod numbers;
 mod parquet_columns;
 mod parquet_groups;
 mod parquet_plan;
+mod pipe;
 mod text;
 mod text_file;
 mod texts;

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::answers::Answers;
 use crate::program::{Call, Ended, Place};
@@ -112,6 +112,59 @@ fn an_intervention_comes_while_the_input_is_still_open_and_a_signal_ends_the_run
                 .all(|name| !name.ends_with(".tmp"))
         );
     }
+}
+
+#[test]
+fn ticks_of_a_live_run_are_milliseconds_however_often_rows_come() {
+    let place = Place::new();
+    let job = place.file(
+        "job.toml",
+        r#"
+[job]
+name = "ticks"
+event_time = "ts"
+lateness = "1h"
+
+[source.events]
+format = "jsonl"
+path = "-"
+columns = { event_id = "u64", customer_id = "text", ts = "timestamp_ms" }
+
+[entity.customer]
+key = "customer_id"
+
+[features.contact]
+from = "events"
+at = "true"
+add = [{ name = "contacts", op = "count", windows = "1d" }]
+
+[sink.contacts]
+from = "features.contact"
+format = "jsonl"
+path = "-"
+mode = "changes"
+"#,
+    );
+    let mut running = Running::start(place.tidegate(["run", &job]));
+    let rows = 4_000;
+    for number in 0..rows {
+        running.write(&contact(number));
+        // About as often as the program looks.
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    drop(running.child.stdin.take());
+    let tick = |_| {
+        let line = running.line();
+        let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        row["tick"].as_u64().expect("a tick")
+    };
+    let ticks: Vec<u64> = (0..rows).map(tick).collect();
+    assert!(ticks.is_sorted());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a time");
+    assert!(u128::from(ticks[ticks.len() - 1]) <= now.as_millis() + 1);
+    running.end().code(0);
 }
 
 #[test]
