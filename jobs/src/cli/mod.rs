@@ -6,7 +6,7 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | a test or a verification failed |
+//! | 1 | a test or a verification failed, there were more rejects than allowed, or no row of those that came was accepted |
 //! | 2 | wrong usage, or something is wrong with the job file |
 //! | 3 | input cannot be read |
 //! | 4 | output cannot be written |
@@ -42,8 +42,9 @@ use failure::Failure;
 
 /// What every help page ends with.
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 a test or a verification failed; 2 wrong usage or job file; 3 input cannot be
-read; 4 output cannot be written; 101 internal error; 130 stopped by SIGINT; 143 stopped by SIGTERM.";
+Exit codes: 0 done; 1 a test or a verification failed, more rejects than --max-rejects, or rows of which
+none was accepted; 2 wrong usage or job file; 3 input cannot be read; 4 output cannot be written; 101
+internal error; 130 stopped by SIGINT; 143 stopped by SIGTERM.";
 
 /// Live features, sessions, patterns, triggers and drift out of streams of customer-service events.
 ///

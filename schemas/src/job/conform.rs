@@ -237,8 +237,12 @@ impl Check<'_> {
                     |output: &&String| output.split_once('.').is_some_and(|(_, name)| name == text);
                 let kind = text.split('.').next().unwrap_or_default();
                 let words = super::sink::OutputKind::ALL.map(|(word, _)| word);
-                match self.outputs.iter().find(named) {
+                let of_kind =
+                    |output: &&String| output.split_once('.').is_some_and(|(word, _)| word == text);
+                let found = self.outputs.iter().find(named);
+                match found.or_else(|| self.outputs.iter().find(of_kind)) {
                     Some(output) => Some(format!("did you mean `{output}`?")),
+                    None if words.contains(&text) => Some(format!("write {text}.NAME")),
                     None => suggest::help(kind, "the kinds are", words),
                 }
             }

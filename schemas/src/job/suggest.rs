@@ -25,13 +25,24 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Help for an unknown word: the closest known one, or all of them.
+/// So many that have the word in them are still a help.
+const MOST: usize = 3;
+
+/// Help for an unknown word: those few that have it as one of their words, the closest known one, or all of them.
 pub(super) fn help<'a>(
     word: &str,
     what: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
     let mut all: Vec<_> = candidates.into_iter().collect();
+    // One word of several: `distinct` may stand for `count_distinct` as for `distinct_k`.
+    let having = |name: &&&str| name.split('_').any(|part| part == word);
+    let having: Vec<String> = (all.iter().filter(having))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if having.len() > 1 && having.len() <= MOST {
+        return Some(format!("did you mean {}?", having.join(" or ")));
+    }
     if let Some(close) = closest(word, all.iter().copied()) {
         return Some(format!("did you mean `{close}`?"));
     }
@@ -58,6 +69,18 @@ mod tests {
         assert_eq!(closest("", keys), None);
         assert_eq!(closest("late", ["lateness"]), Some("lateness"));
         assert_eq!(closest("lastk", ["last", "last_k"]), Some("last_k"));
+    }
+
+    #[test]
+    fn a_word_of_several_names_stands_for_each_of_them() {
+        let ops = ["count", "count_distinct", "distinct_k", "last"];
+        let text = help("distinct", "known", ops);
+        let both = "did you mean `count_distinct` or `distinct_k`?";
+        assert_eq!(text.as_deref(), Some(both));
+        assert_eq!(
+            help("lastly", "known", ops).as_deref(),
+            Some("did you mean `last`?")
+        );
     }
 
     #[test]

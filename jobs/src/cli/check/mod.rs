@@ -250,6 +250,9 @@ select = ["id", "asks_1h + 1 as next"]
         let told = checked(&JOB.replace("from = \"features.f\"", "from = \"f\"")).unwrap_err();
         assert!(told.contains("`f` is no output; write it like"), "{told}");
         assert!(told.contains("did you mean `features.f`?"), "{told}");
+        let told =
+            checked(&JOB.replace("from = \"features.f\"", "from = \"rejects\"")).unwrap_err();
+        assert!(told.contains("did you mean `rejects.events`?"), "{told}");
         let job = JOB
             .replace("secs = ", "\"Submitted via\" = \"text\", secs = ")
             .replace("at = \"kind", "carry = [\"Submitted via\"]\nat = \"kind");

@@ -1,13 +1,13 @@
 //! Features and sessions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
-use crate::job::Entity;
 use crate::job::aggregate::Aggregate;
 use crate::job::aggregate_keys::Setting;
 use crate::job::suggest;
 use crate::job::text::Text;
+use crate::job::{Entity, Source};
 use crate::time::Span;
 
 /// What the aggregates of a section stand in; `None` when it has none.
@@ -124,7 +124,7 @@ impl<'a> Check<'a> {
             if source.format.is_changelog() {
                 continue;
             }
-            if !source.columns.is_empty() && source.columns.get(entity.key.as_str()).is_none() {
+            if lacks(source, entity) && !self.is_nowhere(entity) {
                 let message = format!(
                     "source `{}` has no column `{}`, the key of the entity",
                     name.written(),
@@ -138,6 +138,30 @@ impl<'a> Check<'a> {
                 self.tell_with(name.place(), message, help);
             }
         }
+    }
+
+    /// Entities whose key is in no source at all: it is the key that is wrong.
+    pub(super) fn entities(&mut self) {
+        for entity in self.job.entities.values() {
+            if self.is_nowhere(entity) {
+                let key = entity.key.written();
+                let message = format!("no source has a column `{key}`, the key of the entity");
+                let sources = self.job.sources.values();
+                let columns: BTreeSet<&str> =
+                    sources.flat_map(|source| source.columns.names()).collect();
+                let help = suggest::help(entity.key.as_str(), "their columns are", columns);
+                self.tell_with(entity.key.place(), message, help);
+            }
+        }
+    }
+
+    /// Whether there are sources of rows, and all of them lack the entity's key.
+    fn is_nowhere(&self, entity: &Entity) -> bool {
+        let sources = self.job.sources.values();
+        let mut of_rows = sources
+            .filter(|source| !source.format.is_changelog())
+            .peekable();
+        !self.broken && of_rows.peek().is_some() && of_rows.all(|source| lacks(source, entity))
     }
 
     pub(super) fn take_aggregates(&mut self, taken: &mut Taken, add: &[Aggregate]) {
@@ -165,6 +189,11 @@ impl<'a> Check<'a> {
         let what = format!("that of `{}`", owner.written());
         taken.0.insert(column.to_owned(), what);
     }
+}
+
+/// Whether a source is known to have no column that is the key of the entity.
+fn lacks(source: &Source, entity: &Entity) -> bool {
+    !source.columns.is_empty() && source.columns.get(entity.key.as_str()).is_none()
 }
 
 /// The columns of an output so far, and whose they are.

@@ -73,6 +73,7 @@ pub(super) fn check(
     };
     check.job_section();
     check.sources();
+    check.entities();
     check.tables();
     check.shared_names();
     check.features();

@@ -56,22 +56,25 @@ fn references_to_what_is_not_there() {
     );
     expect(
         &[
-            ("key = \"customer_id\"", "key = \"customer\""),
-            ("from = \"events\"\nbounds", "from = «\"events\"\nbounds"),
-            ("from = \"events\"\nat", "from = «\"events\"\nat"),
-            ("from = \"events\"\ngap", "from = «\"events\"\ngap"),
-            ("from = \"events\"\nwithin", "from = «\"events\"\nwithin"),
-            ("from = \"events\"\nkind", "from = «\"events\"\nkind"),
+            ("key = \"customer_id\"", "key = «\"customer\""),
             ("[{ customer_id =", "[{ «customer_id ="),
         ],
         &[
-            "source `events` has no column `customer`, the key of the entity",
-            "source `events` has no column `customer`, the key of the entity",
-            "source `events` has no column `customer`, the key of the entity",
-            "source `events` has no column `customer`, the key of the entity",
-            "source `events` has no column `customer`, the key of the entity",
+            "no source has a column `customer`, the key of the entity",
             "the output `trigger.rescue` has no column `customer_id`",
         ],
+    );
+    let calls = "[source.calls]\nformat = \"csv\"\npath = \"c.csv\"\ncolumns = { ts = \"timestamp\" }\n\n[source.limits]";
+    expect(
+        &[
+            ("[source.limits]", calls),
+            ("rows = \"\"\"", "rows.events = \"\"\""),
+            (
+                "from = \"events\"\ngap",
+                "from = [\"events\", «\"calls\"]\ngap",
+            ),
+        ],
+        &["source `calls` has no column `customer_id`, the key of the entity"],
     );
     assert_eq!(
         help_of("from = \"events\"\ngap", "from = \"event\"\ngap"),
